@@ -1,0 +1,3 @@
+module github.com/yimu-ledger/yimu/contracts
+
+go 1.26.0

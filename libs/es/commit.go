@@ -1,0 +1,96 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Commit is the unit of writing: the events of one stream that one command
+// decided, appended whole or not at all at an exact expected revision.
+type Commit struct {
+	ID       uuid.UUID  `json:"id"`      // made of caller, route and idempotency key; the same for every attempt
+	Attempt  int        `json:"attempt"` // counts from 0; an outcome answers one attempt
+	Stream   string     `json:"stream"`
+	Expected uint64     `json:"expected"` // how many events the stream held when the command was decided
+	Events   []Proposed `json:"events"`
+}
+
+// Size returns the bytes of data and metadata of the largest event and of all.
+func (c Commit) Size() (largest, total int) {
+	for _, e := range c.Events {
+		n := len(e.Data) + len(e.Meta)
+		largest, total = max(largest, n), total+n
+	}
+	return largest, total
+}
+
+// Meta is the metadata of an event, stored as JSON beside its data. The two
+// names with a dollar are EventStoreDB's own, so its tools draw the chain.
+type Meta struct {
+	Commit   uuid.UUID `json:"$correlationId"`         // [Commit.ID]
+	Cause    string    `json:"$causationId,omitempty"` // id of the event that led to this one, for reactions
+	Hash     string    `json:"hash"`                   // HMAC of the request, hex: tells a repeated command from a reused key
+	Actor    string    `json:"actor"`                  // person, token or reaction that asked
+	Seen     Position  `json:"seen,omitempty"`         // up to where other streams had been read when deciding
+	Happened time.Time `json:"happened"`               // when it happened; recorded is the store's Created
+	Past     bool      `json:"past,omitempty"`         // happened was stated by a clerk for a paper of the past
+	Trace    string    `json:"traceparent,omitempty"`  // W3C trace context
+}
+
+// ParseMeta reads the metadata of a recorded event.
+func ParseMeta(b []byte) (Meta, error) {
+	var m Meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Meta{}, fmt.Errorf("es: metadata: %w", err)
+	}
+	return m, nil
+}
+
+// Outcome is what the ledger answers to one attempt of a commit.
+type Outcome struct {
+	Commit   uuid.UUID `json:"commit"`
+	Attempt  int       `json:"attempt"`
+	Stream   string    `json:"stream"`
+	Status   Status    `json:"status"`
+	Position Position  `json:"position,omitempty"` // of the last event, where recorded
+	Revision uint64    `json:"revision,omitempty"` // of the last event, where recorded
+	Event    uuid.UUID `json:"event,omitzero"`     // id of the last event, where recorded: of this attempt or of an earlier one
+	Reason   string    `json:"reason,omitempty"`   // where refused
+	At       time.Time `json:"at"`                 // the ledger's clock
+}
+
+// Status of an Outcome.
+type Status string
+
+// What can become of an attempt.
+const (
+	StatusRecorded  Status = "recorded"   // durable; also answers every later repeat of the same request
+	StatusConflict  Status = "conflict"   // the stream moved on; decide again
+	StatusKeyReused Status = "key-reused" // the commit id is recorded with another request
+	StatusRefused   Status = "refused"    // unreadable, too large, or not a stream of its context
+)
+
+// Errors of a Committer and of [Repo.Do].
+var (
+	// ErrNotSent says the commit was never handed over: nothing will happen (503).
+	ErrNotSent = errors.New("es: commit was not sent")
+	// ErrPending says the commit was handed over and its outcome is unknown
+	// so far (202): it may still be recorded, and repeating it is safe.
+	ErrPending = errors.New("es: outcome not known yet")
+	// ErrConflict says other writers were first five times in a row (409).
+	ErrConflict = errors.New("es: the stream keeps changing")
+	// ErrKeyReused says the idempotency key came with another request before (422).
+	ErrKeyReused = errors.New("es: idempotency key was used for another request")
+)
+
+// Committer hands a commit over and waits for its outcome.
+type Committer interface {
+	// Commit returns the outcome of this attempt, or an error that is
+	// ErrNotSent or ErrPending. It outlives ctx once the commit was sent.
+	Commit(ctx context.Context, c Commit) (Outcome, error)
+}
