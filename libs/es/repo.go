@@ -24,6 +24,10 @@ type Command[S, E any] interface {
 	Decide(S) ([]E, error)
 }
 
+// Timed is an event that says itself when it happened; any other happened when
+// its command was given.
+type Timed interface{ HappenedAt() time.Time }
+
 // Request is what is known of a command before it is decided.
 type Request struct {
 	Commit   uuid.UUID // the same for every repeat of the request
@@ -160,15 +164,19 @@ func (r Repo[S, E]) again(ctx context.Context, req Request, h history[E], attemp
 }
 
 func (r Repo[S, E]) commit(stream string, length uint64, attempt int, req Request, events []E) (Commit, error) {
-	meta, err := json.Marshal(Meta{
-		Commit: req.Commit, Cause: req.Cause, Hash: req.Hash, Actor: req.Actor, Seen: req.Seen,
-		Happened: req.Happened, Past: req.Past, Trace: req.Trace,
-	})
-	if err != nil {
-		return Commit{}, fmt.Errorf("es: metadata: %w", err)
-	}
 	c := Commit{ID: req.Commit, Attempt: attempt, Stream: stream, Expected: length, Events: make([]Proposed, len(events))}
 	for i, e := range events {
+		happened := req.Happened
+		if t, ok := any(e).(Timed); ok {
+			happened = t.HappenedAt()
+		}
+		meta, err := json.Marshal(Meta{
+			Commit: req.Commit, Cause: req.Cause, Hash: req.Hash, Actor: req.Actor, Seen: req.Seen,
+			Happened: happened, Past: req.Past, Trace: req.Trace,
+		})
+		if err != nil {
+			return Commit{}, fmt.Errorf("es: metadata: %w", err)
+		}
 		name, data, err := r.Codec.Encode(e)
 		if err != nil {
 			return Commit{}, fmt.Errorf("es: encode for %s: %w", stream, err)

@@ -1,0 +1,111 @@
+// Package agreements is what can happen to an agreement between those who
+// entrust an estate and the provider who serves it (委托制物业).
+package agreements
+
+import (
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
+// Prefixes of the streams this context owns, each followed by an id.
+const (
+	AgreementStream = "agreement-" // one agreement
+	OptionStream    = "option-"    // the options one unit chose: <agreement>-<unit>
+)
+
+// Categories of the streams this context owns.
+var Categories = []string{AgreementStream, OptionStream}
+
+// What a rate is for.
+const (
+	PerM2    = "㎡·月" // by exclusive area
+	PerPiece = "个·月" // by piece
+)
+
+// Rate is the price for one use of units.
+type Rate struct {
+	Use  string     `json:"use"` // 住宅, 商铺, 车位
+	Rate units.Rate `json:"rate_e4_yuan"`
+	Per  string     `json:"per"`
+}
+
+// Event is something that happened to an agreement.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// AgreementProposed is the first event of an agreement.
+type AgreementProposed struct {
+	Agreement  string    `json:"agreement"`
+	Estate     string    `json:"estate"`
+	Kind       string    `json:"kind"`       // 委托制物业, 正式合同
+	Principals []string  `json:"principals"` // those who entrust together
+	Provider   string    `json:"provider"`
+	Starts     units.Day `json:"starts"`
+	Ends       units.Day `json:"ends"` // last day of the term
+	Rates      []Rate    `json:"rates"`
+	Change     string    `json:"change,omitempty"` // what is said of price changes
+	Services   []string  `json:"services"`
+	Options    []string  `json:"options,omitempty"` // services a resident may choose and drop
+}
+
+// AgreementPosted says that the terms were posted for everyone to read.
+type AgreementPosted struct {
+	Agreement string    `json:"agreement"`
+	On        units.Day `json:"on"`
+}
+
+// AgreementSigned says that one party signed.
+type AgreementSigned struct {
+	Agreement string    `json:"agreement"`
+	Party     string    `json:"party"` // a principal or the provider
+	On        units.Day `json:"on"`
+}
+
+// AgreementActivated says that all have signed and the term runs.
+type AgreementActivated struct {
+	Agreement string    `json:"agreement"`
+	On        units.Day `json:"on"`
+}
+
+// AgreementEnded ends an agreement.
+type AgreementEnded struct {
+	Agreement string    `json:"agreement"`
+	On        units.Day `json:"on"` // last day
+	Reason    string    `json:"reason"`
+}
+
+// OptionChosen says that a unit takes an optional service.
+type OptionChosen struct {
+	Agreement string    `json:"agreement"`
+	Unit      string    `json:"unit"` // id
+	Option    string    `json:"option"`
+	On        units.Day `json:"on"`
+}
+
+// OptionDropped says that a unit no longer takes it.
+type OptionDropped struct {
+	Agreement string    `json:"agreement"`
+	Unit      string    `json:"unit"`
+	Option    string    `json:"option"`
+	On        units.Day `json:"on"`
+}
+
+func (AgreementProposed) event()  {}
+func (AgreementPosted) event()    {}
+func (AgreementSigned) event()    {}
+func (AgreementActivated) event() {}
+func (AgreementEnded) event()     {}
+func (OptionChosen) event()       {}
+func (OptionDropped) event()      {}
+
+// Codec lists every event ever stored.
+var Codec = codec.New(
+	codec.Of[Event, AgreementProposed]("agreement-proposed.v1"),
+	codec.Of[Event, AgreementPosted]("agreement-posted.v1"),
+	codec.Of[Event, AgreementSigned]("agreement-signed.v1"),
+	codec.Of[Event, AgreementActivated]("agreement-activated.v1"),
+	codec.Of[Event, AgreementEnded]("agreement-ended.v1"),
+	codec.Of[Event, OptionChosen]("option-chosen.v1"),
+	codec.Of[Event, OptionDropped]("option-dropped.v1"),
+)

@@ -1,0 +1,45 @@
+// Package ledger is what the ledger and the services record about themselves:
+// commits that could not be taken and reactions that were refused.
+package ledger
+
+import "github.com/yimu-ledger/yimu/contracts/codec"
+
+// Prefixes of the streams this context owns, each followed by an id.
+const (
+	RefusedStream  = "refused-"  // <context>: commits that were refused
+	ReactionStream = "reaction-" // <context>_<name>: reactions that were refused
+)
+
+// Categories of the streams this context owns.
+var Categories = []string{RefusedStream, ReactionStream}
+
+// Event is something that happened to the ledger itself.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// CommitRefused records a commit that cannot be read, is too large, or writes to
+// a stream its context does not own. Its bytes are a blob.
+type CommitRefused struct {
+	Context string `json:"context"`
+	Reason  string `json:"reason"`
+	Hash    string `json:"hash"` // SHA-256 of the message's bytes, names the blob
+}
+
+// ReactionRefused records that a command that a reaction asked for was refused
+// by a rule, so that whoever must act can see it.
+type ReactionRefused struct {
+	Reaction string `json:"reaction"`
+	Cause    string `json:"cause"` // id of the event, or the deadline
+	Code     string `json:"code"`  // of the refusal
+	Detail   string `json:"detail"`
+}
+
+func (CommitRefused) event()   {}
+func (ReactionRefused) event() {}
+
+// Codec lists every event ever stored.
+var Codec = codec.New(
+	codec.Of[Event, CommitRefused]("commit-refused.v1"),
+	codec.Of[Event, ReactionRefused]("reaction-refused.v1"),
+)

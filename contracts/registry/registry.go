@@ -1,0 +1,230 @@
+// Package registry is what can happen to estates, their units and titles, and
+// to the people and tokens that act on them.
+//
+// People are random ids here. Names, documents and phones are in the vault.
+package registry
+
+import (
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
+// Prefixes of the streams this context owns, each followed by an id.
+const (
+	EstateStream = "estate-" // one estate
+	UnitStream   = "unit-"   // one unit with its titles; the id is made of estate and code
+	PersonStream = "person-" // one person with their roles
+	TokenStream  = "token-"  // one access token
+)
+
+// Categories of the streams this context owns.
+var Categories = []string{EstateStream, UnitStream, PersonStream, TokenStream}
+
+// Uses of a unit (用途), as the papers name them.
+const (
+	Home    = "住宅"
+	Shop    = "商铺"
+	Parking = "车位"
+)
+
+// Bases of an area (面积依据): the register, else the survey, else the sale
+// contract (Supreme Court interpretation, art. 8).
+const (
+	BasisRegister = "登记"
+	BasisSurvey   = "实测"
+	BasisContract = "合同"
+)
+
+// Delivery states of a unit (交付状态).
+const (
+	Delivered       = "已交付"
+	SoldUndelivered = "已售未交付"
+	Unsold          = "未售"
+)
+
+// Kinds of person.
+const (
+	Natural = "natural" // 自然人
+	Legal   = "legal"   // 法人
+)
+
+// Role is what a person or a token may be granted. Owner is no role: titles decide.
+type Role string
+
+// Roles, each granted for one estate or, with no estate, for all.
+const (
+	Resident      Role = "resident"      // 住户
+	Committee     Role = "committee"     // 业主委员会
+	Clerk         Role = "clerk"         // 社区工作人员
+	Provider      Role = "provider"      // 物业服务人
+	Principal     Role = "principal"     // 委托方(街道、居委会)
+	Regulator     Role = "regulator"     // 监管部门
+	Administrator Role = "administrator" // 系统管理员
+)
+
+// Roles lists every role.
+var Roles = []Role{Resident, Committee, Clerk, Provider, Principal, Regulator, Administrator}
+
+// Event is something that happened in the registry.
+//
+// To add one: write the struct, list it in Codec, handle it in Evolve, and put
+// one sample in testdata/events. The linter and TestCodec tell what is missing.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// EstateFounded is the first event of an estate.
+type EstateFounded struct {
+	Estate string `json:"estate"` // UUID
+	Name   string `json:"name"`   // e.g. 秀山花园
+}
+
+// EstateSet states settings of an estate; fields left empty keep what they were.
+type EstateSet struct {
+	Estate      string `json:"estate"`
+	Name        string `json:"name,omitempty"`
+	FeeCategory string `json:"fee_category,omitempty"` // budget line fed by payments; 物业服务费 unless set
+}
+
+// Unit is what the unit list (房屋清册) says of a unit.
+type Unit struct {
+	Code     string        `json:"code"` // 房屋编号, unique in the estate
+	Building string        `json:"building,omitempty"`
+	Stair    string        `json:"stair,omitempty"`
+	Room     string        `json:"room,omitempty"`
+	Use      string        `json:"use"`
+	Area     units.CentiM2 `json:"area_centi_m2"` // exclusive area (专有部分面积)
+	Basis    string        `json:"basis"`
+	State    string        `json:"state"`
+}
+
+// UnitRegistered is the first event of a unit.
+type UnitRegistered struct {
+	Estate string `json:"estate"`
+	ID     string `json:"id"`
+	Unit
+}
+
+// UnitCorrected replaces what was registered. Frozen rolls stay as they are.
+type UnitCorrected struct {
+	Estate string `json:"estate"`
+	ID     string `json:"id"`
+	Unit
+}
+
+// Title is one owner's title to a unit (业主名册).
+type Title struct {
+	Person string `json:"person"`     // random id
+	Kind   string `json:"kind"`       // natural or legal
+	Part   int64  `json:"share_part"` // share is part ÷ whole
+	Whole  int64  `json:"share_whole"`
+	Votes  bool   `json:"votes"` // this co-owner votes for the unit (表决代表)
+}
+
+// TitlesStated states all titles of a unit for the first time.
+type TitlesStated struct {
+	Estate string  `json:"estate"`
+	ID     string  `json:"id"` // of the unit
+	Code   string  `json:"code"`
+	Titles []Title `json:"titles"`
+}
+
+// TitlesCorrected states all titles of a unit anew; one that is missing has ended.
+type TitlesCorrected struct {
+	Estate string  `json:"estate"`
+	ID     string  `json:"id"`
+	Code   string  `json:"code"`
+	Titles []Title `json:"titles"`
+}
+
+// PersonRegistered is the first event of a person. Who it is stands in the vault.
+type PersonRegistered struct {
+	Person string `json:"person"`
+	Kind   string `json:"kind"`
+}
+
+// PersonalDataCorrected says which fields of a person's data were corrected, never their values.
+type PersonalDataCorrected struct {
+	Person string   `json:"person"`
+	Fields []string `json:"fields"`
+}
+
+// PersonalDataRead says that someone read a person's data.
+type PersonalDataRead struct {
+	Person string    `json:"person"`
+	Reader string    `json:"reader"`
+	Fields []string  `json:"fields"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// CorrectionRequested says that a person asked for a correction of their data.
+type CorrectionRequested struct {
+	Person string       `json:"person"`
+	Words  codec.Sealed `json:"words"` // with the person's key
+}
+
+// RoleGranted gives a person a role.
+type RoleGranted struct {
+	Person string `json:"person"`
+	Role   Role   `json:"role"`
+	Estate string `json:"estate,omitempty"` // none: everywhere
+}
+
+// RoleRevoked takes a role back.
+type RoleRevoked struct {
+	Person string `json:"person"`
+	Role   Role   `json:"role"`
+	Estate string `json:"estate,omitempty"`
+}
+
+// TokenIssued lets whoever knows the token act, for a person or as a program.
+type TokenIssued struct {
+	Token   string    `json:"token"`            // id
+	Hash    string    `json:"hash"`             // SHA-256 of the secret, hex
+	Person  string    `json:"person,omitempty"` // acts as this person, with their roles
+	Role    Role      `json:"role,omitempty"`   // or as a program with this one role
+	Estate  string    `json:"estate,omitempty"` // where the role holds; none: everywhere
+	Label   string    `json:"label,omitempty"`
+	Expires time.Time `json:"expires"`
+}
+
+// TokenRevoked ends a token at once.
+type TokenRevoked struct {
+	Token string `json:"token"`
+}
+
+func (EstateFounded) event()         {}
+func (EstateSet) event()             {}
+func (UnitRegistered) event()        {}
+func (UnitCorrected) event()         {}
+func (TitlesStated) event()          {}
+func (TitlesCorrected) event()       {}
+func (PersonRegistered) event()      {}
+func (PersonalDataCorrected) event() {}
+func (PersonalDataRead) event()      {}
+func (CorrectionRequested) event()   {}
+func (RoleGranted) event()           {}
+func (RoleRevoked) event()           {}
+func (TokenIssued) event()           {}
+func (TokenRevoked) event()          {}
+
+// Codec lists every event ever stored.
+var Codec = codec.New(
+	codec.Of[Event, EstateFounded]("estate-founded.v1"),
+	codec.Of[Event, EstateSet]("estate-set.v1"),
+	codec.Of[Event, UnitRegistered]("unit-registered.v1"),
+	codec.Of[Event, UnitCorrected]("unit-corrected.v1"),
+	codec.Of[Event, TitlesStated]("titles-stated.v1"),
+	codec.Of[Event, TitlesCorrected]("titles-corrected.v1"),
+	codec.Of[Event, PersonRegistered]("person-registered.v1"),
+	codec.Of[Event, PersonalDataCorrected]("personal-data-corrected.v1"),
+	codec.Of[Event, PersonalDataRead]("personal-data-read.v1"),
+	codec.Of[Event, CorrectionRequested]("correction-requested.v1"),
+	codec.Of[Event, RoleGranted]("role-granted.v1"),
+	codec.Of[Event, RoleRevoked]("role-revoked.v1"),
+	codec.Of[Event, TokenIssued]("token-issued.v1"),
+	codec.Of[Event, TokenRevoked]("token-revoked.v1"),
+)

@@ -1,0 +1,226 @@
+// Package votes is what can happen to an owners' meeting and to the ballots of
+// its electorate (业主大会, Civil Code art. 277–280).
+package votes
+
+import (
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
+// Prefixes of the streams this context owns, each followed by an id.
+const (
+	MeetingStream = "meeting-" // one meeting
+	BallotStream  = "ballot-"  // <meeting>-<roll entry>: all ballots of one head
+	RefusalStream = "refusal-" // <meeting>-<voter>: ballots of someone without an entry
+)
+
+// Categories of the streams this context owns.
+var Categories = []string{MeetingStream, BallotStream, RefusalStream}
+
+// Channels (渠道) of a ballot, as the papers name them.
+const (
+	Electronic = "电子"
+	Paper      = "纸质"
+)
+
+// Choices (选择) on a motion.
+const (
+	Yes     = "赞成"
+	No      = "反对"
+	Abstain = "弃权"
+)
+
+// Outcomes of a motion. One that is not adopted is never the opposite decision.
+const (
+	Adopted    = "通过"
+	NotAdopted = "未通过"
+	NoDecision = "未形成有效决定" // too few heads or too little area took part
+)
+
+// Policies a meeting names in its notice.
+const (
+	FirstBallotStands = "first-ballot-stands"
+	LastBallotStands  = "last-ballot-stands"
+	ElectronicStands  = "electronic-stands"
+	PaperStands       = "paper-stands"
+	FirstStands       = "first-stands"
+	UnreturnedNone    = "none"
+)
+
+// Reason says why a ballot or a choice does not count.
+type Reason string
+
+// Reasons, in the order in which they are tested.
+const (
+	NoSuchMotion           Reason = "no-such-motion"
+	VotingNotOpen          Reason = "voting-not-open"
+	VotingIsClosed         Reason = "voting-closed"
+	NotOnTheRoll           Reason = "not-on-the-roll"
+	NotTheRepresentative   Reason = "not-the-representative"
+	NotInScope             Reason = "not-in-scope"
+	AlreadyVoted           Reason = "already-voted"
+	Superseded             Reason = "superseded"
+	ElectronicBallotStands Reason = "electronic-ballot-stands"
+	PaperBallotStands      Reason = "paper-ballot-stands"
+	NoSuchChoice           Reason = "no-such-choice"
+)
+
+// Policy is how a meeting treats what the law leaves open.
+type Policy struct {
+	Revote             string `json:"revote"`               // within one channel
+	PaperAndElectronic string `json:"paper_and_electronic"` // between channels
+	Unreturned         string `json:"unreturned"`
+	ParkingCountsArea  bool   `json:"parking_counts_area"`
+}
+
+// Motion (议题) is one question put to the owners.
+type Motion struct {
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Matter string `json:"matter"` // 民法典278-1-4: article, paragraph, item
+	Scope  string `json:"scope"`  // estate, or building:5
+}
+
+// Choice is what a ballot says on one motion.
+type Choice struct {
+	Motion string `json:"motion"`
+	Choice string `json:"choice"`
+}
+
+// Event is something that happened to a meeting or to a ballot.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// MeetingDrafted is the first event of a meeting.
+type MeetingDrafted struct {
+	Meeting string   `json:"meeting"`
+	Estate  string   `json:"estate"`
+	Title   string   `json:"title"`
+	Policy  Policy   `json:"policy"`
+	Motions []Motion `json:"motions"`
+	Past    bool     `json:"past,omitempty"` // entered from papers after it was held
+}
+
+// ScopeTotal is the electorate of one scope.
+type ScopeTotal struct {
+	Scope string        `json:"scope"`
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+// RollFrozen fixes who may vote, before the notice.
+type RollFrozen struct {
+	Meeting string        `json:"meeting"`
+	Roll    string        `json:"roll"` // hash of the public blob: [Roll]
+	Heads   int64         `json:"heads"`
+	Area    units.CentiM2 `json:"area_centi_m2"`
+	Scopes  []ScopeTotal  `json:"scopes"`
+	SeenAt  uint64        `json:"seen_at"` // position up to which titles were read
+}
+
+// Roll is the blob that RollFrozen names: the electorate without names.
+type Roll struct {
+	Meeting string  `json:"meeting"`
+	Entries []Entry `json:"entries"`
+}
+
+// Entry is one head of a roll with all units it votes for.
+type Entry struct {
+	Entry     string        `json:"entry"` // number in the roll, from "1"
+	Units     []string      `json:"units"` // codes
+	Buildings []string      `json:"buildings"`
+	Area      units.CentiM2 `json:"area_centi_m2"`
+	ByScope   []ScopeTotal  `json:"by_scope,omitempty"`  // area in scopes smaller than the estate; heads is 1
+	Developer bool          `json:"developer,omitempty"` // the head of unsold and undelivered stock
+}
+
+// NoticePosted opens the clocks. Nothing else may be voted on.
+type NoticePosted struct {
+	Meeting  string    `json:"meeting"`
+	At       time.Time `json:"at"`
+	Opens    time.Time `json:"opens"`
+	Closes   time.Time `json:"closes"` // deadline; a ballot at this instant is late
+	RuleSet  string    `json:"rule_set"`
+	RuleHash string    `json:"rule_hash"` // SHA-256 of the rule set
+}
+
+// PaperHandedIn records an envelope before it is opened; the ballot in it is
+// ordered and counted by this moment.
+type PaperHandedIn struct {
+	Meeting string    `json:"meeting"`
+	Entry   string    `json:"entry"`
+	At      time.Time `json:"at"`
+}
+
+// BallotCast records a ballot that passed every test that does not depend on
+// other ballots of the same head. Which of several counts is settled by the
+// meeting's policy when voting is closed.
+type BallotCast struct {
+	Ballot  string       `json:"ballot"`
+	Meeting string       `json:"meeting"`
+	Entry   string       `json:"entry"`
+	Channel string       `json:"channel"`
+	At      time.Time    `json:"at"`                // received, or handed in on paper
+	Motions []string     `json:"motions"`           // those the ballot answers
+	Choices []Choice     `json:"choices,omitempty"` // of a meeting of the past
+	Sealed  codec.Sealed `json:"sealed,omitempty"`  // [Choice] list, with the meeting's key
+}
+
+// BallotRefused records a ballot that does not count, and why.
+type BallotRefused struct {
+	Ballot  string    `json:"ballot"`
+	Meeting string    `json:"meeting"`
+	Entry   string    `json:"entry,omitempty"`
+	Channel string    `json:"channel"`
+	At      time.Time `json:"at"`
+	Motions []string  `json:"motions"`
+	Reason  Reason    `json:"reason"`
+}
+
+// PaperEntryCompleted declares that every paper ballot handed in has been entered.
+type PaperEntryCompleted struct {
+	Meeting string `json:"meeting"`
+}
+
+// VotingClosed ends the taking of ballots. Ballots recorded later do not count.
+type VotingClosed struct {
+	Meeting string `json:"meeting"`
+}
+
+// KeyReleased opens the meeting's ballots to everyone.
+type KeyReleased struct {
+	Meeting string `json:"meeting"`
+	Key     string `json:"key"` // Tink keyset, JSON
+}
+
+func (MeetingDrafted) event()      {}
+func (RollFrozen) event()          {}
+func (NoticePosted) event()        {}
+func (PaperHandedIn) event()       {}
+func (BallotCast) event()          {}
+func (BallotRefused) event()       {}
+func (PaperEntryCompleted) event() {}
+func (VotingClosed) event()        {}
+func (KeyReleased) event()         {}
+
+// HappenedAt is when the voter acted; see libs/es.
+func (e NoticePosted) HappenedAt() time.Time  { return e.At }
+func (e PaperHandedIn) HappenedAt() time.Time { return e.At }
+func (e BallotCast) HappenedAt() time.Time    { return e.At }
+func (e BallotRefused) HappenedAt() time.Time { return e.At }
+
+// Codec lists every event ever stored.
+var Codec = codec.New(
+	codec.Of[Event, MeetingDrafted]("meeting-drafted.v1"),
+	codec.Of[Event, RollFrozen]("roll-frozen.v1"),
+	codec.Of[Event, NoticePosted]("notice-posted.v1"),
+	codec.Of[Event, PaperHandedIn]("paper-handed-in.v1"),
+	codec.Of[Event, BallotCast]("ballot-cast.v1"),
+	codec.Of[Event, BallotRefused]("ballot-refused.v1"),
+	codec.Of[Event, PaperEntryCompleted]("paper-entry-completed.v1"),
+	codec.Of[Event, VotingClosed]("voting-closed.v1"),
+	codec.Of[Event, KeyReleased]("key-released.v1"),
+)
