@@ -1,0 +1,348 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Handler takes a batch: messages of one partition, in order, at least one.
+// It is called for one batch of a partition at a time, and for several
+// partitions at once. Its ctx ends when the partition is given to another
+// member of the group; it should then return soon, in whichever way.
+type Handler func(ctx context.Context, batch []Message) error
+
+// Consume hands every message of the topics to one member of the group. A batch
+// is all that one fetch returned. After the handler returned nil its offsets are
+// committed, within 100 ms; when it returns an error it gets the same batch again
+// after [Config.NackDelay]. A group that is new begins at the first message.
+//
+// It waits for brokers, topics and coordinators for as long as it takes, and
+// returns when ctx ends, with its error.
+func Consume(ctx context.Context, cfg Config, group string, topics []string, handle Handler) error {
+	return consume(ctx, cfg, group, topics, whole(handle))
+}
+
+// Offsets are places in topics: the offset of the next message, by topic and partition.
+type Offsets map[string]map[int]int64
+
+// Ends returns where the topics end now: what is published after Ends returned
+// is after it. It waits for the topics, up to 30 seconds.
+func Ends(ctx context.Context, cfg Config, topics ...string) (Offsets, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := newClient(cfg, topics...)
+	defer c.close()
+	ends := make(Offsets, len(topics))
+	for _, topic := range topics {
+		for wait := (backoff{}); ; {
+			n, err := c.partitions(ctx, topic)
+			if err != nil {
+				return nil, err
+			}
+			if ends[topic], err = c.ends(ctx, topic, n); err == nil {
+				break
+			}
+			c.reset()
+			if !wait.sleep(ctx) {
+				return nil, fmt.Errorf("bus: ends of %s: %w", topic, err)
+			}
+		}
+	}
+	return ends, nil
+}
+
+func (c *client) ends(ctx context.Context, topic string, partitions int) (map[int]int64, error) {
+	req := make([]kafka.OffsetRequest, partitions)
+	for i := range req {
+		req[i] = kafka.LastOffsetOf(i)
+	}
+	res, err := c.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: req}})
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[int]int64, partitions)
+	for _, p := range res.Topics[topic] {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		ends[p.Partition] = p.LastOffset
+	}
+	if len(ends) != partitions {
+		return nil, fmt.Errorf("%d of %d partitions answered", len(ends), partitions)
+	}
+	return ends, nil
+}
+
+// ConsumeFrom hands over every message from the given places on, without a
+// group and without committing: each caller sees them all. Otherwise it is as [Consume].
+func ConsumeFrom(ctx context.Context, cfg Config, from Offsets, handle Handler) error {
+	return consumeFrom(ctx, cfg, from, whole(handle))
+}
+
+// deliver hands out a batch and calls done with the number of messages that are
+// settled. After an error it is called again with those that are not.
+type deliver func(ctx context.Context, batch []Message, done func(n int)) error
+
+func whole(handle Handler) deliver {
+	return func(ctx context.Context, batch []Message, done func(int)) error {
+		if err := handle(ctx, batch); err != nil {
+			return err
+		}
+		done(len(batch))
+		return nil
+	}
+}
+
+func consumeFrom(ctx context.Context, cfg Config, from Offsets, d deliver) error {
+	var topics []string
+	for topic := range from {
+		topics = append(topics, topic)
+	}
+	c := newClient(cfg, topics...)
+	stop := context.AfterFunc(ctx, c.close)
+	defer stop()
+	var partitions sync.WaitGroup
+	for topic, offsets := range from {
+		for partition, offset := range offsets {
+			f := follower{cfg: cfg, client: c, topic: topic, partition: partition, offset: offset, deliver: d}
+			partitions.Go(func() { f.run(ctx) })
+		}
+	}
+	partitions.Wait()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func consume(ctx context.Context, cfg Config, group string, topics []string, d deliver) error {
+	log := cfg.log().With(slog.String("group", group))
+	// A group that forms before its topics exist would get no partitions.
+	if err := awaitTopics(ctx, cfg, topics); err != nil {
+		return err
+	}
+	members, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID:      group,
+		Brokers: cfg.Brokers,
+		Topics:  topics,
+		Dialer: &kafka.Dialer{
+			ClientID:      cfg.ClientID,
+			Timeout:       3 * time.Second,
+			TLS:           cfg.TLS,
+			SASLMechanism: cfg.SASL,
+		},
+		// The defaults of kafka-go notice a dead member after 30 s and a
+		// rebalance after 3 s.
+		SessionTimeout:        6 * time.Second,
+		HeartbeatInterval:     500 * time.Millisecond,
+		RebalanceTimeout:      10 * time.Second,
+		JoinGroupBackoff:      time.Second,
+		WatchPartitionChanges: true,
+		StartOffset:           kafka.FirstOffset,
+	})
+	if err != nil {
+		return fmt.Errorf("bus: group %s: %w", group, err)
+	}
+	defer members.Close() // gives the partitions back at once
+
+	for {
+		gen, err := members.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			// A coordinator not there yet, an election, a broker away; kafka-go waits a second and tries again.
+			log.Info("group not joined yet", slog.Any("error", err))
+		default:
+			consumeGeneration(ctx, cfg, log, gen, topics, d)
+		}
+	}
+}
+
+func awaitTopics(ctx context.Context, cfg Config, topics []string) error {
+	c := newClient(cfg, topics...)
+	defer c.close()
+	for _, topic := range topics {
+		if _, err := c.partitions(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consumeGeneration starts what runs until the group is shared out again. The
+// group joins again only after all of it returned, so a partition has never two
+// handlers in one process, and no message of an earlier generation is left over.
+func consumeGeneration(ctx context.Context, cfg Config, log *slog.Logger, gen *kafka.Generation, topics []string, d deliver) {
+	c := newClient(cfg, topics...)
+	marks := &marks{changed: make(chan struct{}, 1), offsets: make(map[string]map[int]int64)}
+	var partitions sync.WaitGroup
+	for topic, assigned := range gen.Assignments {
+		for _, a := range assigned {
+			f := follower{cfg: cfg, client: c, topic: topic, partition: a.ID, offset: a.Offset, deliver: d}
+			f.settled = func(offset int64) { marks.set(f.topic, f.partition, offset) }
+			partitions.Add(1)
+			gen.Start(func(generation context.Context) {
+				defer partitions.Done()
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				defer context.AfterFunc(generation, cancel)()
+				f.run(ctx)
+			})
+		}
+	}
+	gen.Start(func(generation context.Context) {
+		defer c.close()
+		for generation.Err() == nil {
+			select {
+			case <-generation.Done():
+			case <-marks.changed:
+				if err := gen.CommitOffsets(marks.take()); err != nil {
+					log.Info("offsets not committed, joining the group again", slog.Any("error", err))
+					return // ends the generation; what was not committed comes again
+				}
+				// Under load one request commits what 100 ms brought.
+				pause(generation, 100*time.Millisecond)
+			}
+		}
+		c.close() // wakes the fetches
+		partitions.Wait()
+		if err := gen.CommitOffsets(marks.take()); err != nil {
+			log.Info("last offsets not committed", slog.Any("error", err))
+		}
+	})
+}
+
+// marks are offsets to be committed.
+type marks struct {
+	changed chan struct{}
+	mu      sync.Mutex
+	offsets map[string]map[int]int64
+}
+
+func (m *marks) set(topic string, partition int, offset int64) {
+	m.mu.Lock()
+	if m.offsets[topic] == nil {
+		m.offsets[topic] = make(map[int]int64)
+	}
+	m.offsets[topic][partition] = offset
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (m *marks) take() map[string]map[int]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := maps.Clone(m.offsets)
+	clear(m.offsets)
+	return taken
+}
+
+// follower reads one partition and delivers it in order.
+type follower struct {
+	cfg       Config
+	client    *client
+	topic     string
+	partition int
+	offset    int64              // of the next message to deliver, or kafka.FirstOffset
+	settled   func(offset int64) // everything before offset is settled; may be nil
+	deliver   deliver
+}
+
+// run returns when ctx ends.
+func (f *follower) run(ctx context.Context) {
+	log := f.cfg.log().With(slog.String("topic", f.topic), slog.Int("partition", f.partition))
+	var wait backoff
+	failures := 0
+	for ctx.Err() == nil {
+		batch, err := f.fetch(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, kafka.OffsetOutOfRange):
+			// The broker dropped, or lost, what we had not read. Going to the end
+			// would skip in silence what is still there.
+			log.Error("the next message is gone, going on with the first there is", slog.Int64("offset", f.offset))
+			f.offset = kafka.FirstOffset
+			wait.sleep(ctx)
+		case err != nil:
+			if failures++; failures == 3 { // the first ones are daily business
+				log.Warn("reading does not succeed, trying on", slog.Any("error", err))
+			}
+			f.client.reset()
+			wait.sleep(ctx)
+		case len(batch) > 0:
+			f.hand(ctx, log, batch)
+			fallthrough
+		default:
+			wait, failures = backoff{}, 0
+		}
+	}
+}
+
+func (f *follower) hand(ctx context.Context, log *slog.Logger, batch []Message) {
+	for {
+		settled := 0
+		err := f.deliver(ctx, batch, func(n int) {
+			settled = n
+			f.offset = batch[n-1].Offset + 1
+			if f.settled != nil {
+				f.settled(f.offset)
+			}
+		})
+		batch = batch[settled:]
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		log.Warn("batch refused, handing it out again", slog.Int64("offset", batch[0].Offset), slog.Any("error", err))
+		if !pause(ctx, f.cfg.nackDelay()) {
+			return
+		}
+	}
+}
+
+// fetch returns the next messages, at once where there are any; none after some
+// seconds without news.
+func (f *follower) fetch(ctx context.Context) ([]Message, error) {
+	res, err := f.client.Fetch(ctx, &kafka.FetchRequest{
+		Topic:     f.topic,
+		Partition: f.partition,
+		Offset:    f.offset,
+		MinBytes:  1,
+		MaxBytes:  4 << 20,
+		MaxWait:   requestTimeout, // halved by kafka-go
+	})
+	if err != nil {
+		return nil, err
+	}
+	if res.Error != nil {
+		return nil, res.Error
+	}
+	var batch []Message
+	for {
+		r, err := res.Records.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			return batch, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.Offset < f.offset {
+			continue // a fetch begins with the record batch the offset lies in
+		}
+		m, err := fromRecord(f.topic, f.partition, r)
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, m)
+	}
+}
