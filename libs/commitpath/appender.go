@@ -1,0 +1,229 @@
+package commitpath
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/yimu-ledger/yimu/libs/bus"
+	"github.com/yimu-ledger/yimu/libs/es"
+)
+
+// AppenderConfig is what an Appender is made of.
+type AppenderConfig struct {
+	Store     es.Store
+	Publisher message.Publisher // for outcomes
+	// Owns says whether a context may write to a stream.
+	Owns func(context, stream string) bool
+	// Refuse records a commit that cannot be taken, before it is dropped. It
+	// is called again when the message comes again, and must then do nothing.
+	Refuse func(ctx context.Context, context, reason string, raw []byte) error
+	Clock  func() time.Time
+	Log    *slog.Logger
+}
+
+// Appender appends commits to the store and answers with outcomes.
+type Appender struct{ cfg AppenderConfig }
+
+// NewAppender returns an Appender; Handle is its work.
+func NewAppender(cfg AppenderConfig) *Appender {
+	cfg.Log = logger(cfg.Log)
+	return &Appender{cfg}
+}
+
+// retryAfter is the pause before the store is asked again.
+const retryAfter = 200 * time.Millisecond
+
+// Handle takes what one fetch returned: commits of one stream in their order,
+// streams side by side, so that the store can group them into one write. When
+// it returns nil every message has been appended or recorded as refused and
+// its outcome published, and the offsets may be committed.
+func (a *Appender) Handle(ctx context.Context, messages []bus.Message) error {
+	byStream := map[string][]int{}
+	for i, m := range messages {
+		byStream[string(m.Key)] = append(byStream[string(m.Key)], i)
+	}
+	outcomes := make([]*message.Message, len(messages))
+	errs := make([]error, len(messages))
+	var wg sync.WaitGroup
+	for _, indexes := range byStream {
+		wg.Go(func() {
+			for _, i := range indexes {
+				if outcomes[i], errs[i] = a.handle(ctx, messages[i]); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	answered := outcomes[:0]
+	for _, o := range outcomes {
+		if o != nil {
+			answered = append(answered, o)
+		}
+	}
+	if len(answered) == 0 {
+		return nil
+	}
+	if err := a.cfg.Publisher.Publish(OutcomesTopic, answered...); err != nil {
+		return fmt.Errorf("commitpath: publish outcomes: %w", err)
+	}
+	return nil
+}
+
+// Tell publishes the ledger's time until ctx ends, so that every instance knows
+// how far off its own clock is also where nothing is written.
+func (a *Appender) Tell(ctx context.Context) error {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			m, err := a.encode(es.Outcome{Status: statusTime})
+			if err == nil {
+				err = a.cfg.Publisher.Publish(OutcomesTopic, m)
+			}
+			if err != nil {
+				a.cfg.Log.WarnContext(ctx, "telling the time", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// handle appends one commit; passing errors of the store are waited out, because
+// later commits of the stream must not overtake it.
+func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message, error) {
+	owner := strings.TrimPrefix(m.Topic, CommitsTopic(""))
+	var c es.Commit
+	if reason := a.check(owner, m, &c); reason != "" {
+		if err := a.cfg.Refuse(ctx, owner, reason, m.Value); err != nil {
+			return nil, fmt.Errorf("commitpath: record a refused commit: %w", err)
+		}
+		return a.encode(es.Outcome{Commit: c.ID, Attempt: c.Attempt, Stream: c.Stream, Status: es.StatusRefused, Reason: reason})
+	}
+	for {
+		o, err := a.append(ctx, c)
+		if err == nil {
+			return a.encode(o)
+		}
+		a.cfg.Log.WarnContext(ctx, "append failed, trying again", slog.String("stream", c.Stream), slog.String("commit", c.ID.String()), slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// check returns why a commit cannot be taken, or "".
+func (a *Appender) check(owner string, m bus.Message, c *es.Commit) string {
+	if err := json.Unmarshal(m.Value, c); err != nil {
+		return "unreadable"
+	}
+	largest, total := c.Size()
+	switch {
+	case len(c.Events) == 0:
+		return "empty"
+	case largest > es.MaxEvent || total > es.MaxCommit:
+		return "too large"
+	case c.Stream != string(m.Key):
+		return "key is not the stream"
+	case !a.cfg.Owns(owner, c.Stream):
+		return "not a stream of " + owner
+	}
+	for _, e := range c.Events {
+		if meta, err := es.ParseMeta(e.Meta); err != nil || meta.Commit != c.ID || meta.Hash == "" {
+			return "metadata"
+		}
+	}
+	return ""
+}
+
+func (a *Appender) append(ctx context.Context, c es.Commit) (es.Outcome, error) {
+	o := es.Outcome{Commit: c.ID, Attempt: c.Attempt, Stream: c.Stream, Status: es.StatusRecorded}
+	position, err := a.cfg.Store.Append(ctx, c.Stream, c.Expected, c.Events...)
+	switch {
+	case err == nil:
+		n := uint64(len(c.Events))
+		o.Position, o.Revision, o.Event = position, c.Expected+n-1, c.Events[n-1].ID
+		return o, nil
+	case errors.Is(err, es.ErrWrongRevision):
+		return a.recall(ctx, c, o)
+	default:
+		return o, err
+	}
+}
+
+// recall answers a commit that does not fit its stream: it may be there already.
+func (a *Appender) recall(ctx context.Context, c es.Commit, o es.Outcome) (es.Outcome, error) {
+	recorded, err := a.find(ctx, c)
+	if err != nil {
+		return o, err
+	}
+	if len(recorded) == 0 {
+		o.Status = es.StatusConflict
+		return o, nil
+	}
+	first, last := recorded[0], recorded[len(recorded)-1]
+	was, err := es.ParseMeta(first.Meta)
+	if err != nil {
+		return o, err
+	}
+	is, err := es.ParseMeta(c.Events[0].Meta)
+	if err != nil {
+		return o, err
+	}
+	if was.Hash != is.Hash {
+		o.Status = es.StatusKeyReused
+		return o, nil
+	}
+	o.Position, o.Revision, o.Event = last.Position, last.Revision, last.ID
+	if o.Position == 0 { // the store does not tell positions of stream reads: repeating the append does
+		again := make([]es.Proposed, len(recorded))
+		for i, r := range recorded {
+			again[i] = es.Proposed{ID: r.ID, Type: r.Type, Data: r.Data, Meta: r.Meta}
+		}
+		o.Position, err = a.cfg.Store.Append(ctx, c.Stream, first.Revision, again...)
+	}
+	return o, err
+}
+
+// find returns the events of a commit in its stream, none where it is not there.
+func (a *Appender) find(ctx context.Context, c es.Commit) ([]es.Recorded, error) {
+	var found []es.Recorded
+	for r, err := range a.cfg.Store.Read(ctx, c.Stream, 0) {
+		if err != nil {
+			return nil, err
+		}
+		meta, err := es.ParseMeta(r.Meta)
+		if err != nil {
+			return nil, fmt.Errorf("commitpath: %s@%d: %w", r.Stream, r.Revision, err)
+		}
+		if meta.Commit == c.ID {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+func (a *Appender) encode(o es.Outcome) (*message.Message, error) {
+	o.At = a.cfg.Clock()
+	value, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("commitpath: encode outcome: %w", err)
+	}
+	return message.NewMessage(watermill.NewUUID(), value), nil
+}

@@ -1,0 +1,202 @@
+package commitpath
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/libs/bus"
+	"github.com/yimu-ledger/yimu/libs/es"
+)
+
+// ClientConfig is what a Client is made of.
+type ClientConfig struct {
+	Publisher message.Publisher
+	// Outcomes reads OutcomesTopic without a consumer group, from the end
+	// offsets as they are when Subscribe returns.
+	Outcomes message.Subscriber
+	Clock    func() time.Time
+	Wait     time.Duration // for an outcome; 5 s unless set
+	Log      *slog.Logger
+}
+
+// Client hands commits over and waits for their outcomes. One serves a whole
+// process; [Client.For] gives each context its own es.Committer.
+type Client struct {
+	cfg     ClientConfig
+	mu      sync.Mutex
+	waiting map[attempt]*wait
+	skew    skew
+	ready   atomic.Bool
+}
+
+// attempt identifies who waits for what.
+type attempt struct {
+	commit uuid.UUID
+	number int
+}
+
+// wait is shared by all who wait for the same attempt: the same request may
+// arrive twice at once, and one outcome answers both.
+type wait struct {
+	done    chan struct{} // closed once outcome is set
+	outcome es.Outcome
+	waiters int
+}
+
+// NewClient returns a client that is ready once Run reads outcomes.
+func NewClient(cfg ClientConfig) *Client {
+	if cfg.Wait == 0 {
+		cfg.Wait = 5 * time.Second
+	}
+	cfg.Log = logger(cfg.Log)
+	return &Client{cfg: cfg, waiting: map[attempt]*wait{}}
+}
+
+// Run reads outcomes until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	messages, err := c.cfg.Outcomes.Subscribe(ctx, OutcomesTopic)
+	if err != nil {
+		return fmt.Errorf("commitpath: subscribe to outcomes: %w", err)
+	}
+	c.ready.Store(true)
+	defer c.ready.Store(false)
+	for m := range messages {
+		var o es.Outcome
+		if err := json.Unmarshal(m.Payload, &o); err != nil {
+			c.cfg.Log.ErrorContext(ctx, "unreadable outcome", slog.String("message", m.UUID), slog.Any("error", err))
+			m.Ack()
+			continue
+		}
+		c.skew.observe(c.cfg.Clock().Sub(o.At))
+		c.answer(o)
+		m.Ack()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.New("commitpath: outcomes ended")
+}
+
+func (c *Client) join(a attempt) *wait {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.waiting[a]
+	if w == nil {
+		w = &wait{done: make(chan struct{})}
+		c.waiting[a] = w
+	}
+	w.waiters++
+	return w
+}
+
+func (c *Client) leave(a attempt, w *wait) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.waiters--; w.waiters == 0 && c.waiting[a] == w {
+		delete(c.waiting, a)
+	}
+}
+
+func (c *Client) answer(o es.Outcome) {
+	a := attempt{o.Commit, o.Attempt}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.waiting[a]; w != nil {
+		delete(c.waiting, a)
+		w.outcome = o
+		close(w.done)
+	}
+}
+
+// Ready says whether commits can be handed over now; the error says why not.
+func (c *Client) Ready() error {
+	switch {
+	case !c.ready.Load():
+		return errors.New("outcomes are not read yet")
+	case c.skew.exceeded():
+		return fmt.Errorf("this machine's clock is more than %s off the ledger's", maxSkew)
+	}
+	return nil
+}
+
+// For returns the Committer of one context.
+func (c *Client) For(context string) es.Committer { return committer{c, CommitsTopic(context)} }
+
+type committer struct {
+	*Client
+	topic string
+}
+
+// Commit implements es.Committer.
+func (c committer) Commit(ctx context.Context, commit es.Commit) (es.Outcome, error) {
+	if err := c.Ready(); err != nil {
+		return es.Outcome{}, fmt.Errorf("%w: %w", es.ErrNotSent, err)
+	}
+	m, err := encodeCommit(commit)
+	if err != nil {
+		return es.Outcome{}, fmt.Errorf("%w: %w", es.ErrNotSent, err)
+	}
+	key := attempt{commit.ID, commit.Attempt}
+	wait := c.join(key)
+	defer c.leave(key, wait)
+
+	// Once handed over, the write outlives the request: cancelling it would
+	// leave open whether it happened.
+	sent := make(chan error, 1)
+	m.SetContext(context.WithoutCancel(ctx))
+	go func() { sent <- c.cfg.Publisher.Publish(c.topic, m) }()
+
+	timeout := time.NewTimer(c.cfg.Wait)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-wait.done:
+			return wait.outcome, nil
+		case err := <-sent:
+			if errors.Is(err, bus.ErrNotSent) {
+				return es.Outcome{}, fmt.Errorf("%w: %w", es.ErrNotSent, err)
+			}
+			if err != nil {
+				c.cfg.Log.WarnContext(ctx, "handing over a commit", slog.String("stream", commit.Stream), slog.String("commit", commit.ID.String()), slog.Any("error", err))
+			}
+			sent = nil // it may still arrive: wait on
+		case <-timeout.C:
+			return es.Outcome{}, es.ErrPending
+		case <-ctx.Done():
+			return es.Outcome{}, errors.Join(es.ErrPending, ctx.Err())
+		}
+	}
+}
+
+// skew estimates how far the local clock is ahead of the ledger's. An outcome
+// takes time to arrive, so each observation is too high by the way it came: the
+// smallest of the last few is the best one.
+type skew struct {
+	mu   sync.Mutex
+	last [16]time.Duration
+	n    int
+	off  atomic.Bool
+}
+
+func (s *skew) observe(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last[s.n%len(s.last)] = d
+	s.n++
+	least := s.last[0]
+	for _, d := range s.last[1:min(s.n, len(s.last))] {
+		least = min(least, d)
+	}
+	s.off.Store(least > maxSkew || least < -maxSkew)
+}
+
+func (s *skew) exceeded() bool { return s.off.Load() }

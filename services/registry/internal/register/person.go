@@ -1,0 +1,196 @@
+package register
+
+import (
+	"slices"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/libs/problem"
+)
+
+// Refusals of commands on people and tokens.
+var (
+	ErrNoSuchPerson = problem.NotFound("no-such-person", "there is no such person")
+	ErrUnknownRole  = problem.Invalid("unknown-role", "there is no such role")
+	ErrRoleScope    = problem.Invalid("role-needs-estate", "this role is granted for one estate")
+	ErrNoReason     = problem.Invalid("reason-missing", "say why the personal data are read")
+	ErrNoSuchToken  = problem.NotFound("no-such-token", "there is no such token")
+	ErrTokenHolder  = problem.Invalid("token-holder", "a token acts for a person or with a role, not both and not neither")
+	ErrTokenExpiry  = problem.Invalid("token-expiry", "a token expires in the future and within two years")
+)
+
+// Grant is a role and where it holds; no estate means everywhere.
+type Grant struct {
+	Role   registry.Role
+	Estate string
+}
+
+// Person is the state of a person's stream.
+type Person struct {
+	ID     string
+	Kind   string
+	Grants []Grant
+}
+
+// EvolvePerson applies one event.
+func EvolvePerson(p Person, e registry.Event) Person {
+	switch e := e.(type) {
+	case registry.PersonRegistered:
+		p.ID, p.Kind = e.Person, e.Kind
+	case registry.RoleGranted:
+		p.Grants = append(slices.Clone(p.Grants), Grant{e.Role, e.Estate})
+	case registry.RoleRevoked:
+		p.Grants = slices.DeleteFunc(slices.Clone(p.Grants), func(g Grant) bool { return g == Grant{e.Role, e.Estate} })
+	default: // reads and corrections change no decision
+	}
+	return p
+}
+
+// RegisterPerson makes a person known by a random id.
+type RegisterPerson struct{ ID, Kind string }
+
+// Decide implements es.Command.
+func (c RegisterPerson) Decide(p Person) ([]registry.Event, error) {
+	switch {
+	case p.ID != "":
+		return nil, nil
+	case c.Kind != registry.Natural && c.Kind != registry.Legal:
+		return nil, ErrOwnerKind
+	}
+	return []registry.Event{registry.PersonRegistered{Person: c.ID, Kind: c.Kind}}, nil
+}
+
+// CorrectPersonalData records which fields of the vault were corrected.
+type CorrectPersonalData struct{ Fields []string }
+
+// Decide implements es.Command.
+func (c CorrectPersonalData) Decide(p Person) ([]registry.Event, error) {
+	switch {
+	case p.ID == "":
+		return nil, ErrNoSuchPerson
+	case len(c.Fields) == 0:
+		return nil, nil
+	}
+	return []registry.Event{registry.PersonalDataCorrected{Person: p.ID, Fields: c.Fields}}, nil
+}
+
+// ReadPersonalData records that someone reads personal data, before they do.
+type ReadPersonalData struct {
+	Reader string
+	Fields []string
+	Reason string
+	At     time.Time
+}
+
+// Decide implements es.Command.
+func (c ReadPersonalData) Decide(p Person) ([]registry.Event, error) {
+	switch {
+	case p.ID == "":
+		return nil, ErrNoSuchPerson
+	case c.Reason == "":
+		return nil, ErrNoReason
+	}
+	return []registry.Event{registry.PersonalDataRead{Person: p.ID, Reader: c.Reader, Fields: c.Fields, Reason: c.Reason, At: c.At}}, nil
+}
+
+// RequestCorrection records a person's wish, in their own sealed words.
+type RequestCorrection struct{ Words codec.Sealed }
+
+// Decide implements es.Command.
+func (c RequestCorrection) Decide(p Person) ([]registry.Event, error) {
+	if p.ID == "" {
+		return nil, ErrNoSuchPerson
+	}
+	return []registry.Event{registry.CorrectionRequested{Person: p.ID, Words: c.Words}}, nil
+}
+
+// GrantRole gives a person a role.
+type GrantRole Grant
+
+// Decide implements es.Command.
+func (c GrantRole) Decide(p Person) ([]registry.Event, error) {
+	switch {
+	case p.ID == "":
+		return nil, ErrNoSuchPerson
+	case !slices.Contains(registry.Roles, c.Role):
+		return nil, ErrUnknownRole
+	case c.Estate == "" && c.Role != registry.Administrator && c.Role != registry.Regulator:
+		return nil, ErrRoleScope
+	case slices.Contains(p.Grants, Grant(c)):
+		return nil, nil
+	}
+	return []registry.Event{registry.RoleGranted{Person: p.ID, Role: c.Role, Estate: c.Estate}}, nil
+}
+
+// RevokeRole takes a role back.
+type RevokeRole Grant
+
+// Decide implements es.Command.
+func (c RevokeRole) Decide(p Person) ([]registry.Event, error) {
+	switch {
+	case p.ID == "":
+		return nil, ErrNoSuchPerson
+	case !slices.Contains(p.Grants, Grant(c)):
+		return nil, nil
+	}
+	return []registry.Event{registry.RoleRevoked{Person: p.ID, Role: c.Role, Estate: c.Estate}}, nil
+}
+
+// Token is the state of a token's stream.
+type Token struct {
+	ID      string
+	Revoked bool
+}
+
+// EvolveToken applies one event.
+func EvolveToken(t Token, e registry.Event) Token {
+	switch e := e.(type) {
+	case registry.TokenIssued:
+		t.ID = e.Token
+	case registry.TokenRevoked:
+		t.Revoked = true
+	default: // events of other streams
+	}
+	return t
+}
+
+// longestToken bounds how long a token may live.
+const longestToken = 2 * 365 * 24 * time.Hour
+
+// IssueToken lets whoever knows the secret act.
+type IssueToken struct {
+	registry.TokenIssued
+	Now time.Time
+}
+
+// Decide implements es.Command.
+func (c IssueToken) Decide(t Token) ([]registry.Event, error) {
+	switch {
+	case t.ID != "":
+		return nil, nil
+	case (c.Person == "") == (c.Role == ""):
+		return nil, ErrTokenHolder
+	case c.Role != "" && !slices.Contains(registry.Roles, c.Role):
+		return nil, ErrUnknownRole
+	case c.Role != "" && c.Estate == "" && c.Role != registry.Administrator && c.Role != registry.Regulator:
+		return nil, ErrRoleScope
+	case !c.Expires.After(c.Now) || c.Expires.After(c.Now.Add(longestToken)):
+		return nil, ErrTokenExpiry
+	}
+	return []registry.Event{c.TokenIssued}, nil
+}
+
+// RevokeToken ends a token at once.
+type RevokeToken struct{}
+
+// Decide implements es.Command.
+func (RevokeToken) Decide(t Token) ([]registry.Event, error) {
+	switch {
+	case t.ID == "":
+		return nil, ErrNoSuchToken
+	case t.Revoked:
+		return nil, nil
+	}
+	return []registry.Event{registry.TokenRevoked{Token: t.ID}}, nil
+}
