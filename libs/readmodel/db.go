@@ -1,0 +1,275 @@
+// Package readmodel keeps what is projected from the ledger in SQL tables.
+//
+// One [DB] is a SQLite file or a PostgreSQL database; statements are written
+// once, with `?` for parameters, and run on both. A [Runner] follows the store
+// and lets a [Projection] fold events into rows; rows and checkpoint move in
+// one transaction, so a table is at every moment the fold of the events up to
+// its checkpoint. [Rows] makes a fold read like access to a map.
+//
+// For schemas that both databases understand use TEXT, BIGINT, BOOLEAN and
+// BYTEA, and keep times as BIGINT microseconds.
+//
+// The package decodes no events and knows no service.
+package readmodel
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // database/sql driver "sqlite"
+
+	"github.com/yimu-ledger/yimu/libs/es"
+)
+
+// DB is a SQLite file or a PostgreSQL database.
+type DB struct {
+	read     *sql.DB
+	write    *sql.DB // SQLite: one connection, so that writers queue in the process and not at the file's lock
+	postgres bool
+	rebound  sync.Map // statement with `?` → with `$1`
+}
+
+// Option changes how Open opens.
+type Option func(*options)
+
+type options struct{ durable bool }
+
+// Durable makes every commit survive a power loss. Without it SQLite may lose
+// the latest transactions then, whole and in order, which a read model replays;
+// a killed process loses nothing either way. PostgreSQL is always durable.
+func Durable() Option { return func(o *options) { o.durable = true } }
+
+// Open opens "sqlite:///path/votes.db" (created with mode 0600 where missing,
+// with its folder) or "postgres://…".
+func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	scheme, rest, _ := strings.Cut(address, "://")
+	var db *DB
+	var err error
+	switch scheme {
+	case "sqlite":
+		db, err = openSQLite(rest, o)
+	case "postgres", "postgresql":
+		db, err = openPostgres(address)
+	default:
+		// The address may hold a password: name its scheme only.
+		err = fmt.Errorf("unknown scheme %q, want sqlite or postgres", scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("readmodel: open: %w", err)
+	}
+	if err := db.createCheckpoints(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("readmodel: open: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+func openSQLite(path string, o options) (*DB, error) {
+	if path == "" {
+		return nil, errors.New("sqlite:// without a path")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable by all
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	synchronous := "NORMAL"
+	if o.durable {
+		synchronous = "FULL"
+	}
+	// busy_timeout comes first: setting the journal mode takes the file's lock.
+	q := url.Values{
+		"_pragma": {
+			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
+			"wal_autocheckpoint(4000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-16000)",
+		},
+		"_txlock": {"immediate"},
+	}
+	write, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	q.Set("_txlock", "deferred")
+	q.Add("_pragma", "query_only(1)")
+	read, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return &DB{read: read, write: write}, nil
+}
+
+func openPostgres(address string) (*DB, error) {
+	pool, err := sql.Open("pgx", address)
+	if err != nil {
+		return nil, errors.New("postgres address cannot be parsed")
+	}
+	pool.SetMaxOpenConns(16)
+	pool.SetMaxIdleConns(16)
+	return &DB{read: pool, write: pool, postgres: true}, nil
+}
+
+// createCheckpoints creates the table of checkpoints where it is missing.
+func (db *DB) createCheckpoints(ctx context.Context) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		if db.postgres { // CREATE TABLE IF NOT EXISTS may fail when two processes start at once
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(7311938)`); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS checkpoint (name TEXT PRIMARY KEY, position BIGINT NOT NULL)`)
+		return err
+	})
+}
+
+// Close closes all connections.
+func (db *DB) Close() error {
+	if db.postgres {
+		return db.read.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}
+
+// Migrate applies the migrations at the root of fsys that were not applied yet:
+// goose's *.sql files, e.g. 00001_ballots.sql. Processes that start at once
+// wait for each other.
+func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
+	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if db.postgres {
+		dialect = goose.DialectPostgres
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return fmt.Errorf("readmodel: migrate: %w", err)
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	provider, err := goose.NewProvider(dialect, db.write, fsys, opts...)
+	if err != nil {
+		return fmt.Errorf("readmodel: migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("readmodel: migrate: %w", err)
+	}
+	return nil
+}
+
+// Query reads rows; they must be closed.
+func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return db.read.QueryContext(ctx, db.rebind(query), args...)
+}
+
+// QueryRow reads one row; its Scan returns sql.ErrNoRows where there is none.
+func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return db.read.QueryRowContext(ctx, db.rebind(query), args...)
+}
+
+// View runs f on one consistent state of the database.
+func (db *DB) View(ctx context.Context, f func(*Tx) error) error {
+	opts := &sql.TxOptions{ReadOnly: true}
+	if db.postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	return db.transact(ctx, db.read, opts, f)
+}
+
+// Update runs f in one transaction and commits it unless f or one of the rows
+// it changed reports an error.
+func (db *DB) Update(ctx context.Context, f func(*Tx) error) error {
+	return db.transact(ctx, db.write, nil, f)
+}
+
+func (db *DB) transact(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*Tx) error) (err error) {
+	sqlTx, err := pool.BeginTx(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer sqlTx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	tx := &Tx{db: db, tx: sqlTx, ctx: ctx}
+	if err := f(tx); err != nil {
+		if tx.err != nil && !errors.Is(err, tx.err) {
+			return errors.Join(err, tx.err)
+		}
+		return err
+	}
+	if err := tx.Flush(); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// Checkpoint returns the position kept under a name, 0 where there is none yet.
+func (db *DB) Checkpoint(ctx context.Context, name string) (es.Position, error) {
+	var position int64
+	err := db.QueryRow(ctx, `SELECT position FROM checkpoint WHERE name = ?`, name).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return es.Position(position), err
+}
+
+// rebind turns the `?` of a statement into PostgreSQL's `$1`, `$2`, …
+// Those in quotes and comments stay.
+func (db *DB) rebind(query string) string {
+	if !db.postgres {
+		return query
+	}
+	if s, ok := db.rebound.Load(query); ok {
+		return s.(string)
+	}
+	s := rebind(query)
+	db.rebound.Store(query, s)
+	return s
+}
+
+func rebind(query string) string {
+	var b strings.Builder
+	n, end := 0, "" // end closes the quote or comment the text is in
+	for i := 0; i < len(query); i++ {
+		c := query[i]
+		switch {
+		case end != "":
+			if strings.HasPrefix(query[i:], end) {
+				b.WriteString(end)
+				i, end = i+len(end)-1, ""
+				continue
+			}
+		case c == '\'' || c == '"':
+			end = string(c)
+		case strings.HasPrefix(query[i:], "--"):
+			end = "\n"
+		case strings.HasPrefix(query[i:], "/*"):
+			end = "*/"
+		case c == '?':
+			n++
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(n))
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}

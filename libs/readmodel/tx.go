@@ -1,0 +1,255 @@
+package readmodel
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/yimu-ledger/yimu/libs/es"
+)
+
+// Tx is one transaction. Its errors stick: after the first one it commits
+// nothing, whether the caller looked at it or not.
+type Tx struct {
+	db    *DB
+	tx    *sql.Tx
+	ctx   context.Context // of the whole transaction; [Rows] use it
+	stmts map[string]*sql.Stmt
+	rows  []interface{ flush() error }
+	err   error
+}
+
+// fail keeps the first error.
+func (tx *Tx) fail(err error) error {
+	if tx.err == nil {
+		tx.err = err
+	}
+	return err
+}
+
+// Exec runs a statement.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := tx.tx.ExecContext(ctx, tx.db.rebind(query), args...)
+	return result, tx.fail(err)
+}
+
+// Query reads rows, those that the transaction wrote included; they must be closed.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := tx.tx.QueryContext(ctx, tx.db.rebind(query), args...)
+	return rows, tx.fail(err)
+}
+
+// QueryRow reads one row; its Scan returns sql.ErrNoRows where there is none.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return tx.tx.QueryRowContext(ctx, tx.db.rebind(query), args...)
+}
+
+// Flush writes what [Rows] hold back, so that the transaction's own statements
+// see it. The end of the transaction does it too.
+func (tx *Tx) Flush() error {
+	for _, r := range tx.rows {
+		if tx.err == nil {
+			tx.fail(r.flush()) //nolint:errcheck // returned below
+		}
+	}
+	return tx.err
+}
+
+// MoveCheckpoint moves the checkpoint of a name, made at 0 where there is none
+// yet, and returns ErrMoved where it does not stand at from. Called first, it
+// keeps all others who move it waiting until the transaction ends.
+func (tx *Tx) MoveCheckpoint(ctx context.Context, name string, from, to es.Position) error {
+	if from == 0 {
+		if _, err := tx.Exec(ctx, `INSERT INTO checkpoint (name, position) VALUES (?, 0) ON CONFLICT DO NOTHING`, name); err != nil {
+			return err
+		}
+	}
+	result, err := tx.Exec(ctx, `UPDATE checkpoint SET position = ? WHERE name = ? AND position = ?`, int64(to), name, int64(from))
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return tx.fail(errors.Join(err, fmt.Errorf("%w: %s is not at %d", ErrMoved, name, from)))
+	}
+	return nil
+}
+
+// Table names a table and its columns for Upsert and [Rows].
+type Table struct {
+	Name    string
+	Key     []string // its primary key
+	Columns []string // all columns written, Key included
+}
+
+// How many parameters a statement gets at most, and how many rows: PostgreSQL
+// takes 65,535 parameters and SQLite 32,766; more than some hundred win nothing.
+const (
+	maxParams = 800
+	maxChunk  = 64
+)
+
+// Upsert writes rows, each with the values of t.Columns in order, over those
+// with the same key. Where rows repeat a key the last one is kept.
+func (tx *Tx) Upsert(ctx context.Context, t Table, rows [][]any) error {
+	key, err := t.keyIndex()
+	if err != nil {
+		return tx.fail(err)
+	}
+	for i, row := range rows {
+		if len(row) != len(t.Columns) {
+			return tx.fail(fmt.Errorf("readmodel: row %d for %s has %d values, want %d", i, t.Name, len(row), len(t.Columns)))
+		}
+	}
+	if rows, err = lastOfEachKey(rows, key); err != nil {
+		return tx.fail(fmt.Errorf("readmodel: %s: %w", t.Name, err))
+	}
+	return tx.upsert(ctx, t, rows)
+}
+
+// upsert writes rows of distinct keys.
+func (tx *Tx) upsert(ctx context.Context, t Table, rows [][]any) error {
+	full := max(1, min(maxChunk, maxParams/len(t.Columns)))
+	return tx.inChunks(ctx, rows, full, t.insert)
+}
+
+// delete removes the rows with the given keys.
+func (tx *Tx) delete(ctx context.Context, t Table, keys [][]any) error {
+	return tx.inChunks(ctx, keys, maxChunk, func(n int) string {
+		return "DELETE FROM " + t.Name + " WHERE " + t.keyIn(n)
+	})
+}
+
+// inChunks runs statements that take n rows of parameters at once: full ones,
+// then one row at a time, so that only two statements are ever prepared.
+func (tx *Tx) inChunks(ctx context.Context, rows [][]any, full int, query func(n int) string) error {
+	var args []any
+	for len(rows) > 0 {
+		n := 1
+		if len(rows) >= full {
+			n = full
+		}
+		args = args[:0]
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		stmt, err := tx.prepare(ctx, query(n))
+		if err != nil {
+			return tx.fail(err)
+		}
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return tx.fail(err)
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// prepare returns the prepared statement, the same one for the same text.
+func (tx *Tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt, ok := tx.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := tx.tx.PrepareContext(ctx, tx.db.rebind(query)) // closed with the transaction
+	if err != nil {
+		return nil, err
+	}
+	if tx.stmts == nil {
+		tx.stmts = map[string]*sql.Stmt{}
+	}
+	tx.stmts[query] = stmt
+	return stmt, nil
+}
+
+// insert returns the statement that writes n rows.
+func (t Table) insert(n int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO ", t.Name, strings.Join(t.Columns, ", "),
+		list(n, list(len(t.Columns), "?")), strings.Join(t.Key, ", "))
+	sep := "UPDATE SET "
+	for _, c := range t.Columns {
+		if !slices.Contains(t.Key, c) {
+			fmt.Fprintf(&b, "%s%s = excluded.%s", sep, c, c)
+			sep = ", "
+		}
+	}
+	if sep == "UPDATE SET " {
+		b.WriteString("NOTHING") // a table of keys alone
+	}
+	return b.String()
+}
+
+// keyIn returns the condition that the key is one of n.
+func (t Table) keyIn(n int) string {
+	if len(t.Key) == 1 {
+		return t.Key[0] + " IN (" + list(n, "?") + ")"
+	}
+	one := "(" + strings.Join(t.Key, " = ? AND ") + " = ?)"
+	return strings.TrimSuffix(strings.Repeat(one+" OR ", n), " OR ")
+}
+
+// keyIndex returns where among the columns the key's are.
+func (t Table) keyIndex() ([]int, error) {
+	if len(t.Key) == 0 || len(t.Key) > len(key{}) {
+		return nil, fmt.Errorf("readmodel: table %s has %d key columns, want 1 to %d", t.Name, len(t.Key), len(key{}))
+	}
+	index := make([]int, len(t.Key))
+	for i, c := range t.Key {
+		if index[i] = slices.Index(t.Columns, c); index[i] < 0 {
+			return nil, fmt.Errorf("readmodel: key %s of table %s is not among its columns", c, t.Name)
+		}
+	}
+	return index, nil
+}
+
+// list returns n times item, with commas; items of several are in parentheses.
+func list(n int, item string) string {
+	if strings.Contains(item, ",") {
+		item = "(" + item + ")"
+	}
+	return strings.TrimSuffix(strings.Repeat(item+", ", n), ", ")
+}
+
+// key is a row's key as the database sees it, comparable.
+type key [4]any
+
+func keyOf(values []any) (k key, err error) {
+	for i, v := range values {
+		if v, err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
+			return key{}, err
+		}
+		if b, ok := v.([]byte); ok {
+			v = string(b)
+		}
+		k[i] = v
+	}
+	return k, nil
+}
+
+func lastOfEachKey(rows [][]any, index []int) ([][]any, error) {
+	if len(rows) < 2 {
+		return rows, nil
+	}
+	at := make(map[key]int, len(rows))
+	values := make([]any, len(index))
+	kept := make([][]any, 0, len(rows))
+	for _, row := range rows {
+		for i, c := range index {
+			values[i] = row[c]
+		}
+		k, err := keyOf(values)
+		if err != nil {
+			return nil, err
+		}
+		if i, ok := at[k]; ok {
+			kept[i] = row
+			continue
+		}
+		at[k] = len(kept)
+		kept = append(kept, row)
+	}
+	return kept, nil
+}
