@@ -1,28 +1,25 @@
 package pebblestore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// guard is the file system under Pebble. Pebble answers an error of writing by
-// trying again without end, so the first one is told to failed; from then on
-// each is held up a little, for the process to end in peace.
+// guard is the file system under Pebble. Pebble answers an error of writing with
+// a panic, or by trying again and logging without end. So such an error is told
+// to failed, and Pebble sees it only if that returns.
 type guard struct {
 	vfs.FS
-	failed func(op, name string, err error)
+	failed func(error)
 }
-
-const retryPause = 50 * time.Millisecond
 
 func (g guard) check(op, name string, err error) {
 	if err != nil {
-		g.failed(op, name, err)
-		time.Sleep(retryPause)
+		g.failed(fmt.Errorf("%s %s: %w", op, name, err))
 	}
 }
 
@@ -109,7 +106,7 @@ type logger struct {
 }
 
 func (l logger) Infof(format string, args ...any) {
-	if l.log.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // Pebble hands no context over
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
 		l.log.Debug("pebble", "line", fmt.Sprintf(format, args...))
 	}
 }

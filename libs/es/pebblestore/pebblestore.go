@@ -28,8 +28,12 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 )
 
-// ErrClosed is what a closed store answers.
-var ErrClosed = errors.New("pebblestore: closed")
+var (
+	// ErrClosed is what a closed store answers.
+	ErrClosed = errors.New("pebblestore: closed")
+	// ErrDamaged says that what is on disk is not what was written there.
+	ErrDamaged = errors.New("damaged record")
+)
 
 // Config of a Store. Only Dir is needed.
 type Config struct {
@@ -102,7 +106,7 @@ func Open(config Config) (*Store, error) {
 
 func (s *Store) open() (err error) {
 	fs, dir := s.config.FS, s.config.Dir
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDir(fs, dir); err != nil {
 		return s.explain(err)
 	}
 	s.holder = fs.PathJoin(dir, "HOLDER")
@@ -134,9 +138,7 @@ func (s *Store) open() (err error) {
 func (s *Store) openPebble(lock *pebble.Lock) (*pebble.DB, error) {
 	log := logger{s.config.Log, s.fail, s.hasFailed}
 	options := &pebble.Options{
-		FS: guard{s.config.FS, func(op, name string, err error) {
-			s.fail(fmt.Errorf("%s %s: %w", op, name, err))
-		}},
+		FS:                          guard{s.config.FS, s.stop},
 		Lock:                        lock,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      log,
@@ -213,7 +215,8 @@ func (s *Store) recover() error {
 }
 
 // Close ends followers with ErrClosed, finishes the appends that wait, and
-// waits for all that uses the disk.
+// waits for all that uses the disk. A store that failed is left as it is, and
+// Close returns why; its directory is free once the process ended.
 func (s *Store) Close() error {
 	s.gate.Lock()
 	if s.closed {
@@ -228,14 +231,7 @@ func (s *Store) Close() error {
 	s.gate.Lock() // readers that were let in before have left after this
 	defer s.gate.Unlock()
 	if s.hasFailed() {
-		// Pebble may wait for a disk that never answers; the process ends anyway.
-		closed := make(chan error, 1)
-		go func() { closed <- s.db.Close() }()
-		select {
-		case <-closed:
-		case <-time.After(time.Second):
-		}
-		return s.failure
+		return s.failure // Pebble waits for the disk; the lock goes with the process
 	}
 	err := s.db.Close()
 	_ = s.config.FS.Remove(s.holder)
@@ -281,6 +277,15 @@ func (s *Store) fail(err error) {
 	})
 }
 
+// stop is where an error of writing ends: once the store is open, it ends all
+// writing and does not return.
+func (s *Store) stop(err error) {
+	s.fail(err)
+	if s.opened.Load() {
+		select {}
+	}
+}
+
 func (s *Store) hasFailed() bool {
 	select {
 	case <-s.failed:
@@ -301,6 +306,28 @@ func (s *Store) explain(err error) error {
 	default:
 		return fmt.Errorf("pebblestore: %s: %w", dir, err)
 	}
+}
+
+// makeDir makes a directory and what is missing above it, each durably.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	parent := fs.PathDir(dir)
+	if parent == dir {
+		return nil
+	}
+	if err := makeDir(fs, parent); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	d, err := fs.OpenDir(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // holder is what the file HOLDER says; the lock file itself is emptied by

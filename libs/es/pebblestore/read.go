@@ -211,7 +211,7 @@ func (s *Store) eventOf(p es.Position, stream string, revision uint64) (es.Recor
 	defer leave()
 	r, err := s.event(p, stream)
 	if err == nil && r.Revision != revision {
-		return es.Recorded{}, fmt.Errorf("pebblestore: %w: %s@%d should stand at position %d", errDamaged, stream, revision, p)
+		return es.Recorded{}, fmt.Errorf("pebblestore: %w: %s@%d should stand at position %d", ErrDamaged, stream, revision, p)
 	}
 	return r, err
 }
@@ -228,7 +228,7 @@ func (s *Store) event(p es.Position, stream string) (es.Recorded, error) {
 		return es.Recorded{}, err
 	}
 	if string(r.stream) != stream {
-		return es.Recorded{}, fmt.Errorf("pebblestore: %w: position %d is not of %s", errDamaged, p, stream)
+		return es.Recorded{}, fmt.Errorf("pebblestore: %w: position %d is not of %s", ErrDamaged, p, stream)
 	}
 	return r.own(p, stream), nil
 }
@@ -255,7 +255,7 @@ func (s *Store) readChunk(stream string, n uint64) ([]es.Position, error) {
 	defer closer.Close()
 	positions, err := parsePositions(v)
 	if err == nil && len(positions) != chunkLen {
-		err = errDamaged
+		err = ErrDamaged
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pebblestore: index of %s: %w", stream, err)

@@ -3,7 +3,6 @@ package pebblestore
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -40,8 +39,6 @@ const (
 var (
 	formatKey  = []byte{'f'}
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-	errDamaged = errors.New("damaged record")
 )
 
 func eventKey(b []byte, p es.Position) []byte {
@@ -50,7 +47,7 @@ func eventKey(b []byte, p es.Position) []byte {
 
 func eventPosition(key []byte) (es.Position, error) {
 	if len(key) != 9 || key[0] != 'e' {
-		return 0, fmt.Errorf("%w: key %x", errDamaged, key)
+		return 0, fmt.Errorf("%w: key %x", ErrDamaged, key)
 	}
 	return es.Position(binary.BigEndian.Uint64(key[1:])), nil
 }
@@ -126,7 +123,7 @@ type record struct {
 func parse(p es.Position, b []byte) (record, error) {
 	at := len(b) - checksumLen
 	if at <= revisionAt || checksum(p, b[:at]) != binary.BigEndian.Uint32(b[at:]) {
-		return record{}, fmt.Errorf("pebblestore: %w at position %d", errDamaged, p)
+		return record{}, fmt.Errorf("pebblestore: %w at position %d", ErrDamaged, p)
 	}
 	if b[0] != recordVersion {
 		return record{}, fmt.Errorf("pebblestore: position %d: record version %d is not known; a newer program wrote it", p, b[0])
@@ -153,7 +150,7 @@ func parse(p es.Position, b []byte) (record, error) {
 	r.revision = number()
 	r.stream, r.typ, r.data, r.meta = field(), field(), field(), field()
 	if !ok || len(rest) > 0 {
-		return record{}, fmt.Errorf("pebblestore: %w at position %d", errDamaged, p)
+		return record{}, fmt.Errorf("pebblestore: %w at position %d", ErrDamaged, p)
 	}
 	return r, nil
 }
@@ -195,11 +192,11 @@ func (t tip) append(b []byte) []byte {
 func parseTip(b []byte) (tip, error) {
 	length, n := binary.Uvarint(b)
 	if n <= 0 {
-		return tip{}, errDamaged
+		return tip{}, ErrDamaged
 	}
 	positions, err := parsePositions(b[n:])
 	if err == nil && uint64(len(positions)) != length%chunkLen {
-		err = errDamaged
+		err = ErrDamaged
 	}
 	return tip{length, positions}, err
 }
@@ -218,7 +215,7 @@ func parsePositions(b []byte) ([]es.Position, error) {
 	for len(b) > 0 {
 		d, n := binary.Uvarint(b)
 		if n <= 0 || d == 0 {
-			return nil, errDamaged
+			return nil, ErrDamaged
 		}
 		b, last = b[n:], last+es.Position(d)
 		positions = append(positions, last)
