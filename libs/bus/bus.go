@@ -63,7 +63,9 @@ const (
 	// requestTimeout bounds one request. The client library gives the broker
 	// half of it, so a fetch waits at most 4 s for news.
 	requestTimeout = 8 * time.Second
-	metadataTTL    = time.Second
+	// metadataTTL can be long, which keeps idle clients quiet, because every
+	// error makes a client forget what it knew of leaders.
+	metadataTTL = 10 * time.Second
 	// patience bounds waiting for what passes by itself, where somebody waits.
 	patience   = 30 * time.Second
 	minBackoff = 20 * time.Millisecond

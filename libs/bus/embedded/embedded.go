@@ -10,8 +10,10 @@ package embedded
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -40,17 +42,20 @@ type Topic struct {
 const (
 	// segmentBytes is the unit in which kfake gives memory back.
 	segmentBytes = 1 << 20
-	// cleanEvery is how often what is too old or too much is dropped. Between
-	// two times a partition can grow over its bound.
-	cleanEvery = 500 * time.Millisecond
+	// What is too old or too much is dropped after so much time or so many
+	// bytes received; by these bytes the bound can be exceeded.
+	cleanEvery = time.Second
+	cleanBytes = 8 << 20
 )
 
 // Broker is a running broker.
 type Broker struct {
-	cluster *kfake.Cluster
-	stop    chan struct{}
-	once    sync.Once
-	cleaner sync.WaitGroup
+	cluster  *kfake.Cluster
+	received atomic.Int64
+	full     chan struct{} // cleanBytes were received
+	stop     chan struct{}
+	once     sync.Once
+	cleaner  sync.WaitGroup
 }
 
 // Start runs a broker on a free port of 127.0.0.1 until Close.
@@ -64,10 +69,13 @@ func Start(cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	cluster, err := kfake.NewCluster(
+	b := &Broker{full: make(chan struct{}, 1), stop: make(chan struct{})}
+	var err error
+	b.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.DefaultNumPartitions(1),
 		kfake.WithLogger(logger{cfg.Log}),
+		kfake.ListenFn(b.listen),
 		kfake.BrokerConfigs(map[string]string{
 			"log.retention.ms":    strconv.FormatInt(cfg.Retention.Milliseconds(), 10),
 			"log.retention.bytes": strconv.FormatInt(cfg.PartitionBytes, 10),
@@ -77,10 +85,9 @@ func Start(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
-	b := &Broker{cluster: cluster, stop: make(chan struct{})}
 	for _, t := range cfg.Topics {
-		if err := cluster.CreateTopic(t.Name, int32(max(t.Partitions, 1)), nil); err != nil {
-			cluster.Close()
+		if err := b.cluster.CreateTopic(t.Name, int32(max(t.Partitions, 1)), nil); err != nil {
+			b.cluster.Close()
 			return nil, fmt.Errorf("embedded broker: topic %s: %w", t.Name, err)
 		}
 	}
@@ -99,7 +106,7 @@ func (b *Broker) Close() {
 }
 
 // clean enforces the bounds. kfake does so by itself only while some topic has
-// a retention of its own.
+// a retention of its own, and by time alone: a second can bring 200 MB.
 func (b *Broker) clean() {
 	tick := time.NewTicker(cleanEvery)
 	defer tick.Stop()
@@ -108,9 +115,49 @@ func (b *Broker) clean() {
 		case <-b.stop:
 			return
 		case <-tick.C:
-			b.cluster.ApplyRetention()
+		case <-b.full:
+		}
+		b.cluster.ApplyRetention()
+	}
+}
+
+// listen counts what comes in.
+func (b *Broker) listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address) //nolint:noctx // kfake gives no context
+	if err != nil {
+		return nil, err
+	}
+	return countingListener{l, b}, nil
+}
+
+type countingListener struct {
+	net.Listener
+	broker *Broker
+}
+
+func (l countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return countingConn{conn, l.broker}, nil
+}
+
+type countingConn struct {
+	net.Conn
+	broker *Broker
+}
+
+func (c countingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.broker.received.Add(int64(n)) > cleanBytes {
+		c.broker.received.Store(0)
+		select {
+		case c.broker.full <- struct{}{}:
+		default:
 		}
 	}
+	return n, err
 }
 
 // logger passes on what is wrong; kfake's notices are for those who test clients.

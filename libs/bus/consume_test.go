@@ -1,0 +1,218 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/yimu-ledger/yimu/libs/bus"
+)
+
+// batches consumes in a group until the test, or stop, ends it; each batch
+// waits for its verdict.
+func batches(t *testing.T, cfg bus.Config, group, topic string) (out <-chan []string, verdict chan<- error, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	o, v, ended := make(chan []string), make(chan error), make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := bus.Consume(ctx, cfg, group, []string{topic}, func(ctx context.Context, batch []bus.Message) error {
+			var values []string
+			for _, m := range batch {
+				values = append(values, string(m.Value))
+			}
+			select {
+			case o <- values:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			select {
+			case err := <-v:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Consume returned %v", err)
+		}
+	}()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return o, v, stop
+}
+
+func publishAll(t *testing.T, cfg bus.Config, topic string, payloads ...string) {
+	t.Helper()
+	p := newPublisher(t, cfg)
+	for _, s := range payloads {
+		if err := p.Publish(topic, keyed("k", s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestABatchComesAgainUntilItIsTaken(t *testing.T) {
+	cfg := anyBroker(t)
+	topic, group := newTopic(t, cfg, 1), watermill.NewUUID()
+	publishAll(t, cfg, topic, "a", "b", "c")
+
+	got, verdict, stop := batches(t, cfg, group, topic)
+	for _, v := range []error{errors.New("not now"), errors.New("not yet")} {
+		if b := <-got; strings.Join(b, "") != "abc" {
+			t.Errorf("got %q", b)
+		}
+		verdict <- v
+	}
+	<-got
+	stop() // without a verdict
+
+	got, verdict, stop = batches(t, cfg, group, topic)
+	if b := <-got; strings.Join(b, "") != "abc" {
+		t.Errorf("another member got %q, want what was never taken", b)
+	}
+	verdict <- nil
+	stop()
+
+	publishAll(t, cfg, topic, "d")
+	got, verdict, _ = batches(t, cfg, group, topic)
+	if b := <-got; strings.Join(b, "") != "d" {
+		t.Errorf("a third member got %q, want only what was not taken", b)
+	}
+	verdict <- nil
+}
+
+func TestAHandlerTakesAllThatWaited(t *testing.T) {
+	cfg := anyBroker(t)
+	topic := newTopic(t, cfg, 1)
+	var payloads []string
+	for i := range 500 {
+		payloads = append(payloads, fmt.Sprint(i))
+	}
+	publishAll(t, cfg, topic, payloads...)
+	got, verdict, _ := batches(t, cfg, watermill.NewUUID(), topic)
+	if b := <-got; len(b) != 500 {
+		t.Errorf("got %d messages, want 500 at once", len(b))
+	}
+	verdict <- nil
+}
+
+func TestTheTailBeginsWhereSubscribeFoundTheEnd(t *testing.T) {
+	cfg := anyBroker(t)
+	topic := newTopic(t, cfg, 3)
+	p := newPublisher(t, cfg)
+	for i := range 20 {
+		if err := p.Publish(topic, keyed(fmt.Sprint(i), "before")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var subs []*bus.Subscriber
+	for range 2 { // every instance sees all
+		sub := bus.NewTailSubscriber(cfg)
+		defer sub.Close()
+		subs = append(subs, sub)
+	}
+	for _, sub := range subs {
+		messages, err := sub.Subscribe(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			if err := p.Publish(topic, keyed(fmt.Sprint(i), "after")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 20 {
+			m := <-messages
+			if string(m.Payload) != "after" {
+				t.Errorf("got %s", m.Payload)
+			}
+			m.Ack()
+		}
+	}
+}
+
+func TestWhatIsStillThereIsNotSkipped(t *testing.T) {
+	tests := map[string]struct {
+		from, kept int64
+		want       string
+	}{
+		"where the place is beyond the end":   {from: 1000, kept: 0, want: "a, b, c"},
+		"where the broker dropped the oldest": {from: 0, kept: 1, want: "b, c"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			cluster, cfg := testBroker(t)
+			topic := newTopic(t, cfg, 1)
+			publishAll(t, cfg, topic, "a", "b", "c")
+			if err := cluster.DeleteRecords(topic, 0, tt.kept); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			var got []string
+			_ = bus.ConsumeFrom(ctx, cfg, bus.Offsets{topic: {0: tt.from}}, func(_ context.Context, batch []bus.Message) error {
+				for _, m := range batch {
+					got = append(got, string(m.Value))
+				}
+				cancel()
+				return nil
+			})
+			if s := strings.Join(got, ", "); s != tt.want {
+				t.Errorf("got %s, want %s", s, tt.want)
+			}
+		})
+	}
+}
+
+func TestAMissingCoordinatorIsWaitedOut(t *testing.T) {
+	cluster, cfg := testBroker(t)
+	topic := newTopic(t, cfg, 1)
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: 2})
+	publishAll(t, cfg, topic, "a")
+	got, verdict, _ := batches(t, cfg, "group", topic)
+	if b := <-got; strings.Join(b, "") != "a" {
+		t.Errorf("got %q", b)
+	}
+	verdict <- nil
+}
+
+func TestAGroupWaitsForItsTopic(t *testing.T) {
+	cfg := anyBroker(t)
+	topic := "late-" + watermill.NewShortUUID()
+	got, verdict, _ := batches(t, cfg, watermill.NewUUID(), topic)
+	if err := bus.EnsureTopics(t.Context(), cfg, bus.Topic{Name: topic}); err != nil {
+		t.Fatal(err)
+	}
+	publishAll(t, cfg, topic, "a")
+	if b := <-got; strings.Join(b, "") != "a" {
+		t.Errorf("got %q", b)
+	}
+	verdict <- nil
+}
+
+// BenchmarkRoundTrip is from Publish to the handler, one message at a time.
+func BenchmarkRoundTrip(b *testing.B) {
+	cfg := anyBroker(b)
+	topic := newTopic(b, cfg, 1)
+	arrived := make(chan struct{}, 1)
+	go bus.Consume(b.Context(), cfg, watermill.NewUUID(), []string{topic}, func(context.Context, []bus.Message) error {
+		arrived <- struct{}{}
+		return nil
+	})
+	p := newPublisher(b, cfg)
+	for b.Loop() {
+		if err := p.Publish(topic, keyed("k", "x")); err != nil {
+			b.Fatal(err)
+		}
+		<-arrived
+	}
+}
