@@ -1,0 +1,158 @@
+// Package api serves the trail: every event as it is stored, and what became of
+// a command.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/libs/blobs"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+)
+
+// Event is one event of the trail. Sealed fields stand in data as they are stored.
+type Event struct {
+	Position es.Position     `json:"position,omitempty" doc:"place in the one order of all events; absent where the store does not tell it on stream reads"`
+	Stream   string          `json:"stream"`
+	Revision uint64          `json:"revision" doc:"0 for the first event of a stream"`
+	ID       uuid.UUID       `json:"id"`
+	Type     string          `json:"type"`
+	Happened time.Time       `json:"happened" doc:"when it happened"`
+	Recorded time.Time       `json:"recorded" doc:"when the ledger recorded it"`
+	Data     json.RawMessage `json:"data"`
+	Meta     json.RawMessage `json:"meta"`
+	Hash     string          `json:"hash" doc:"SHA-256 of the stored bytes of data, hex"`
+}
+
+// Events is a page of the trail.
+type Events struct {
+	Body struct {
+		Items []Event     `json:"items"`
+		Next  es.Position `json:"next,omitempty" doc:"pass as after to read on; absent at the end"`
+	}
+}
+
+const mostEvents = 1000
+
+// Register adds the ledger's routes. prefixes are the streams that are the ledger.
+func Register(api huma.API, store es.Store, blobs *blobs.Bucket, prefixes []string) {
+	huma.Get(api, "/api/v1/ledger/events", func(ctx context.Context, in *struct {
+		After es.Position `query:"after" doc:"position to read on from; 0 is the beginning"`
+		Limit int         `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	}) (*Events, error) {
+		return page(store.ReadAll(ctx, in.After, prefixes...), in.Limit)
+	}, describe("events", "Every event in order"))
+
+	huma.Get(api, "/api/v1/ledger/streams/{stream}", func(ctx context.Context, in *struct {
+		Stream string `path:"stream"`
+		From   uint64 `query:"from" doc:"revision to begin with"`
+		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	}) (*Events, error) {
+		out, err := page(store.Read(ctx, in.Stream, in.From), in.Limit)
+		if err == nil && in.From == 0 && len(out.Body.Items) == 0 {
+			return nil, problem.NotFound("no-such-stream", "the ledger has no stream of this name")
+		}
+		return out, err
+	}, describe("stream", "The events of one stream"))
+
+	huma.Get(api, "/api/v1/operations/{stream}/{commit}", func(ctx context.Context, in *struct {
+		Stream string    `path:"stream"`
+		Commit uuid.UUID `path:"commit"`
+	}) (*Operation, error) {
+		return operation(ctx, store, in.Stream, in.Commit)
+	}, describe("operation", "What became of a command"))
+
+	huma.Get(api, "/api/v1/blobs/{hash}", func(ctx context.Context, in *struct {
+		Hash string `path:"hash" pattern:"^[0-9a-f]{64}$"`
+	}) (*Blob, error) {
+		data, err := blobs.Get(ctx, in.Hash)
+		if isNotFound(err) {
+			return nil, problem.NotFound("no-such-blob", "no public file has this hash")
+		}
+		return &Blob{"application/octet-stream", "public, max-age=31536000, immutable", data}, err
+	}, describe("blob", "A public file by its SHA-256"))
+}
+
+// Blob is a public file.
+type Blob struct {
+	ContentType string `header:"Content-Type"`
+	Cache       string `header:"Cache-Control"`
+	Body        []byte
+}
+
+// Operation says what became of a command.
+type Operation struct {
+	Body struct {
+		State    string      `json:"state" enum:"recorded,not-so-far" doc:"not-so-far: repeat the command with the same key; that is always safe"`
+		Stream   string      `json:"stream"`
+		Commit   uuid.UUID   `json:"commit"`
+		Revision uint64      `json:"revision,omitempty"`
+		Position es.Position `json:"position,omitempty"`
+		Events   []uuid.UUID `json:"events,omitempty"`
+	}
+}
+
+func operation(ctx context.Context, store es.Store, stream string, commit uuid.UUID) (*Operation, error) {
+	out := &Operation{}
+	out.Body.State, out.Body.Stream, out.Body.Commit = "not-so-far", stream, commit
+	for r, err := range store.Read(ctx, stream, 0) {
+		if err != nil {
+			return nil, err
+		}
+		meta, err := es.ParseMeta(r.Meta)
+		if err != nil {
+			return nil, err
+		}
+		if meta.Commit == commit {
+			out.Body.State, out.Body.Revision, out.Body.Position = "recorded", r.Revision, r.Position
+			out.Body.Events = append(out.Body.Events, r.ID)
+		}
+	}
+	return out, nil
+}
+
+func page(events iter.Seq2[es.Recorded, error], limit int) (*Events, error) {
+	out := &Events{}
+	out.Body.Items = []Event{}
+	limit = min(limit, mostEvents)
+	for r, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		if len(out.Body.Items) == limit {
+			out.Body.Next = out.Body.Items[limit-1].Position
+			break
+		}
+		meta, err := es.ParseMeta(r.Meta)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(r.Data)
+		out.Body.Items = append(out.Body.Items, Event{
+			r.Position, r.Stream, r.Revision, r.ID, r.Type, meta.Happened, r.Created, r.Data, r.Meta, hex.EncodeToString(sum[:]),
+		})
+	}
+	return out, nil
+}
+
+func isNotFound(err error) bool { return errors.Is(err, blobs.ErrNotFound) }
+
+func describe(id, summary string) func(*huma.Operation) {
+	return func(o *huma.Operation) { o.OperationID, o.Summary, o.Tags = "ledger-"+id, summary, []string{"ledger"} }
+}
+
+var (
+	_ = http.StatusOK
+	_ service.Clock
+)
