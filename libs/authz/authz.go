@@ -1,0 +1,203 @@
+// Package authz answers who may do what, by policies in Cedar
+// (https://docs.cedarpolicy.com). It knows the shape of a question, and nothing
+// of estates: roles, actions and rules stand in the policy file of whoever
+// loads one.
+//
+// What a policy may speak of:
+//
+//   - principal is Person::"id", Program::"id" (a token that acts for nobody) or
+//     Anonymous::"". It is in Role::"clerk" if it was granted that role for the
+//     estate in question, or for all estates. So scopes are the engine's
+//     business and policies never mention them: a role granted for one estate
+//     does not hold where a resource names none.
+//   - action is Action::"name".
+//   - resource is of any type, with resource.estate (a string, "" for none),
+//     resource.person (the Person it is about, else Nobody::"") and
+//     resource.owners (a set of Person).
+package authz
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+)
+
+// Principal is who asks. The zero value is someone who is not logged in.
+type Principal struct {
+	ID     string  // a person's id, or "token:" and the id of a program's token
+	Person string  // the person it acts as; none for a program
+	Grants []Grant // never changed after it was handed out
+}
+
+// Anonymous reports whether it is not known who asks.
+func (p Principal) Anonymous() bool { return p.ID == "" }
+
+// Has reports whether p was granted the role for the estate or for all.
+func (p Principal) Has(role, estate string) bool {
+	for _, g := range p.Grants {
+		if g.Role == role && g.holds(estate) {
+			return true
+		}
+	}
+	return false
+}
+
+// Grant is a role for one estate or, where Estate is empty, for all.
+type Grant struct{ Role, Estate string }
+
+func (g Grant) holds(estate string) bool { return g.Estate == "" || g.Estate == estate }
+
+// Resource is what an action is about.
+type Resource struct {
+	Type   string // in CamelCase, e.g. "Meeting"; "Resource" if empty
+	ID     string
+	Estate string   // the estate it belongs to
+	Person string   // the person it is about or belongs to
+	Owners []string // persons who hold a title to it
+}
+
+// Policies is a set of policies, ready to be asked from many goroutines.
+type Policies struct {
+	byAction map[string]rules
+}
+
+type rules []rule
+
+type rule struct {
+	id     types.PolicyID
+	policy *cedar.Policy
+}
+
+// All implements cedar.PolicyIterator.
+func (rs rules) All() iter.Seq2[types.PolicyID, *cedar.Policy] {
+	return func(yield func(types.PolicyID, *cedar.Policy) bool) {
+		for _, r := range rs {
+			if !yield(r.id, r.policy) {
+				return
+			}
+		}
+	}
+}
+
+// Load reads a policy file. name is told in errors. Every permit must list its
+// actions, so that what is not written there is refused; a forbid may be for
+// all actions.
+func Load(name string, text []byte) (*Policies, error) {
+	list, err := cedar.NewPolicyListFromBytes(name, text)
+	if err != nil {
+		return nil, fmt.Errorf("authz: %w", err)
+	}
+	p := &Policies{map[string]rules{}}
+	var always rules
+	for i, policy := range list {
+		r := rule{types.PolicyID(fmt.Sprint("policy", i)), policy}
+		var actions []types.EntityUID
+		switch scope := (*xast.Policy)(policy.AST()).Action.(type) {
+		case xast.ScopeTypeEq:
+			actions = []types.EntityUID{scope.Entity}
+		case xast.ScopeTypeInSet:
+			actions = scope.Entities
+		default:
+			if policy.Effect() == cedar.Permit {
+				return nil, fmt.Errorf("authz: %s:%d: a permit must list its actions", name, policy.Position().Line)
+			}
+			always = append(always, r)
+		}
+		for _, a := range actions {
+			p.byAction[string(a.ID)] = append(p.byAction[string(a.ID)], r)
+		}
+	}
+	for action := range p.byAction {
+		p.byAction[action] = append(p.byAction[action], always...)
+	}
+	return p, nil
+}
+
+// Actions returns every action the policies name, sorted.
+func (p *Policies) Actions() []string { return slices.Sorted(maps.Keys(p.byAction)) }
+
+// Knows reports whether a policy names the action: one that none names is
+// refused to everybody, which is likely a slip of the pen.
+func (p *Policies) Knows(action string) bool { return p.byAction[action] != nil }
+
+// Allow reports whether some policy permits and none forbids. An error in a
+// policy, such as an attribute that is not there, refuses.
+func (p *Policies) Allow(who Principal, action string, r Resource) bool {
+	q := newQuestion(who, r)
+	decision, diagnostic := cedar.Authorize(p.byAction[action], q, cedar.Request{
+		Principal: q.principal.UID, Action: types.EntityUID{Type: "Action", ID: types.String(action)}, Resource: q.resource.UID,
+	})
+	return decision == cedar.Allow && len(diagnostic.Errors) == 0
+}
+
+// question holds the two entities of one request; a map would be slower.
+type question struct {
+	principal, resource types.Entity
+}
+
+var (
+	nobody   = types.EntityUID{Type: "Nobody"}
+	noOwners = types.NewSet()
+)
+
+func newQuestion(who Principal, r Resource) *question {
+	q := &question{}
+	switch {
+	case who.Person != "":
+		q.principal.UID = person(who.Person)
+	case who.Anonymous():
+		q.principal.UID = types.EntityUID{Type: "Anonymous"}
+	default:
+		q.principal.UID = types.EntityUID{Type: "Program", ID: types.String(who.ID)}
+	}
+	var parents [8]types.EntityUID
+	roles := parents[:0]
+	for _, g := range who.Grants {
+		if g.holds(r.Estate) {
+			roles = append(roles, types.EntityUID{Type: "Role", ID: types.String(g.Role)})
+		}
+	}
+	if len(roles) > 0 {
+		q.principal.Parents = types.NewEntityUIDSet(roles...)
+	}
+
+	if r.Type == "" {
+		r.Type = "Resource"
+	}
+	about, owners := nobody, noOwners
+	if r.Person != "" {
+		about = person(r.Person)
+	}
+	if len(r.Owners) > 0 {
+		set := make([]types.Value, len(r.Owners))
+		for i, o := range r.Owners {
+			set[i] = person(o)
+		}
+		owners = types.NewSet(set...)
+	}
+	q.resource.UID = types.EntityUID{Type: types.EntityType(r.Type), ID: types.String(r.ID)}
+	q.resource.Attributes = types.NewRecord(types.RecordMap{
+		"estate": types.String(r.Estate), "person": about, "owners": owners,
+	})
+	return q
+}
+
+func person(id string) types.EntityUID {
+	return types.EntityUID{Type: "Person", ID: types.String(id)}
+}
+
+// Get implements types.EntityGetter.
+func (q *question) Get(uid types.EntityUID) (types.Entity, bool) {
+	switch uid {
+	case q.principal.UID:
+		return q.principal, true
+	case q.resource.UID:
+		return q.resource, true
+	}
+	return types.Entity{}, false
+}
