@@ -1,0 +1,260 @@
+// Package board is the registry's read model: estates, and units with their
+// titles.
+package board
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/services/internal/electorate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Estate is an estate and what is counted in it.
+type Estate struct {
+	ID             string `json:"id"`
+	Name           string `json:"name"`
+	FeeCategory    string `json:"fee_category" doc:"budget line fed by payments"`
+	Units          int    `json:"units"`
+	Homes          int    `json:"homes"`
+	Shops          int    `json:"shops"`
+	Parking        int    `json:"parking"`
+	People         int    `json:"people" doc:"natural persons with a title"`
+	Titles         int    `json:"titles"`
+	MultiUnitHeads int    `json:"multi_unit_heads" doc:"heads with two or more units that count, the developer included"`
+}
+
+// Electorate is the whole an estate's votes are measured against.
+type Electorate struct {
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+// Board answers queries.
+type Board struct {
+	*readmodel.Runner
+	db *readmodel.DB
+
+	mu      sync.Mutex
+	counted map[string]counts // by estate
+}
+
+type counts struct {
+	changed int64
+	estate  Estate
+	Electorate
+}
+
+// New prepares the tables; Run of the board's Runner fills them.
+func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, dir); err != nil {
+		return nil, err
+	}
+	return &Board{
+		Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
+			Name:     "registry",
+			Prefixes: []string{registry.EstateStream, registry.UnitStream},
+			Tables:   []string{"estate", "unit"},
+			Fold:     fold,
+		}),
+		db: db, counted: map[string]counts{},
+	}, nil
+}
+
+type estateRow struct {
+	id, name, fee string
+	changed       int64
+}
+
+type unitRow struct {
+	electorate.Unit
+	estate, titles string
+}
+
+var estates = readmodel.Map[string, estateRow]{
+	Table:  readmodel.Table{Name: "estate", Key: []string{"id"}, Columns: []string{"id", "name", "fee_category", "changed"}},
+	Fields: func(r *estateRow) []any { return []any{&r.id, &r.name, &r.fee, &r.changed} },
+}
+
+var unitTable = readmodel.Map[string, unitRow]{
+	Table: readmodel.Table{
+		Name: "unit", Key: []string{"id"},
+		Columns: []string{"id", "estate", "code", "building", "stair", "room", "purpose", "area", "basis", "state", "titles"},
+	},
+	Fields: func(r *unitRow) []any {
+		u := &r.Unit
+		return []any{&u.ID, &r.estate, &u.Code, &u.Building, &u.Stair, &u.Room, &u.Use, &u.Area, &u.Basis, &u.State, &r.titles}
+	},
+}
+
+func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
+	estates, rows := estates.In(tx), unitTable.In(tx)
+	register := func(r es.Recorded, estate, id string, u registry.Unit) {
+		row := rows.Edit(id)
+		row.ID, row.estate, row.Unit.Unit = id, estate, u
+		if row.titles == "" {
+			row.titles = "[]"
+		}
+		estates.Edit(estate).changed = int64(r.Position)
+	}
+	state := func(r es.Recorded, estate, id string, titles []registry.Title) error {
+		text, err := json.Marshal(titles)
+		if err != nil {
+			return err
+		}
+		rows.Edit(id).titles = string(text)
+		estates.Edit(estate).changed = int64(r.Position)
+		return nil
+	}
+	for _, r := range events {
+		event, err := registry.Codec.Decode(r.Type, r.Data)
+		if err != nil {
+			return err
+		}
+		switch e := event.(type) {
+		case registry.EstateFounded:
+			estates.Put(e.Estate, estateRow{e.Estate, e.Name, finance.DefaultFeeCategory, int64(r.Position)})
+		case registry.EstateSet:
+			row := estates.Edit(e.Estate)
+			if e.Name != "" {
+				row.name = e.Name
+			}
+			if e.FeeCategory != "" {
+				row.fee = e.FeeCategory
+			}
+		case registry.UnitRegistered:
+			register(r, e.Estate, e.ID, e.Unit)
+		case registry.UnitCorrected:
+			register(r, e.Estate, e.ID, e.Unit)
+		case registry.TitlesStated:
+			err = state(r, e.Estate, e.ID, e.Titles)
+		case registry.TitlesCorrected:
+			err = state(r, e.Estate, e.ID, e.Titles)
+		default: // people and tokens have streams of their own
+		}
+		if err != nil {
+			return fmt.Errorf("board: %s: %w", r.Type, err)
+		}
+	}
+	return nil
+}
+
+// ErrNoSuchEstate says there is no estate of this id.
+var ErrNoSuchEstate = errors.New("board: no such estate")
+
+// Estates lists all estates by name.
+func (b *Board) Estates(ctx context.Context) ([]Estate, error) {
+	rows, err := b.db.Query(ctx, `SELECT id, name FROM estate ORDER BY name, id`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	list := []Estate{}
+	for rows.Next() {
+		var e Estate
+		if err := rows.Scan(&e.ID, &e.Name); err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// Estate returns an estate with its counts and its electorate.
+func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, error) {
+	var row estateRow
+	err := b.db.QueryRow(ctx, `SELECT id, name, fee_category, changed FROM estate WHERE id = ?`, id).Scan(&row.id, &row.name, &row.fee, &row.changed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Estate{}, Electorate{}, ErrNoSuchEstate
+	}
+	if err != nil {
+		return Estate{}, Electorate{}, err
+	}
+	b.mu.Lock()
+	known, ok := b.counted[id]
+	b.mu.Unlock()
+	if !ok || known.changed != row.changed {
+		all, err := b.Units(ctx, id)
+		if err != nil {
+			return Estate{}, Electorate{}, err
+		}
+		known = count(all)
+		known.changed = row.changed
+		b.mu.Lock()
+		b.counted[id] = known
+		b.mu.Unlock()
+	}
+	e := known.estate
+	e.ID, e.Name, e.FeeCategory = row.id, row.name, row.fee
+	return e, known.Electorate, nil
+}
+
+// Units lists an estate's units by code, with their titles.
+func (b *Board) Units(ctx context.Context, estate string) ([]electorate.Unit, error) {
+	rows, err := b.db.Query(ctx, `SELECT id, estate, code, building, stair, room, purpose, area, basis, state, titles FROM unit WHERE estate = ? ORDER BY code`, estate)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []electorate.Unit
+	for rows.Next() {
+		var row unitRow
+		if err := rows.Scan(unitTable.Fields(&row)...); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(row.titles), &row.Titles); err != nil {
+			return nil, fmt.Errorf("board: titles of %s: %w", row.ID, err)
+		}
+		all = append(all, row.Unit)
+	}
+	return all, rows.Err()
+}
+
+func count(all []electorate.Unit) counts {
+	var c counts
+	people := map[string]bool{}
+	for _, u := range all {
+		c.estate.Units++
+		switch u.Use {
+		case registry.Home:
+			c.estate.Homes++
+		case registry.Shop:
+			c.estate.Shops++
+		case registry.Parking:
+			c.estate.Parking++
+		}
+		for _, t := range u.Titles {
+			c.estate.Titles++
+			if t.Kind == registry.Natural {
+				people[t.Person] = true
+			}
+		}
+	}
+	c.estate.People = len(people)
+	for _, h := range electorate.Heads(all, false) {
+		c.Heads++
+		c.Area += h.Area
+		if len(h.Units) > 1 {
+			c.estate.MultiUnitHeads++
+		}
+	}
+	return c
+}

@@ -1,0 +1,322 @@
+// Package order decides what may happen to a work order (工单), from the report
+// of a fault, a complaint or an alarm to the rating: reported → dispatched →
+// arrived → finished → rated, reopened where it was not settled. It does no I/O.
+package order
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/workorders"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+)
+
+// Refusals.
+var (
+	ErrNoSuchOrder   = problem.NotFound("no-such-order", "there is no such work order")
+	ErrExists        = problem.Conflict("order-exists", "a work order with this number is in the ledger already, and says something else")
+	ErrMatter        = problem.Invalid("matter-missing", "say what kind of matter it is and what is the matter")
+	ErrPlace         = problem.Invalid("place-missing", "say where it is, in at most 60 characters")
+	ErrOrderOfTimes  = problem.Invalid("times-out-of-order", "a step cannot be earlier than the step before it")
+	ErrNotReported   = problem.Conflict("order-not-waiting", "a crew is sent to an order that waits for one")
+	ErrNotDispatched = problem.Conflict("order-not-dispatched", "a crew arrives after it was dispatched, once")
+	ErrNotUnderWay   = problem.Conflict("order-not-under-way", "an order is finished after a crew was dispatched, once")
+	ErrNotFinished   = problem.Conflict("order-not-finished", "an order is rated or reopened after it was finished")
+	ErrRated         = problem.Conflict("order-rated", "the order has been rated")
+	ErrScore         = problem.Invalid("score-wrong", "a rating is 1 to 5")
+	ErrLimits        = problem.Invalid("limits-wrong", "each matter has one limit: minutes to arrive, or hours to finish, more than zero")
+	ErrNotOverdue    = problem.Conflict("order-not-overdue", "the step was taken, or its time is not over")
+)
+
+// State of an order.
+type State string
+
+// States, in order.
+const (
+	Reported   State = "reported"
+	Dispatched State = "dispatched"
+	Arrived    State = "arrived"
+	Finished   State = "finished"
+	Rated      State = "rated"
+)
+
+// Steps that have a limit.
+const (
+	StepArrive = "arrive"
+	StepFinish = "finish"
+)
+
+// Order is the state of an order's stream. Times are zero where a step was not taken.
+type Order struct {
+	Report     workorders.WorkOrderReported
+	State      State     // "" where there is none
+	From       time.Time // the report, or the last reopening: limits count from here
+	Dispatched time.Time
+	Arrived    time.Time
+	Finished   time.Time
+	Score      int
+	Overdue    []string // steps recorded as overdue since From
+}
+
+// Evolve applies one event.
+func Evolve(o Order, e workorders.Event) Order {
+	switch e := e.(type) {
+	case workorders.WorkOrderReported:
+		o.Report, o.State, o.From = e, Reported, e.At
+	case workorders.WorkOrderDispatched:
+		o.State, o.Dispatched = Dispatched, e.At
+	case workorders.WorkOrderArrived:
+		o.State, o.Arrived = Arrived, e.At
+	case workorders.WorkOrderFinished:
+		o.State, o.Finished = Finished, e.At
+	case workorders.WorkOrderRated:
+		o.State, o.Score = Rated, e.Score
+	case workorders.WorkOrderReopened:
+		o.State, o.From, o.Overdue = Reported, e.At, nil
+		o.Dispatched, o.Arrived, o.Finished = time.Time{}, time.Time{}, time.Time{}
+	case workorders.WorkOrderOverdue:
+		o.Overdue = append(slices.Clone(o.Overdue), e.Step)
+	case workorders.LimitsSet: // a stream of its own
+	}
+	return o
+}
+
+// OnTime says whether an order that was finished kept its limit: within its
+// hours, or, where the limit is minutes to arrive, its crew arrived within them.
+// Both count from the report. An order without a limit is on time.
+func (o Order) OnTime() bool {
+	if o.Finished.IsZero() {
+		return false
+	}
+	l := o.Report.Limit
+	if l.ArriveMinutes > 0 && (o.Arrived.IsZero() || o.Arrived.After(o.Due(StepArrive))) {
+		return false
+	}
+	return l.FinishHours == 0 || !o.Finished.After(o.Due(StepFinish))
+}
+
+// Due returns when a step must be taken, the zero time where it has no limit.
+func (o Order) Due(step string) time.Time {
+	l := o.Report.Limit
+	switch {
+	case step == StepArrive && l.ArriveMinutes > 0:
+		return o.From.Add(time.Duration(l.ArriveMinutes) * time.Minute)
+	case step == StepFinish && l.FinishHours > 0:
+		return o.From.Add(time.Duration(l.FinishHours) * time.Hour)
+	}
+	return time.Time{}
+}
+
+// Report begins an order.
+type Report workorders.WorkOrderReported
+
+// Decide implements es.Command.
+func (c Report) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case strings.TrimSpace(c.Category) == "" || strings.TrimSpace(c.Matter) == "":
+		return nil, ErrMatter
+	case strings.TrimSpace(c.Place) == "" || len([]rune(c.Place)) > 60:
+		return nil, ErrPlace
+	case o.State != "":
+		return nil, ErrExists
+	}
+	return []workorders.Event{workorders.WorkOrderReported(c)}, nil
+}
+
+// Dispatch sends a crew.
+type Dispatch struct {
+	Crew string
+	At   time.Time
+}
+
+// Decide implements es.Command.
+func (c Dispatch) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case o.State != Reported:
+		return nil, ErrNotReported
+	case c.At.Before(o.From):
+		return nil, ErrOrderOfTimes
+	}
+	return []workorders.Event{workorders.WorkOrderDispatched{Order: o.Report.Order, Crew: c.Crew, At: c.At}}, nil
+}
+
+// Arrive says that the crew is there.
+type Arrive struct{ At time.Time }
+
+// Decide implements es.Command.
+func (c Arrive) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case o.State != Dispatched:
+		return nil, ErrNotDispatched
+	case c.At.Before(o.Dispatched):
+		return nil, ErrOrderOfTimes
+	}
+	return []workorders.Event{workorders.WorkOrderArrived{Order: o.Report.Order, At: c.At}}, nil
+}
+
+// Finish says that the work is done; a matter settled from afar needs no arrival.
+type Finish struct{ At time.Time }
+
+// Decide implements es.Command.
+func (c Finish) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case o.State != Arrived && o.State != Dispatched:
+		return nil, ErrNotUnderWay
+	case c.At.Before(o.Dispatched) || c.At.Before(o.Arrived):
+		return nil, ErrOrderOfTimes
+	}
+	return []workorders.Event{workorders.WorkOrderFinished{Order: o.Report.Order, At: c.At}}, nil
+}
+
+// Rate is the reporter's rating.
+type Rate struct {
+	Score int
+	Words codec.Sealed
+	At    time.Time
+}
+
+// Decide implements es.Command.
+func (c Rate) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case c.Score < 1 || c.Score > 5:
+		return nil, ErrScore
+	case o.State == Rated:
+		return nil, ErrRated
+	case o.State != Finished:
+		return nil, ErrNotFinished
+	}
+	return []workorders.Event{workorders.WorkOrderRated{Order: o.Report.Order, Score: c.Score, Words: c.Words, At: c.At}}, nil
+}
+
+// Reopen starts an order again that was not settled.
+type Reopen struct {
+	Words codec.Sealed
+	At    time.Time
+}
+
+// Decide implements es.Command.
+func (c Reopen) Decide(o Order) ([]workorders.Event, error) {
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case o.State != Finished && o.State != Rated:
+		return nil, ErrNotFinished
+	case c.At.Before(o.Finished):
+		return nil, ErrOrderOfTimes
+	}
+	return []workorders.Event{workorders.WorkOrderReopened{Order: o.Report.Order, Words: c.Words, At: c.At}}, nil
+}
+
+// MarkOverdue records that a limit passed.
+type MarkOverdue struct {
+	Step string
+	Now  time.Time
+}
+
+// Decide implements es.Command.
+func (c MarkOverdue) Decide(o Order) ([]workorders.Event, error) {
+	due := o.Due(c.Step)
+	taken := o.Finished
+	if c.Step == StepArrive && taken.IsZero() {
+		taken = o.Arrived
+	}
+	switch {
+	case o.State == "":
+		return nil, ErrNoSuchOrder
+	case slices.Contains(o.Overdue, c.Step):
+		return nil, nil
+	case due.IsZero() || c.Now.Before(due) || !taken.IsZero():
+		return nil, ErrNotOverdue
+	}
+	return []workorders.Event{workorders.WorkOrderOverdue{Order: o.Report.Order, Step: c.Step, Due: due}}, nil
+}
+
+// Enter takes an order of the past as one, with every step its paper states;
+// zero times and a zero score are steps that were not taken.
+type Enter struct {
+	Report
+	Dispatched, Arrived, Finished time.Time
+	Score                         int
+}
+
+// Decide implements es.Command.
+func (c Enter) Decide(o Order) ([]workorders.Event, error) {
+	events, err := c.Report.Decide(o)
+	if err != nil {
+		return nil, err
+	}
+	o = Evolve(o, events[0])
+	var steps []es.Command[Order, workorders.Event]
+	if !c.Dispatched.IsZero() {
+		steps = append(steps, Dispatch{At: c.Dispatched})
+	}
+	if !c.Arrived.IsZero() {
+		steps = append(steps, Arrive{At: c.Arrived})
+	}
+	if !c.Finished.IsZero() {
+		steps = append(steps, Finish{At: c.Finished})
+	}
+	if c.Score != 0 {
+		steps = append(steps, Rate{Score: c.Score, At: c.Finished})
+	}
+	for _, step := range steps {
+		next, err := step.Decide(o)
+		if err != nil {
+			return nil, err
+		}
+		o, events = Evolve(o, next[0]), append(events, next...)
+	}
+	return events, nil
+}
+
+// Limits is the state of the stream of an estate's limits.
+type Limits []workorders.Limit
+
+// EvolveLimits applies one event.
+func EvolveLimits(l Limits, e workorders.Event) Limits {
+	if e, ok := e.(workorders.LimitsSet); ok {
+		return e.Limits
+	}
+	return l
+}
+
+// Of returns the limit of a matter, without times where none is set.
+func (l Limits) Of(category, matter string) workorders.Limit {
+	for _, limit := range l {
+		if limit.Category == category && limit.Matter == matter {
+			return limit
+		}
+	}
+	return workorders.Limit{Category: category, Matter: matter}
+}
+
+// SetLimits states all limits of an estate anew.
+type SetLimits workorders.LimitsSet
+
+// Decide implements es.Command.
+func (c SetLimits) Decide(l Limits) ([]workorders.Event, error) {
+	seen := map[[2]string]bool{}
+	for _, limit := range c.Limits {
+		matter := [2]string{limit.Category, limit.Matter}
+		if seen[matter] || limit.Category == "" || limit.Matter == "" || limit.ArriveMinutes < 0 || limit.FinishHours < 0 ||
+			limit.ArriveMinutes == 0 && limit.FinishHours == 0 {
+			return nil, ErrLimits
+		}
+		seen[matter] = true
+	}
+	if slices.Equal(l, c.Limits) {
+		return nil, nil
+	}
+	return []workorders.Event{workorders.LimitsSet(c)}, nil
+}
