@@ -77,9 +77,9 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// document is RFC 9457's problem details object. The code is a member of its
+// Document is how an Error is written: RFC 9457's problem details object. The code is a member of its
 // own beside the type, and so is the list of fields.
-type document struct {
+type Document struct {
 	Type   string  `json:"type" doc:"urn:yimu: and the code"`
 	Title  string  `json:"title" doc:"The code in words; the same for every occurrence"`
 	Status int     `json:"status" doc:"HTTP status"`
@@ -94,12 +94,12 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	if title != "" {
 		title = strings.ToUpper(title[:1]) + title[1:]
 	}
-	return json.Marshal(document{"urn:yimu:" + e.Code, title, e.Status, e.Code, e.Detail, e.Fields})
+	return json.Marshal(Document{"urn:yimu:" + e.Code, title, e.Status, e.Code, e.Detail, e.Fields})
 }
 
 // UnmarshalJSON reads a problem details object, for clients of the API.
 func (e *Error) UnmarshalJSON(b []byte) error {
-	var d document
+	var d Document
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}

@@ -1,0 +1,356 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+)
+
+// Prefix of every route of the API.
+const Prefix = "/api/v1"
+
+// PositionHeader says, on a request, up to where the read models must have
+// followed the ledger; on a response, where the command was recorded.
+const PositionHeader = "Yimu-Position"
+
+const (
+	patience  = 2 * time.Second // for read models to reach the asked position
+	slow      = time.Second     // a request that takes longer is worth a line in the log
+	traceSize = 55              // of a W3C traceparent of version 00
+)
+
+// NewAPI returns an API to register operations on, and its handler. Paths are
+// registered without [Prefix]: "/estates/{estate}". name is the service's, e.g.
+// "votes"; the OpenAPI document is at /api/v1/openapi/<name>.json and .yaml.
+//
+// The handler authenticates the bearer token, waits up to 2 s for the followers
+// and for Access to reach the request's Yimu-Position, and renders every error
+// as a problem document, a panic included. It logs ids only. Bodies are limited
+// to 1 MiB unless an operation says otherwise (MaxBodyBytes, and with it
+// BodyReadTimeout); fields that are not in the schema are refused.
+//
+// An operation returns a *problem.Error, or any error that [problem.From]
+// knows, as it is. Every other error is internal.
+func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handler) {
+	config := huma.DefaultConfig("yimu "+name, "1.0.0")
+	config.OpenAPIPath = "/openapi/" + name
+	config.DocsPath, config.SchemasPath = "", "" // its pages would load scripts from elsewhere
+	config.CreateHooks = nil                     // no $schema in bodies
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "An access token, or the token of a session"},
+	}
+	router := newRouter()
+	api := humago.NewWithPrefix(router, Prefix, config)
+	return api, &handler{deps: deps, name: name, followers: followers, router: router}
+}
+
+// Query describes an operation that only reads. Add to it as needed.
+func Query(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}
+}
+
+// Command describes an operation that records something, needs a token and
+// answers with a [Recorded]. Add to it as needed.
+func Command(id, method, path, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: http.StatusCreated,
+		Security: []map[string][]string{{"token": {}}},
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict,
+			http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
+	}
+}
+
+// Caller is who asked.
+type Caller struct {
+	ID        string // a person's id, or "token:" and the id of a program's token; the actor of events
+	Person    string // none for a program
+	Anonymous bool
+	Principal authz.Principal
+}
+
+// CallerFrom returns who asked for the request of ctx; outside one, nobody.
+func CallerFrom(ctx context.Context) Caller {
+	var p authz.Principal
+	if r := requestFrom(ctx); r != nil {
+		p = r.principal
+	}
+	return Caller{p.ID, p.Person, p.Anonymous(), p}
+}
+
+// request is what is known of one HTTP request. It is also its ResponseWriter
+// and its context, which saves the allocations of two wrappers.
+type request struct {
+	context.Context
+	http.ResponseWriter
+	handler   *handler
+	path      string // method and path, ids included
+	id        string
+	principal authz.Principal
+	trace     string // traceparent
+	status    int
+	err       error // internal, for the log
+}
+
+type requestKey struct{}
+
+func requestFrom(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	return r
+}
+
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
+
+func (r *request) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+		r.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (r *request) Write(b []byte) (int, error) {
+	r.status = cmp.Or(r.status, http.StatusOK)
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *request) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Flush implements http.Flusher, for answers in lines.
+func (r *request) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+type handler struct {
+	deps      Deps
+	name      string
+	followers []Follower
+	*router
+}
+
+var (
+	nosniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	start := h.deps.Clock()
+	r := &request{Context: in.Context(), ResponseWriter: w, handler: h, path: in.Method + " " + in.URL.Path, id: requestID(in)}
+	header := w.Header()
+	header["X-Content-Type-Options"] = nosniff
+	header["X-Request-Id"] = []string{r.id}
+
+	span := h.startSpan(r, in)
+	req := in.WithContext(r)
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // panic values are compared as they are
+				panic(p)
+			}
+			r.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			if r.status == 0 {
+				problem.Write(r, problem.Internal)
+			}
+		}
+		h.finish(r, req.Pattern, span, start)
+	}()
+	if err := h.admit(r, in); err != nil {
+		r.fail(err)
+		return
+	}
+	h.router.ServeHTTP(r, req)
+}
+
+// admit finds out who asks and waits for what they have seen.
+func (h *handler) admit(r *request, in *http.Request) error {
+	ctx := r.Context
+	if asked := in.Header.Get(PositionHeader); asked != "" {
+		position, err := strconv.ParseUint(asked, 10, 64)
+		if err != nil {
+			return problem.Invalid("invalid", "a position is a whole number", problem.Field{Name: PositionHeader, Detail: "is not a whole number"})
+		}
+		if err := h.wait(ctx, es.Position(position)); err != nil {
+			return err
+		}
+	}
+	auth := in.Header.Get("Authorization")
+	if auth == "" {
+		return nil
+	}
+	r.Header()["Cache-Control"] = noStore
+	scheme, token, _ := strings.Cut(auth, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return problem.Unauthorized("token-unknown", "send Authorization: Bearer and a token")
+	}
+	var err error
+	r.principal, err = h.deps.Access.Authenticate(ctx, token)
+	return err
+}
+
+func (h *handler) wait(ctx context.Context, position es.Position) error {
+	wait := func(f Follower) error {
+		if f == nil || f.Position() >= position {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if f.WaitFor(ctx, position) != nil {
+			return problem.Unavailable("not-caught-up", "the read models have not reached this position yet")
+		}
+		return nil
+	}
+	if err := wait(h.deps.Access); err != nil {
+		return err
+	}
+	for _, f := range h.followers {
+		if err := wait(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail renders err and keeps an internal one for the log.
+func (r *request) fail(err error) {
+	if _, visible := problem.From(err); !visible {
+		r.err = err
+	}
+	problem.Write(r, err)
+}
+
+func (h *handler) finish(r *request, pattern string, span trace.Span, start time.Time) {
+	took := h.deps.Clock().Sub(start)
+	status := cmp.Or(r.status, http.StatusOK)
+	if span != nil {
+		if pattern != "" {
+			span.SetName(pattern)
+		}
+		span.SetAttributes(attribute.Int("http.response.status_code", status))
+		if status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
+	level := slog.LevelDebug
+	switch {
+	case r.err != nil:
+		level = slog.LevelError
+	case status >= http.StatusInternalServerError, took > slow:
+		level = slog.LevelWarn
+	case status >= http.StatusBadRequest:
+		level = slog.LevelInfo
+	}
+	if h.deps.Log == nil || !h.deps.Log.Enabled(r, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("service", h.name), slog.String("request", r.id), slog.String("path", r.path),
+		slog.Int("status", status), slog.Duration("took", took), slog.String("caller", r.principal.ID),
+	}
+	if r.err != nil {
+		attrs = append(attrs, slog.Any("error", r.err))
+	}
+	h.deps.Log.LogAttrs(r, level, "request", attrs...)
+}
+
+// startSpan continues the caller's trace. Without a tracer it only remembers
+// the caller's, so that events carry it.
+func (h *handler) startSpan(r *request, in *http.Request) trace.Span {
+	if parent := in.Header.Get("Traceparent"); len(parent) == traceSize {
+		r.trace = parent
+	}
+	if h.deps.Tracer == nil {
+		return nil
+	}
+	ctx := propagation.TraceContext{}.Extract(r.Context, propagation.HeaderCarrier(in.Header))
+	ctx, span := h.deps.Tracer.Start(ctx, in.Method, trace.WithSpanKind(trace.SpanKindServer))
+	r.Context, r.trace = ctx, ""
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	r.trace = carrier["traceparent"]
+	return span
+}
+
+// requestID takes the caller's, where it is harmless, or makes one.
+func requestID(in *http.Request) string {
+	id := in.Header.Get("X-Request-Id")
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_'
+	}) {
+		return strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return id
+}
+
+// router is a ServeMux that remembers its routes and says in a problem document
+// what it does not serve.
+type router struct {
+	mux    *http.ServeMux
+	routes []string
+}
+
+func newRouter() *router {
+	r := &router{mux: http.NewServeMux()}
+	r.mux.HandleFunc("/", r.unknown)
+	return r
+}
+
+// HandleFunc implements humago.Mux.
+func (ro *router) HandleFunc(pattern string, f func(http.ResponseWriter, *http.Request)) {
+	ro.routes = append(ro.routes, pattern)
+	ro.mux.HandleFunc(pattern, f)
+}
+
+// ServeHTTP implements http.Handler.
+func (ro *router) ServeHTTP(w http.ResponseWriter, r *http.Request) { ro.mux.ServeHTTP(w, r) }
+
+// Routes returns the patterns served, as of http.ServeMux.
+func (ro *router) Routes() []string { return slices.Clone(ro.routes) }
+
+func (ro *router) unknown(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if _, pattern := ro.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		problem.Write(w, &problem.Error{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "this path takes " + strings.Join(allowed, ", ")})
+		return
+	}
+	problem.Write(w, problem.NotFound("no-such-path", "there is nothing at this path"))
+}
+
+// Join serves the routes of several services in one process. Their handlers
+// must be those of [NewAPI].
+func Join(services ...*Service) http.Handler {
+	all := newRouter()
+	for _, s := range services {
+		for _, route := range s.Handler.(interface{ Routes() []string }).Routes() {
+			all.HandleFunc(route, s.Handler.ServeHTTP)
+		}
+	}
+	return all
+}
