@@ -88,6 +88,19 @@ var (
 	ErrKeyReused = errors.New("es: idempotency key was used for another request")
 )
 
+// PendingError is the ErrPending of a commit: it names what to ask for later.
+type PendingError struct {
+	Stream string
+	Commit uuid.UUID
+	Err    error // what the Committer returned
+}
+
+// Error implements error.
+func (e *PendingError) Error() string { return e.Stream + ": " + e.Err.Error() }
+
+// Unwrap makes errors.Is find ErrPending.
+func (e *PendingError) Unwrap() error { return e.Err }
+
 // Committer hands a commit over and waits for its outcome.
 type Committer interface {
 	// Commit returns the outcome of this attempt, or an error that is

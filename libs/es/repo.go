@@ -104,7 +104,7 @@ func (r Repo[S, E]) load(ctx context.Context, id string, commit uuid.UUID) (stat
 // asked.
 //
 // Errors: what Decide returned; ErrKeyReused, ErrConflict, ErrTooLarge,
-// ErrNotSent, ErrPending; or one of reading.
+// ErrNotSent, a *PendingError; or one of reading.
 func (r Repo[S, E]) Do(ctx context.Context, id string, req Request, cmd Command[S, E]) (Done[E], error) {
 	stream := r.Prefix + id
 	for attempt := range attempts {
@@ -125,6 +125,8 @@ func (r Repo[S, E]) Do(ctx context.Context, id string, req Request, cmd Command[
 		}
 		outcome, err := r.Committer.Commit(ctx, commit)
 		switch {
+		case errors.Is(err, ErrPending):
+			return Done[E]{}, &PendingError{stream, commit.ID, err}
 		case err != nil:
 			return Done[E]{}, err
 		case outcome.Status == StatusRecorded && outcome.Event == commit.Events[len(events)-1].ID:
@@ -155,6 +157,9 @@ func (r Repo[S, E]) again(ctx context.Context, req Request, h history[E], attemp
 	position := last.Position
 	if position == 0 {
 		outcome, err := r.Committer.Commit(ctx, commit)
+		if errors.Is(err, ErrPending) {
+			err = &PendingError{commit.Stream, commit.ID, err}
+		}
 		if err != nil {
 			return Done[E]{}, err
 		}
