@@ -50,8 +50,12 @@ type Config struct {
 	// appended after that, and the process should end.
 	OnFatal func(error)
 
-	Log       *slog.Logger // nil is slog.Default()
-	CacheSize int64        // bytes of blocks read from disk to keep; 0 is 32 MiB
+	Log *slog.Logger // nil is slog.Default()
+
+	// CacheSize is about how many bytes of memory Pebble may hold, what was
+	// written lately included; 0 is 48 MiB. Below 32 MiB the latter leaves
+	// nothing for the index, and every append of a new stream reads the disk.
+	CacheSize int64
 }
 
 // Store is an es.Store in a directory. It is safe for concurrent use.
@@ -90,7 +94,7 @@ func Open(config Config) (*Store, error) {
 		config.Log = slog.Default()
 	}
 	if config.CacheSize == 0 {
-		config.CacheSize = 32 << 20
+		config.CacheSize = 48 << 20
 	}
 	s := &Store{config: config, ending: make(chan struct{}), failed: make(chan struct{})}
 	if err := s.open(); err != nil {
@@ -143,8 +147,8 @@ func (s *Store) openPebble(lock *pebble.Lock) (*pebble.DB, error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      log,
 		CacheSize:                   s.config.CacheSize,
-		MemTableSize:                16 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableSize:                8 << 20,
+		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		EventListener: &pebble.EventListener{
@@ -158,6 +162,8 @@ func (s *Store) openPebble(lock *pebble.Lock) (*pebble.DB, error) {
 	for i := range options.Levels {
 		// Whether a stream exists is the question of every first append.
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		options.Levels[i].BlockSize = 16 << 10
+		options.Levels[i].IndexBlockSize = 256 << 10
 	}
 	// On a full disk opening may hang as well.
 	type result struct {

@@ -1,6 +1,8 @@
 package pebblestore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,26 +40,25 @@ func (s *Store) Read(ctx context.Context, stream string, from uint64) iter.Seq2[
 			yield(es.Recorded{}, err)
 			return
 		}
-		var positions []es.Position
-		for revision := from; revision < t.length; revision++ {
-			if revision == from || revision%chunkLen == 0 {
-				if positions, err = s.positions(t, stream, revision/chunkLen); err != nil {
+		for revision := from; revision < t.length; {
+			events, err := s.readRun(t, stream, revision, head)
+			for _, r := range events {
+				if err := ctx.Err(); err != nil {
 					yield(es.Recorded{}, err)
 					return
 				}
+				if !yield(r, nil) {
+					return
+				}
 			}
-			if err := ctx.Err(); err != nil {
+			if err != nil {
 				yield(es.Recorded{}, err)
 				return
 			}
-			p := positions[revision%chunkLen]
-			if p > head {
-				return // not on disk yet
+			if len(events) == 0 {
+				break // the rest is not on disk yet
 			}
-			recorded, err := s.eventOf(p, stream, revision)
-			if !yield(recorded, err) || err != nil {
-				return
-			}
+			revision += uint64(len(events))
 		}
 		if err := ctx.Err(); err != nil {
 			yield(es.Recorded{}, err)
@@ -147,9 +148,9 @@ func (s *Store) page(ctx context.Context, after, end es.Position, size int, pref
 	}
 	defer it.Close()
 	batch := es.Batch{Through: after}
-	scanned, bytes := 0, 0
+	scanned, total := 0, 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if scanned == pageScan || len(batch.Events) == size || bytes >= pageBytes {
+		if scanned == pageScan || len(batch.Events) == size || total >= pageBytes {
 			return batch, nil
 		}
 		if scanned%256 == 0 && ctx.Err() != nil {
@@ -169,7 +170,7 @@ func (s *Store) page(ctx context.Context, after, end es.Position, size int, pref
 		}
 		batch.Through, scanned = p, scanned+1
 		if r.ours() && matches(prefixes, r.stream) {
-			batch.Events, bytes = append(batch.Events, r.own(p, "")), bytes+len(value)
+			batch.Events, total = append(batch.Events, r.own(p, "")), total+len(value)
 		}
 	}
 	if err := it.Error(); err != nil {
@@ -202,18 +203,70 @@ func matches[S ~string | ~[]byte](prefixes []string, stream S) bool {
 	return false
 }
 
-// eventOf reads an event whose place in a stream is known.
-func (s *Store) eventOf(p es.Position, stream string, revision uint64) (es.Recorded, error) {
+// readRun reads events of a stream from a revision on, as many as one row of
+// its index names and one page holds, none after head. With an error come the
+// events before it.
+func (s *Store) readRun(t tip, stream string, revision uint64, head es.Position) ([]es.Recorded, error) {
 	leave, err := s.enter()
 	if err != nil {
-		return es.Recorded{}, err
+		return nil, err
 	}
 	defer leave()
-	r, err := s.event(p, stream)
-	if err == nil && r.Revision != revision {
-		return es.Recorded{}, fmt.Errorf("pebblestore: %w: %s@%d should stand at position %d", ErrDamaged, stream, revision, p)
+	positions := t.positions
+	if chunk := revision / chunkLen; chunk < t.length/chunkLen {
+		if positions, err = s.readChunk(stream, chunk); err != nil {
+			return nil, err
+		}
 	}
-	return r, err
+	positions = positions[revision%chunkLen:]
+	if i, found := slices.BinarySearch(positions, head); found {
+		positions = positions[:i+1]
+	} else {
+		positions = positions[:i]
+	}
+	get := func(p es.Position) (es.Recorded, error) { return s.event(p, stream) }
+	if len(positions) > fewEvents { // then an iterator is worth its cost
+		it, err := s.db.NewIter(eventsBetween(positions[0]-1, positions[len(positions)-1]))
+		if err != nil {
+			return nil, fmt.Errorf("pebblestore: read: %w", err)
+		}
+		defer it.Close()
+		get = func(p es.Position) (es.Recorded, error) { return seek(it, p, stream) }
+	}
+	events, total := make([]es.Recorded, 0, len(positions)), 0
+	for _, p := range positions {
+		r, err := get(p)
+		if want := revision + uint64(len(events)); err == nil && r.Revision != want {
+			err = fmt.Errorf("pebblestore: %w: %s@%d should stand at position %d", ErrDamaged, stream, want, p)
+		}
+		if err != nil {
+			return events, err
+		}
+		if events, total = append(events, r), total+weight(r); total > pageBytes {
+			break
+		}
+	}
+	return events, nil
+}
+
+const fewEvents = 4
+
+// seek moves it on to an event; the next one is often it.
+func seek(it *pebble.Iterator, p es.Position, stream string) (es.Recorded, error) {
+	var k [9]byte
+	key := eventKey(k[:], p)
+	ok := it.Valid() && it.Next() && bytes.Equal(it.Key(), key)
+	if !ok {
+		ok = it.SeekGE(key) && bytes.Equal(it.Key(), key)
+	}
+	if !ok {
+		return es.Recorded{}, fmt.Errorf("pebblestore: position %d of %s: %w", p, stream, cmp.Or(it.Error(), pebble.ErrNotFound))
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return es.Recorded{}, fmt.Errorf("pebblestore: position %d of %s: %w", p, stream, err)
+	}
+	return ownOf(p, v, stream)
 }
 
 func (s *Store) event(p es.Position, stream string) (es.Recorded, error) {
@@ -223,7 +276,12 @@ func (s *Store) event(p es.Position, stream string) (es.Recorded, error) {
 		return es.Recorded{}, fmt.Errorf("pebblestore: position %d of %s: %w", p, stream, err)
 	}
 	defer closer.Close()
-	r, err := parse(p, v)
+	return ownOf(p, v, stream)
+}
+
+// ownOf is the event in a row that the index of stream led to.
+func ownOf(p es.Position, row []byte, stream string) (es.Recorded, error) {
+	r, err := parse(p, row)
 	if err != nil {
 		return es.Recorded{}, err
 	}
@@ -231,19 +289,6 @@ func (s *Store) event(p es.Position, stream string) (es.Recorded, error) {
 		return es.Recorded{}, fmt.Errorf("pebblestore: %w: position %d is not of %s", ErrDamaged, p, stream)
 	}
 	return r.own(p, stream), nil
-}
-
-// positions says where the events of a chunk of a stream stand.
-func (s *Store) positions(t tip, stream string, chunk uint64) ([]es.Position, error) {
-	if chunk == t.length/chunkLen {
-		return t.positions, nil
-	}
-	leave, err := s.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	return s.readChunk(stream, chunk)
 }
 
 func (s *Store) readChunk(stream string, n uint64) ([]es.Position, error) {

@@ -129,30 +129,31 @@ func parse(p es.Position, b []byte) (record, error) {
 		return record{}, fmt.Errorf("pebblestore: position %d: record version %d is not known; a newer program wrote it", p, b[0])
 	}
 	r := record{created: int64(binary.BigEndian.Uint64(b[createdAt:])), id: uuid.UUID(b[idAt:revisionAt])}
-	rest, ok := b[revisionAt:at], true
-	number := func() uint64 {
-		v, n := binary.Uvarint(rest)
-		if ok = ok && n > 0; !ok {
-			return 0
-		}
-		rest = rest[n:]
-		return v
+	rest, ok := number(b[revisionAt:at], &r.revision, true)
+	for _, f := range []*[]byte{&r.stream, &r.typ, &r.data, &r.meta} {
+		rest, ok = field(rest, f, ok)
 	}
-	field := func() []byte {
-		n := number()
-		if ok = ok && n <= uint64(len(rest)); !ok {
-			return nil
-		}
-		f := rest[:n]
-		rest = rest[n:]
-		return f
-	}
-	r.revision = number()
-	r.stream, r.typ, r.data, r.meta = field(), field(), field(), field()
 	if !ok || len(rest) > 0 {
 		return record{}, fmt.Errorf("pebblestore: %w at position %d", ErrDamaged, p)
 	}
 	return r, nil
+}
+
+func number(b []byte, v *uint64, ok bool) ([]byte, bool) {
+	var n int
+	if *v, n = binary.Uvarint(b); !ok || n <= 0 {
+		return nil, false
+	}
+	return b[n:], true
+}
+
+func field(b []byte, f *[]byte, ok bool) ([]byte, bool) {
+	var n uint64
+	if b, ok = number(b, &n, ok); !ok || n > uint64(len(b)) {
+		return nil, false
+	}
+	*f = b[:n]
+	return b[n:], true
 }
 
 // own copies r out of borrowed memory. A stream that is known already is not
