@@ -26,6 +26,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gofrs/flock"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver "pgx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -36,6 +37,7 @@ import (
 
 // DB is a SQLite file or a PostgreSQL database.
 type DB struct {
+	path     string // of the SQLite file
 	read     *sql.DB
 	write    *sql.DB // SQLite: one connection, so that writers queue in the process and not at the file's lock
 	postgres bool
@@ -47,9 +49,10 @@ type Option func(*options)
 
 type options struct{ durable bool }
 
-// Durable makes every commit survive a power loss. Without it SQLite may lose
-// the latest transactions then, whole and in order, which a read model replays;
-// a killed process loses nothing either way. PostgreSQL is always durable.
+// Durable is for what cannot be rebuilt. Every commit survives a power loss:
+// without it SQLite may lose the latest transactions then, whole and in order,
+// which a read model replays; a killed process loses nothing either way. And
+// what is deleted is overwritten, see [DB.Scrub]. PostgreSQL is always durable.
 func Durable() Option { return func(o *options) { o.durable = true } }
 
 // Open opens "sqlite:///path/votes.db" (created with mode 0600 where missing,
@@ -95,13 +98,14 @@ func openSQLite(path string, o options) (*DB, error) {
 		return nil, err
 	}
 	synchronous := "NORMAL"
+	erase := "0"
 	if o.durable {
-		synchronous = "FULL"
+		synchronous, erase = "FULL", "1"
 	}
 	// busy_timeout comes first: setting the journal mode takes the file's lock.
 	q := url.Values{
 		"_pragma": {
-			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
+			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "secure_delete(" + erase + ")",
 			"wal_autocheckpoint(4000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-16000)",
 		},
 		"_txlock": {"immediate"},
@@ -120,7 +124,7 @@ func openSQLite(path string, o options) (*DB, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return &DB{read: read, write: write}, nil
+	return &DB{path: path, read: read, write: write}, nil
 }
 
 func openPostgres(address string) (*DB, error) {
@@ -166,6 +170,12 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 			return fmt.Errorf("readmodel: migrate: %w", err)
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
+	} else {
+		lock := flock.New(db.path + ".migrate")
+		if err := lock.Lock(); err != nil {
+			return fmt.Errorf("readmodel: migrate: %w", err)
+		}
+		defer lock.Close() //nolint:errcheck // the lock ends with the file
 	}
 	provider, err := goose.NewProvider(dialect, db.write, fsys, opts...)
 	if err != nil {
@@ -219,6 +229,24 @@ func (db *DB) transact(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f
 		return err
 	}
 	return sqlTx.Commit()
+}
+
+// Scrub makes what was deleted from tables before unreadable in the database's
+// files. It does not reach copies: backups, and PostgreSQL's own log, keep what
+// they have until they expire.
+func (db *DB) Scrub(ctx context.Context, tables ...string) error {
+	if db.postgres {
+		_, err := db.write.ExecContext(ctx, "VACUUM "+strings.Join(tables, ", "))
+		return err
+	}
+	var busy, pages, moved int // the write-ahead log holds old pages until it is emptied
+	if err := db.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+		return err
+	}
+	if busy != 0 {
+		return errors.New("readmodel: the write-ahead log is in use and could not be emptied")
+	}
+	return nil
 }
 
 // Checkpoint returns the position kept under a name, 0 where there is none yet.

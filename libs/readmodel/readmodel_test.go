@@ -56,11 +56,12 @@ func onEach(t *testing.T, test func(t *testing.T, open func(...readmodel.Option)
 			test(t, func(opts ...readmodel.Option) *readmodel.DB {
 				db, err := readmodel.Open(t.Context(), at, opts...)
 				if err != nil {
-					t.Fatal(err)
+					t.Error(err)
+					return nil
 				}
 				t.Cleanup(func() { db.Close() })
 				if err := db.Migrate(t.Context(), migrations()); err != nil {
-					t.Fatal(err)
+					t.Error(err)
 				}
 				return db
 			})
@@ -701,6 +702,9 @@ func TestADatabaseOpensForManyAtOnce(t *testing.T) {
 			wg.Go(func() { open(readmodel.Durable()) })
 		}
 		wg.Wait()
+		if n := count(t, open(), "orders"); n != 0 {
+			t.Fatalf("%d rows", n)
+		}
 	})
 }
 

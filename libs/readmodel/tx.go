@@ -116,6 +116,13 @@ func (tx *Tx) upsert(ctx context.Context, t Table, rows [][]any) error {
 	return tx.inChunks(ctx, rows, full, t.insert)
 }
 
+// InsertMissing writes the rows whose key, and whatever else must be unique, is
+// not there yet, and leaves the others alone.
+func (tx *Tx) InsertMissing(ctx context.Context, t Table, rows [][]any) error {
+	full := max(1, min(maxChunk, maxParams/len(t.Columns)))
+	return tx.inChunks(ctx, rows, full, func(n int) string { return t.values(n) + " ON CONFLICT DO NOTHING" })
+}
+
 // delete removes the rows with the given keys.
 func (tx *Tx) delete(ctx context.Context, t Table, keys [][]any) error {
 	return tx.inChunks(ctx, keys, maxChunk, func(n int) string {
@@ -164,11 +171,14 @@ func (tx *Tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
+func (t Table) values(n int) string {
+	return "INSERT INTO " + t.Name + " (" + strings.Join(t.Columns, ", ") + ") VALUES " + list(n, "("+list(len(t.Columns), "?")+")")
+}
+
 // insert returns the statement that writes n rows.
 func (t Table) insert(n int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "INSERT INTO %s (%s) VALUES %s ON CONFLICT (%s) DO ", t.Name, strings.Join(t.Columns, ", "),
-		list(n, list(len(t.Columns), "?")), strings.Join(t.Key, ", "))
+	fmt.Fprintf(&b, "%s ON CONFLICT (%s) DO ", t.values(n), strings.Join(t.Key, ", "))
 	sep := "UPDATE SET "
 	for _, c := range t.Columns {
 		if !slices.Contains(t.Key, c) {
@@ -205,11 +215,8 @@ func (t Table) keyIndex() ([]int, error) {
 	return index, nil
 }
 
-// list returns n times item, with commas; items of several are in parentheses.
+// list returns n times item, with commas.
 func list(n int, item string) string {
-	if strings.Contains(item, ",") {
-		item = "(" + item + ")"
-	}
 	return strings.TrimSuffix(strings.Repeat(item+", ", n), ", ")
 }
 

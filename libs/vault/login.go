@@ -1,0 +1,125 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+)
+
+// NewLoginCode returns a new code with which a person may log in once, until
+// ttl is over; earlier codes of the person end. It has 128 bits of randomness in
+// letters and digits that are not mistaken for each other: ABCDE-FGHIJ-…
+func (v *Vault) NewLoginCode(ctx context.Context, person string, ttl time.Duration) (code string, err error) {
+	code = rand.Text()
+	hash, now := v.HMAC("login-code", code), v.clock()
+	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM login_code WHERE person = ? OR expires <= ?`, person, now.UnixMicro()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO login_code (hash, person, expires) VALUES (?, ?, ?)`, hash, person, now.Add(ttl).UnixMicro())
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("vault: login code for %s: %w", PersonKey(person), err)
+	}
+	var groups []string
+	for ; len(code) > 6; code = code[5:] {
+		groups = append(groups, code[:5])
+	}
+	return strings.Join(append(groups, code), "-"), nil
+}
+
+// typed undoes what people do to codes when they type them.
+var typed = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B")
+
+// UseLoginCode returns whose code it is, once: of several that use it at the
+// same time one gets ok.
+func (v *Vault) UseLoginCode(ctx context.Context, code string) (person string, ok bool, err error) {
+	hash := v.HMAC("login-code", typed.Replace(strings.ToUpper(code)))
+	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
+		return tx.QueryRow(ctx, `DELETE FROM login_code WHERE hash = ? AND expires > ? RETURNING person`, hash, v.clock().UnixMicro()).Scan(&person)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", false, nil
+	case err != nil:
+		return "", false, fmt.Errorf("vault: use a login code: %w", err)
+	}
+	return person, true, nil
+}
+
+// Sessions returns the store of web sessions, for scs.
+func (v *Vault) Sessions() scs.CtxStore { return sessions{v} }
+
+// sessions keeps session data under the master key, found by HMAC of the token.
+type sessions struct{ v *Vault }
+
+var sessionTable = readmodel.Table{Name: "session", Key: []string{"token"}, Columns: []string{"token", "data", "expires"}}
+
+func (s sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+func (s sessions) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s sessions) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s sessions) DeleteCtx(ctx context.Context, token string) error {
+	return s.update(ctx, func(tx *readmodel.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM session WHERE token = ?`, s.hash(token))
+		return err
+	})
+}
+
+func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	hash := s.hash(token)
+	var sealed []byte
+	err := s.v.db.QueryRow(ctx, `SELECT data FROM session WHERE token = ? AND expires > ?`, hash, s.v.clock().UnixMicro()).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("vault: session: %w", err)
+	}
+	data, err := s.v.master.aead.Decrypt(sealed, hash)
+	if err != nil {
+		return nil, false, fmt.Errorf("vault: session: %w", ErrCannotOpen)
+	}
+	return data, true, nil
+}
+
+func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	hash := s.hash(token)
+	sealed, err := s.v.master.aead.Encrypt(data, hash)
+	if err != nil {
+		return fmt.Errorf("vault: session: %w", err)
+	}
+	return s.update(ctx, func(tx *readmodel.Tx) error {
+		now := s.v.clock().UnixMicro()
+		if last := s.v.swept.Load(); now-last > time.Minute.Microseconds() && s.v.swept.CompareAndSwap(last, now) {
+			if _, err := tx.Exec(ctx, `DELETE FROM session WHERE expires <= ?`, now); err != nil {
+				return err
+			}
+		}
+		return tx.Upsert(ctx, sessionTable, [][]any{{hash, sealed, expiry.UnixMicro()}})
+	})
+}
+
+func (s sessions) update(ctx context.Context, f func(*readmodel.Tx) error) error {
+	if err := s.v.db.Update(ctx, f); err != nil {
+		return fmt.Errorf("vault: session: %w", err)
+	}
+	return nil
+}
+
+func (s sessions) hash(token string) []byte { return s.v.HMAC("session", token) }
