@@ -1,0 +1,194 @@
+package meeting
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+)
+
+// Ballots is the state of one head's ballots in one meeting.
+type Ballots struct {
+	Answers   []Answer    // cast, in recorded order
+	Envelopes []time.Time // handed in and not opened yet, in order
+	opened    string      // ballot whose envelope was opened last
+}
+
+// EvolveBallots applies one event. It never fails and never decides.
+func EvolveBallots(b Ballots, e votes.Event) Ballots {
+	switch e := e.(type) {
+	case votes.PaperHandedIn:
+		b.Envelopes = append(slices.Clip(b.Envelopes), e.At)
+		slices.SortFunc(b.Envelopes, time.Time.Compare)
+	case votes.BallotCast:
+		b.Answers = slices.Clip(b.Answers)
+		for _, m := range e.Motions {
+			b.Answers = append(b.Answers, Answer{Motion: m, Channel: e.Channel, At: e.At})
+		}
+		b = b.open(e.Channel, e.Ballot, e.At)
+	case votes.BallotRefused:
+		b = b.open(e.Channel, e.Ballot, e.At)
+	case votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased:
+		// in the meeting's stream
+	}
+	return b
+}
+
+// open takes the envelope of a paper ballot off those that wait. One ballot may
+// be cast on some motions and refused on others: several events, one envelope.
+func (b Ballots) open(channel, ballot string, at time.Time) Ballots {
+	if channel != votes.Paper || ballot == b.opened {
+		return b
+	}
+	i := slices.IndexFunc(b.Envelopes, at.Equal)
+	if i >= 0 {
+		b.Envelopes = slices.Concat(b.Envelopes[:i], b.Envelopes[i+1:])
+		b.opened = ballot
+	}
+	return b
+}
+
+// errNotSealed is a mistake of ours: choices of a live meeting never stand in
+// the ledger in clear.
+var errNotSealed = errors.New("meeting: a live ballot without its ciphertext")
+
+// HandInPaper records an envelope of a live meeting before it is opened.
+type HandInPaper struct {
+	Ballot  string // id of the refusal, should it come too late
+	Meeting Meeting
+	Entry   votes.Entry
+	At      time.Time // now
+}
+
+// Decide refuses outside the voting window, as an event.
+func (c HandInPaper) Decide(Ballots) ([]votes.Event, error) {
+	if c.Meeting.Past {
+		return nil, ErrPastPaper
+	}
+	if reason := c.Meeting.window(c.At); reason != "" {
+		refused := votes.BallotRefused{
+			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: votes.Paper, At: c.At, Motions: []string{}, Reason: reason,
+		}
+		for _, m := range c.Meeting.Motions { // what it would have answered nobody knows: all it could
+			if _, ok := Weight(c.Entry, m.Scope); ok {
+				refused.Motions = append(refused.Motions, m.ID)
+			}
+		}
+		return []votes.Event{refused}, nil
+	}
+	return []votes.Event{votes.PaperHandedIn{Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, At: c.At}}, nil
+}
+
+// CastBallot asks for a ballot on one or more motions to be taken.
+type CastBallot struct {
+	Ballot  string
+	Meeting Meeting
+	Entry   votes.Entry  // zero where there is none
+	NoEntry votes.Reason // why there is none
+	Channel string
+	At      time.Time      // received now; in a past meeting as its paper states; of live paper the envelope says it
+	Choices []votes.Choice // in clear, for the tests
+	Sealed  codec.Sealed   // of a live meeting: what is recorded instead
+}
+
+// Decide takes what passes and refuses the rest, each with its reason, as
+// events: at most one BallotCast, and one BallotRefused for each reason.
+//
+// What depends on other ballots is left to [Standing] when voting is closed, so
+// that it makes no difference in which order ballots were recorded. There is
+// one exception: an electronic ballot of a live meeting is received now, so one
+// that loses to what is recorded can never count, and its voter is told.
+func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
+	paper := c.Channel == votes.Paper
+	switch {
+	case !paper && c.Channel != votes.Electronic:
+		return nil, ErrChannel
+	case len(c.Choices) == 0:
+		return nil, ErrNoChoices
+	case c.Meeting.Past && c.Meeting.Closed:
+		return nil, ErrPastClosed
+	case !c.Meeting.Past && c.Sealed == "":
+		return nil, errNotSealed
+	case paper && !c.Meeting.Past && len(b.Envelopes) == 0:
+		return nil, ErrNoEnvelope
+	case paper && !c.Meeting.Past:
+		c.At = b.Envelopes[0]
+	}
+	answers := slices.Clip(b.Answers)
+	for i, choice := range c.Choices {
+		if slices.ContainsFunc(c.Choices[:i], func(earlier votes.Choice) bool { return earlier.Motion == choice.Motion }) {
+			return nil, ErrMotionTwice
+		}
+		answers = append(answers, Answer{choice.Motion, c.Channel, c.At, !isChoice(choice.Choice)})
+	}
+	standing := Standing(c.Meeting.Policy, answers)[len(b.Answers):]
+
+	cast := votes.BallotCast{Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, At: c.At}
+	if !c.Meeting.Past {
+		cast.Sealed = c.Sealed
+	}
+	var refused []votes.BallotRefused
+	for i, choice := range c.Choices {
+		reason := c.refusal(choice.Motion)
+		if live := !c.Meeting.Past && !paper; reason == "" && (live || !isChoice(choice.Choice)) {
+			reason = standing[i]
+		}
+		if reason == "" {
+			cast.Motions = append(cast.Motions, choice.Motion)
+			if c.Meeting.Past {
+				cast.Choices = append(cast.Choices, choice)
+			}
+			continue
+		}
+		j := slices.IndexFunc(refused, func(r votes.BallotRefused) bool { return r.Reason == reason })
+		if j < 0 {
+			j = len(refused)
+			refused = append(refused, votes.BallotRefused{
+				Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, At: c.At, Reason: reason,
+			})
+		}
+		refused[j].Motions = append(refused[j].Motions, choice.Motion)
+	}
+	var events []votes.Event
+	if len(cast.Motions) > 0 {
+		events = append(events, cast)
+	}
+	for _, r := range refused {
+		events = append(events, r)
+	}
+	return events, nil
+}
+
+// refusal tests, in their order, what does not depend on other ballots.
+func (c CastBallot) refusal(motion string) votes.Reason {
+	i := slices.IndexFunc(c.Meeting.Motions, func(m votes.Motion) bool { return m.ID == motion })
+	if i < 0 {
+		return votes.NoSuchMotion
+	}
+	if reason := c.Meeting.window(c.At); reason != "" {
+		return reason
+	}
+	if c.Entry.Entry == "" {
+		return cmp.Or(c.NoEntry, votes.NotOnTheRoll)
+	}
+	if _, ok := Weight(c.Entry, c.Meeting.Motions[i].Scope); !ok {
+		return votes.NotInScope
+	}
+	return ""
+}
+
+// window says why a ballot of an instant is not taken.
+func (m Meeting) window(at time.Time) votes.Reason {
+	switch {
+	case !m.Posted() || at.Before(m.Notice.Opens):
+		return votes.VotingNotOpen
+	case m.Closed || !at.Before(m.Notice.Closes):
+		return votes.VotingIsClosed
+	}
+	return ""
+}
+
+func isChoice(s string) bool { return s == votes.Yes || s == votes.No || s == votes.Abstain }

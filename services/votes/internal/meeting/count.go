@@ -1,0 +1,130 @@
+package meeting
+
+import (
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+)
+
+// Result is the count of one motion, as it is posted. Quorum is over all owners
+// in scope, approval over those who took part; an abstention takes part.
+type Result struct {
+	Motion             string        `json:"motion"`
+	Title              string        `json:"title"`
+	Matter             string        `json:"matter" doc:"article, paragraph and item of the law"`
+	Threshold          string        `json:"rule" doc:"threshold that the matter calls for" enum:"ordinary,special"`
+	Scope              string        `json:"scope"`
+	ElectorateHeads    int64         `json:"electorate_heads"`
+	ElectorateArea     units.CentiM2 `json:"electorate_area_centi_m2"`
+	ParticipatingHeads int64         `json:"participating_heads"`
+	ParticipatingArea  units.CentiM2 `json:"participating_area_centi_m2"`
+	YesHeads           int64         `json:"yes_heads"`
+	YesArea            units.CentiM2 `json:"yes_area_centi_m2"`
+	NoHeads            int64         `json:"no_heads"`
+	NoArea             units.CentiM2 `json:"no_area_centi_m2"`
+	AbstainHeads       int64         `json:"abstain_heads"`
+	AbstainArea        units.CentiM2 `json:"abstain_area_centi_m2"`
+	QuorumMet          bool          `json:"quorum_met"`
+	Outcome            string        `json:"outcome" enum:"通过,未通过,未形成有效决定"`
+	Words              Words         `json:"rule_in_words"`
+	Arithmetic         []Step        `json:"arithmetic" doc:"the whole numbers that were compared; approval only where the quorum is met"`
+}
+
+// Step is one comparison of whole numbers, spelled out: 3 × 760 = 2280 ≥ 2 × 976 = 1952.
+type Step struct {
+	Test    string `json:"test" enum:"quorum,approval"`
+	Measure string `json:"measure" enum:"heads,area_centi_m2"`
+	Left    Term   `json:"left"`
+	Compare string `json:"compare" enum:"≥,>,<,≤" doc:"how the products do compare"`
+	Needed  string `json:"needed" enum:"≥,>"`
+	Right   Term   `json:"right"`
+	Met     bool   `json:"met"`
+}
+
+// Term is factor × value = product.
+type Term struct {
+	Factor  int64 `json:"factor"`
+	Value   int64 `json:"value"`
+	Product int64 `json:"product"`
+}
+
+// Tally adds up the choices on one motion.
+type Tally struct {
+	YesHeads, NoHeads, AbstainHeads int64
+	YesArea, NoArea, AbstainArea    units.CentiM2
+}
+
+// Add counts one head with its area in the motion's scope.
+func (t *Tally) Add(choice string, area units.CentiM2) {
+	switch choice {
+	case votes.Yes:
+		t.YesHeads, t.YesArea = t.YesHeads+1, t.YesArea+area
+	case votes.No:
+		t.NoHeads, t.NoArea = t.NoHeads+1, t.NoArea+area
+	case votes.Abstain:
+		t.AbstainHeads, t.AbstainArea = t.AbstainHeads+1, t.AbstainArea+area
+	}
+}
+
+// Count decides a motion by the rules its notice named (Civil Code art. 278).
+// The motion's matter must be one of the rules'.
+func Count(rules RuleSet, m votes.Motion, electorate votes.ScopeTotal, t Tally) Result {
+	matter := rules.Matters[m.Matter]
+	threshold := rules.Thresholds[matter.Threshold]
+	r := Result{
+		Motion: m.ID, Title: m.Title, Matter: m.Matter, Threshold: matter.Threshold, Scope: m.Scope, Words: threshold.Words,
+		ElectorateHeads: electorate.Heads, ElectorateArea: electorate.Area,
+		ParticipatingHeads: t.YesHeads + t.NoHeads + t.AbstainHeads, ParticipatingArea: t.YesArea + t.NoArea + t.AbstainArea,
+		YesHeads: t.YesHeads, YesArea: t.YesArea, NoHeads: t.NoHeads, NoArea: t.NoArea,
+		AbstainHeads: t.AbstainHeads, AbstainArea: t.AbstainArea,
+	}
+	r.Arithmetic = []Step{
+		rules.Quorum.Heads.step("quorum", "heads", r.ParticipatingHeads, r.ElectorateHeads),
+		rules.Quorum.Area.step("quorum", "area_centi_m2", int64(r.ParticipatingArea), int64(r.ElectorateArea)),
+	}
+	// Nobody is no quorum, also of an electorate of nobody.
+	if r.QuorumMet = r.ParticipatingHeads > 0 && met(r.Arithmetic); !r.QuorumMet {
+		r.Outcome = votes.NoDecision
+		return r
+	}
+	approval := []Step{
+		threshold.Heads.step("approval", "heads", r.YesHeads, r.ParticipatingHeads),
+		threshold.Area.step("approval", "area_centi_m2", int64(r.YesArea), int64(r.ParticipatingArea)),
+	}
+	r.Arithmetic = append(r.Arithmetic, approval...)
+	if r.Outcome = votes.NotAdopted; met(approval) {
+		r.Outcome = votes.Adopted
+	}
+	return r
+}
+
+// step compares part ÷ whole with p without dividing: d × part against n × whole.
+func (p Part) step(test, measure string, part, whole int64) Step {
+	s := Step{
+		Test: test, Measure: measure, Needed: "≥",
+		Left:  Term{p.Denominator, part, p.Denominator * part},
+		Right: Term{p.Numerator, whole, p.Numerator * whole},
+	}
+	if p.Strict {
+		s.Needed = ">"
+	}
+	left, right := s.Left.Product, s.Right.Product
+	s.Met = left > right || left == right && !p.Strict
+	switch {
+	case s.Met:
+		s.Compare = s.Needed
+	case p.Strict:
+		s.Compare = "≤"
+	default:
+		s.Compare = "<"
+	}
+	return s
+}
+
+func met(steps []Step) bool {
+	for _, s := range steps {
+		if !s.Met {
+			return false
+		}
+	}
+	return true
+}

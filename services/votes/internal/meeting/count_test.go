@@ -1,0 +1,139 @@
+package meeting_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
+)
+
+func civilCode(t interface{ Fatal(...any) }) meeting.RuleSet {
+	set, ok := rules.InForce("2023-01-14")
+	if !ok {
+		t.Fatal("no rules in force")
+	}
+	return set
+}
+
+// Areas are in 0.01 ㎡, so the neighbours of a boundary are one apart.
+func TestCount(t *testing.T) {
+	const ordinary, special = "民法典278-1-4", "民法典278-1-8"
+	for _, c := range []struct {
+		name   string
+		matter string
+		heads  int64 // of all
+		area   units.CentiM2
+		tally  meeting.Tally
+		want   string
+	}{
+		{"art. 278 quorum: exactly two thirds of both is enough", ordinary, 9, 90000,
+			meeting.Tally{YesHeads: 6, YesArea: 60000}, votes.Adopted},
+		{"art. 278 quorum: 0.01 ㎡ under two thirds of the area is not", ordinary, 9, 90000,
+			meeting.Tally{YesHeads: 6, YesArea: 59999}, votes.NoDecision},
+		{"art. 278 quorum: 0.01 ㎡ over two thirds is", ordinary, 9, 90000,
+			meeting.Tally{YesHeads: 6, YesArea: 60001}, votes.Adopted},
+		{"art. 278 quorum: one head under two thirds is not", ordinary, 9, 90000,
+			meeting.Tally{YesHeads: 5, YesArea: 80000}, votes.NoDecision},
+		{"art. 278 quorum: an area that three does not divide is not rounded down", ordinary, 3, 100,
+			meeting.Tally{YesHeads: 2, YesArea: 66}, votes.NoDecision},
+		{"art. 278 quorum: nor up", ordinary, 3, 100,
+			meeting.Tally{YesHeads: 2, YesArea: 67}, votes.Adopted},
+		{"art. 278 quorum: an abstention takes part", ordinary, 3, 300,
+			meeting.Tally{YesHeads: 1, YesArea: 101, AbstainHeads: 1, AbstainArea: 99}, votes.NotAdopted},
+		{"art. 278 items 1–5, 9: exactly half of the heads is no majority", ordinary, 2, 200,
+			meeting.Tally{YesHeads: 1, YesArea: 150, NoHeads: 1, NoArea: 50}, votes.NotAdopted},
+		{"art. 278 items 1–5, 9: exactly half of the area is no majority", ordinary, 3, 300,
+			meeting.Tally{YesHeads: 2, YesArea: 150, NoHeads: 1, NoArea: 150}, votes.NotAdopted},
+		{"art. 278 items 1–5, 9: 0.01 ㎡ over half is", ordinary, 3, 301,
+			meeting.Tally{YesHeads: 2, YesArea: 151, NoHeads: 1, NoArea: 150}, votes.Adopted},
+		{"art. 278 items 1–5, 9: 0.01 ㎡ under half is not", ordinary, 3, 301,
+			meeting.Tally{YesHeads: 2, YesArea: 150, NoHeads: 1, NoArea: 151}, votes.NotAdopted},
+		{"art. 278 items 6–8: exactly three quarters of both is enough (art. 1259)", special, 4, 400,
+			meeting.Tally{YesHeads: 3, YesArea: 300, NoHeads: 1, NoArea: 100}, votes.Adopted},
+		{"art. 278 items 6–8: 0.01 ㎡ under three quarters is not", special, 4, 400,
+			meeting.Tally{YesHeads: 3, YesArea: 299, NoHeads: 1, NoArea: 101}, votes.NotAdopted},
+		{"art. 278 items 6–8: 0.01 ㎡ over three quarters is", special, 4, 400,
+			meeting.Tally{YesHeads: 3, YesArea: 301, NoHeads: 1, NoArea: 99}, votes.Adopted},
+		{"art. 278 items 6–8: one head under three quarters is not", special, 8, 800,
+			meeting.Tally{YesHeads: 5, YesArea: 700, NoHeads: 3, NoArea: 100}, votes.NotAdopted},
+		{"nobody takes part: no valid decision", special, 9, 90000, meeting.Tally{}, votes.NoDecision},
+		{"nobody owns anything: no valid decision", special, 0, 0, meeting.Tally{}, votes.NoDecision},
+		{"one owner alone adopts", special, 1, 8990, meeting.Tally{YesHeads: 1, YesArea: 8990}, votes.Adopted},
+		{"one owner alone refuses", ordinary, 1, 8990, meeting.Tally{NoHeads: 1, NoArea: 8990}, votes.NotAdopted},
+		{"one owner alone abstains", ordinary, 1, 8990, meeting.Tally{AbstainHeads: 1, AbstainArea: 8990}, votes.NotAdopted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := meeting.Count(civilCode(t), votes.Motion{ID: "M1", Matter: c.matter, Scope: meeting.Estate}, votes.ScopeTotal{Heads: c.heads, Area: c.area}, c.tally)
+			if r.Outcome != c.want {
+				t.Errorf("%s, want %s: %+v", r.Outcome, c.want, r.Arithmetic)
+			}
+			if r.QuorumMet == (r.Outcome == votes.NoDecision) {
+				t.Errorf("quorum met %t with %s", r.QuorumMet, r.Outcome)
+			}
+		})
+	}
+}
+
+func TestCountSpellsOutItsArithmetic(t *testing.T) {
+	r := meeting.Count(civilCode(t), votes.Motion{Matter: "民法典278-1-8"}, votes.ScopeTotal{Heads: 976, Area: 8800473},
+		meeting.Tally{YesHeads: 573, YesArea: 4957966, NoHeads: 133, NoArea: 1296172, AbstainHeads: 54, AbstainArea: 589062})
+	want := []meeting.Step{
+		{"quorum", "heads", meeting.Term{3, 760, 2280}, "≥", "≥", meeting.Term{2, 976, 1952}, true},
+		{"quorum", "area_centi_m2", meeting.Term{3, 6843200, 20529600}, "≥", "≥", meeting.Term{2, 8800473, 17600946}, true},
+		{"approval", "heads", meeting.Term{4, 573, 2292}, "≥", "≥", meeting.Term{3, 760, 2280}, true},
+		{"approval", "area_centi_m2", meeting.Term{4, 4957966, 19831864}, "<", "≥", meeting.Term{3, 6843200, 20529600}, false},
+	}
+	if len(r.Arithmetic) != len(want) {
+		t.Fatalf("%d steps, want %d", len(r.Arithmetic), len(want))
+	}
+	for i := range want {
+		if r.Arithmetic[i] != want[i] {
+			t.Errorf("step %d: %+v, want %+v", i, r.Arithmetic[i], want[i])
+		}
+	}
+}
+
+// tallies draws a count that fits into an electorate.
+func tallies(t *rapid.T) (votes.ScopeTotal, meeting.Tally) {
+	heads := func(name string) int64 { return rapid.Int64Range(0, 40).Draw(t, name) }
+	area := func(name string, heads int64) units.CentiM2 {
+		return units.CentiM2(heads + rapid.Int64Range(0, 40*heads).Draw(t, name))
+	}
+	tally := meeting.Tally{YesHeads: heads("yes"), NoHeads: heads("no"), AbstainHeads: heads("abstain")}
+	tally.YesArea, tally.NoArea, tally.AbstainArea = area("yes area", tally.YesHeads), area("no area", tally.NoHeads), area("abstain area", tally.AbstainHeads)
+	absent := heads("absent")
+	return votes.ScopeTotal{
+		Heads: tally.YesHeads + tally.NoHeads + tally.AbstainHeads + absent + 1,
+		Area:  tally.YesArea + tally.NoArea + tally.AbstainArea + area("absent area", absent) + 500,
+	}, tally
+}
+
+func TestOneMoreYesNeverTurnsAdoptedIntoNotAdopted(t *testing.T) {
+	set := civilCode(t)
+	rapid.Check(t, func(t *rapid.T) {
+		all, tally := tallies(t)
+		motion := votes.Motion{Matter: rapid.SampledFrom([]string{"民法典278-1-1", "民法典278-1-6"}).Draw(t, "matter")}
+		before := meeting.Count(set, motion, all, tally)
+		tally.Add(votes.Yes, units.CentiM2(rapid.Int64Range(1, 500).Draw(t, "area")))
+		if after := meeting.Count(set, motion, all, tally); before.Outcome == votes.Adopted && after.Outcome != votes.Adopted {
+			t.Fatalf("%+v\nbecame\n%+v", before, after)
+		}
+	})
+}
+
+func TestEveryMatterHasTheThresholdOfArticle278(t *testing.T) {
+	set := civilCode(t)
+	special := map[string]bool{"民法典278-1-6": true, "民法典278-1-7": true, "民法典278-1-8": true}
+	if len(set.Matters) != 9 {
+		t.Errorf("%d matters, the article has 9", len(set.Matters))
+	}
+	for id, m := range set.Matters {
+		if (m.Threshold == "special") != special[id] || m.ZH == "" || m.EN == "" {
+			t.Errorf("%s: %+v", id, m)
+		}
+	}
+}

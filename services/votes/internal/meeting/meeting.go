@@ -1,0 +1,307 @@
+// Package meeting decides what may happen to an owners' meeting (业主大会会议)
+// and to the ballots of its electorate, who is in that electorate, which of
+// several ballots counts, and what the count means by law.
+//
+// It takes values and returns values: it reads no clock, no store and no key.
+// A live meeting's choices come to it in clear, to be checked, beside the
+// ciphertext that is recorded in their place.
+package meeting
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/problem"
+)
+
+// Grace is how long after its deadline a live meeting is closed: ballots
+// received before the deadline are recorded by then.
+const Grace = time.Minute
+
+// Errors a caller can act on.
+var (
+	ErrNoMeeting   = problem.NotFound("no-such-meeting", "there is no such meeting")
+	ErrDrafted     = problem.Conflict("meeting-exists", "the meeting is drafted already")
+	ErrNoRoll      = problem.Conflict("roll-not-frozen", "the roll is frozen before the notice is posted")
+	ErrEmptyRoll   = problem.Conflict("roll-empty", "no unit of the estate gives a vote")
+	ErrPosted      = problem.Conflict("notice-posted", "the notice is posted; nothing of it changes any more")
+	ErrNoNotice    = problem.Conflict("notice-not-posted", "the notice is not posted yet")
+	ErrWindow      = problem.Invalid("wrong-window", "voting opens before it closes", problem.Field{Name: "closes", Detail: "is after opens"})
+	ErrNotPast     = problem.Conflict("meeting-not-past", "a meeting entered as past was closed before it is entered")
+	ErrStatedTime  = problem.Conflict("time-not-yours-to-state", "in a live meeting the ledger's clock says when; only papers of a past meeting bring their own times")
+	ErrNoRules     = problem.Invalid("no-rule-set", "no rule set is in force on the day of the notice")
+	ErrStillOpen   = problem.Conflict("voting-still-open", "voting is closed a minute after its deadline")
+	ErrPaperOpen   = problem.Conflict("paper-entry-open", "paper ballots were handed in: voting is closed once their entry is declared complete")
+	ErrEnvelopes   = problem.Conflict("envelopes-waiting", "there are envelopes whose ballots are not entered")
+	ErrNotClosed   = problem.Conflict("voting-not-closed", "voting is not closed yet")
+	ErrPastClosed  = problem.Conflict("meeting-closed", "the past meeting is closed in the ledger; its ballots are complete")
+	ErrPastPaper   = problem.Conflict("meeting-past", "paper ballots of a past meeting are entered with the time they were handed in")
+	ErrNoEnvelope  = problem.Conflict("no-envelope", "no envelope of this entry waits to be opened")
+	ErrMotionTwice = problem.Invalid("motion-twice", "a ballot answers a motion once", problem.Field{Name: "choices", Detail: "names a motion twice"})
+	ErrNoChoices   = problem.Invalid("no-choices", "the ballot is empty", problem.Field{Name: "choices", Detail: "is empty"})
+	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Detail: "is 电子 or 纸质"})
+)
+
+// ErrNotice says that live voting would open too soon after the notice.
+var ErrNotice = problem.Invalid("notice-too-short", "owners are told in time before voting opens (物业管理条例 art. 14)")
+
+// Meeting is the state commands decide on. The zero value is no meeting.
+type Meeting struct {
+	votes.MeetingDrafted
+	Roll          votes.RollFrozen   // zero until frozen
+	Notice        votes.NoticePosted // zero until posted
+	EntryComplete bool
+	Closed        bool
+	Key           string // once released
+}
+
+// Evolve applies one event. It never fails and never decides.
+func Evolve(m Meeting, e votes.Event) Meeting {
+	switch e := e.(type) {
+	case votes.MeetingDrafted:
+		m.MeetingDrafted = e
+	case votes.RollFrozen:
+		m.Roll = e
+	case votes.NoticePosted:
+		m.Notice = e
+	case votes.PaperEntryCompleted:
+		m.EntryComplete = true
+	case votes.VotingClosed:
+		m.Closed = true
+	case votes.KeyReleased:
+		m.Key = e.Key
+	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused: // in streams of their own
+	}
+	return m
+}
+
+// Drafted, Frozen and Posted report how far the meeting is.
+func (m Meeting) Drafted() bool { return m.Meeting != "" }
+func (m Meeting) Frozen() bool  { return m.Roll.Roll != "" }
+func (m Meeting) Posted() bool  { return !m.Notice.At.IsZero() }
+
+// Deadline is when a live meeting is closed.
+func (m Meeting) Deadline() time.Time { return m.Notice.Closes.Add(Grace) }
+
+// Countable reports whether every choice can be read: voting is closed, and of
+// a live meeting the key is released.
+func (m Meeting) Countable() bool { return m.Closed && (m.Past || m.Key != "") }
+
+// State names how far the meeting is at an instant: drafted, frozen, posted,
+// open, closing, closed or counted.
+func (m Meeting) State(now time.Time) string {
+	switch {
+	case m.Countable():
+		return "counted"
+	case m.Closed:
+		return "closed"
+	case !m.Frozen():
+		return "drafted"
+	case !m.Posted():
+		return "frozen"
+	case now.Before(m.Notice.Opens):
+		return "posted"
+	case now.Before(m.Notice.Closes) || m.Past:
+		return "open"
+	default:
+		return "closing"
+	}
+}
+
+// EarliestOpening is the first instant at which voting may open after a notice.
+func (r RuleSet) EarliestOpening(notice time.Time) time.Time {
+	return notice.AddDate(0, 0, r.NoticeDays)
+}
+
+// DraftMeeting sets up a meeting with its motions and policies.
+type DraftMeeting struct {
+	votes.MeetingDrafted
+	Rules RuleSet
+}
+
+// Decide refuses policies that are not stated, and motions the rules do not know.
+func (c DraftMeeting) Decide(m Meeting) ([]votes.Event, error) {
+	if m.Drafted() {
+		return nil, ErrDrafted
+	}
+	if wrong := c.check(); len(wrong) > 0 {
+		return nil, problem.Invalid("meeting-wrong", "the meeting cannot be held as it is described", wrong...)
+	}
+	return []votes.Event{c.MeetingDrafted}, nil
+}
+
+func (c DraftMeeting) check() (wrong []problem.Field) {
+	want := func(ok bool, name, detail string) {
+		if !ok {
+			wrong = append(wrong, problem.Field{Name: name, Detail: detail})
+		}
+	}
+	oneOf := func(name, value string, allowed ...string) {
+		for _, a := range allowed {
+			if value == a {
+				return
+			}
+		}
+		want(false, name, "is "+strings.Join(allowed, " or "))
+	}
+	want(strings.TrimSpace(c.Title) != "", "title", "is missing")
+	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
+	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
+	oneOf("policy.unreturned", c.Policy.Unreturned, votes.UnreturnedNone)
+	want(len(c.Motions) > 0, "motions", "is empty")
+	seen := map[string]bool{}
+	for i, motion := range c.Motions {
+		field := func(name string) string { return fmt.Sprintf("motions[%d].%s", i, name) }
+		want(motion.ID != "" && !seen[motion.ID], field("id"), "is missing or used twice")
+		seen[motion.ID] = true
+		want(strings.TrimSpace(motion.Title) != "", field("title"), "is missing")
+		_, known := c.Rules.Matters[motion.Matter]
+		want(known, field("matter"), "is no matter of "+c.Rules.ID)
+		building, ok := strings.CutPrefix(motion.Scope, buildingScope)
+		want(motion.Scope == Estate || ok && building != "", field("scope"), "is estate, or building: and a building")
+	}
+	return wrong
+}
+
+// FreezeRoll fixes the electorate. Until the notice it may be frozen anew, for
+// objections are heard before it.
+type FreezeRoll struct {
+	votes.RollFrozen
+}
+
+// Decide refuses a roll after the notice, and an empty one.
+func (c FreezeRoll) Decide(m Meeting) ([]votes.Event, error) {
+	switch {
+	case !m.Drafted():
+		return nil, ErrNoMeeting
+	case m.Frozen() && m.Roll.Roll == c.Roll:
+		return nil, nil
+	case m.Posted():
+		return nil, ErrPosted
+	case c.Heads == 0:
+		return nil, ErrEmptyRoll
+	}
+	return []votes.Event{c.RollFrozen}, nil
+}
+
+// PostNotice tells the owners when they vote, on what, and by which rules.
+type PostNotice struct {
+	Now           time.Time
+	At            time.Time // of a past meeting only: when it was posted
+	Opens, Closes time.Time
+	Rules         RuleSet // in force on the day of the notice
+}
+
+// Decide refuses a live meeting that opens too soon. A past one is taken as it
+// was held, and [Meeting.NoticeInTime] says what is to be said of it.
+func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
+	at := c.At
+	if !m.Past {
+		at = c.Now
+	}
+	switch {
+	case !m.Drafted():
+		return nil, ErrNoMeeting
+	case !m.Frozen():
+		return nil, ErrNoRoll
+	case m.Posted():
+		return nil, ErrPosted
+	case !m.Past && !c.At.IsZero():
+		return nil, ErrStatedTime
+	case !c.Opens.Before(c.Closes):
+		return nil, ErrWindow
+	case m.Past && (c.At.IsZero() || c.Closes.After(c.Now)):
+		return nil, ErrNotPast
+	case !c.Rules.Covers(units.DayOf(at)):
+		return nil, ErrNoRules
+	}
+	for _, motion := range m.Motions {
+		if _, ok := c.Rules.Matters[motion.Matter]; !ok {
+			return nil, ErrNoRules
+		}
+	}
+	if earliest := c.Rules.EarliestOpening(at); !m.Past && c.Opens.Before(earliest) {
+		e := *ErrNotice
+		e.Fields = []problem.Field{{Name: "opens", Detail: "is not before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
+		return nil, &e
+	}
+	return []votes.Event{votes.NoticePosted{
+		Meeting: m.Meeting, At: at, Opens: c.Opens, Closes: c.Closes, RuleSet: c.Rules.ID, RuleHash: c.Rules.Hash,
+	}}, nil
+}
+
+// NoticeInTime reports whether the notice was posted as early as rules ask.
+func (m Meeting) NoticeInTime(rules RuleSet) bool {
+	return m.Posted() && !m.Notice.Opens.Before(rules.EarliestOpening(m.Notice.At))
+}
+
+// CompletePaperEntry declares that every envelope was opened and entered.
+type CompletePaperEntry struct {
+	Now     time.Time
+	Waiting int // envelopes handed in whose ballots are not entered
+}
+
+// Decide refuses while envelopes may still come or wait to be opened.
+func (c CompletePaperEntry) Decide(m Meeting) ([]votes.Event, error) {
+	switch {
+	case !m.Drafted():
+		return nil, ErrNoMeeting
+	case m.EntryComplete || m.Closed:
+		return nil, nil
+	case !m.Posted():
+		return nil, ErrNoNotice
+	case m.Past:
+		return nil, ErrPastPaper
+	case c.Now.Before(m.Notice.Closes):
+		return nil, ErrStillOpen
+	case c.Waiting > 0:
+		return nil, ErrEnvelopes
+	}
+	return []votes.Event{votes.PaperEntryCompleted{Meeting: m.Meeting}}, nil
+}
+
+// CloseVoting ends the taking of ballots.
+type CloseVoting struct {
+	Now   time.Time
+	Paper bool // envelopes were handed in
+}
+
+// Decide waits for the deadline and for the paper of a live meeting. A past one
+// is closed whenever its ballots are complete.
+func (c CloseVoting) Decide(m Meeting) ([]votes.Event, error) {
+	switch {
+	case !m.Drafted():
+		return nil, ErrNoMeeting
+	case m.Closed:
+		return nil, nil
+	case !m.Posted():
+		return nil, ErrNoNotice
+	case m.Past:
+	case c.Now.Before(m.Deadline()):
+		return nil, ErrStillOpen
+	case c.Paper && !m.EntryComplete:
+		return nil, ErrPaperOpen
+	}
+	return []votes.Event{votes.VotingClosed{Meeting: m.Meeting}}, nil
+}
+
+// ReleaseKey lets everyone open the ballots of a live meeting.
+type ReleaseKey struct {
+	Key string
+}
+
+// Decide refuses before voting is closed. A past meeting has no key.
+func (c ReleaseKey) Decide(m Meeting) ([]votes.Event, error) {
+	switch {
+	case !m.Drafted():
+		return nil, ErrNoMeeting
+	case m.Key != "" || m.Past:
+		return nil, nil
+	case !m.Closed:
+		return nil, ErrNotClosed
+	}
+	return []votes.Event{votes.KeyReleased{Meeting: m.Meeting, Key: c.Key}}, nil
+}
