@@ -55,6 +55,7 @@ func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handl
 	config.OpenAPIPath = "/openapi/" + name
 	config.DocsPath, config.SchemasPath = "", "" // its pages would load scripts from elsewhere
 	config.CreateHooks = nil                     // no $schema in bodies
+	config.OnAddOperation = []huma.AddOpFunc{describeAnswers}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "An access token, or the token of a session"},
 	}
@@ -76,6 +77,19 @@ func Command(id, method, path, summary string) huma.Operation {
 		Security: []map[string][]string{{"token": {}}},
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict,
 			http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
+	}
+}
+
+// describeAnswers adds to a command's 201 the other answers of [Respond].
+func describeAnswers(_ *huma.OpenAPI, op *huma.Operation) {
+	created := op.Responses[strconv.Itoa(http.StatusCreated)]
+	if created == nil || created.Headers[PositionHeader] == nil {
+		return
+	}
+	for status, description := range map[int]string{http.StatusOK: "There is nothing to do", http.StatusAccepted: "Not known yet"} {
+		answer := *created
+		answer.Description = description
+		op.Responses[strconv.Itoa(status)] = &answer
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
 )
 
 // access knows two tokens: that of ann, who may do everything, and that of bob,
@@ -56,16 +58,6 @@ func (f follower) WaitFor(ctx context.Context, p es.Position) error {
 	return ctx.Err()
 }
 
-type vault struct{ service.Vault }
-
-func (vault) ID(purpose string, parts ...string) uuid.UUID {
-	return uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprintf("%s%q", purpose, parts)))
-}
-func (v vault) HMAC(purpose string, parts ...string) []byte {
-	id := v.ID(purpose, parts...)
-	return id[:]
-}
-
 type choice struct {
 	Motion string `json:"motion" minLength:"1"`
 	Choice string `json:"choice" enum:"agree,against,abstain"`
@@ -82,9 +74,16 @@ type ballotIn struct {
 
 var meeting = uuid.NewString()
 
-func newDeps(log *bytes.Buffer) service.Deps {
+func newDeps(t testing.TB, log io.Writer) service.Deps {
+	t.Helper()
+	dir := t.TempDir()
+	v, err := vault.Open(t.Context(), vault.Config{URL: "sqlite://" + dir + "/vault.db", KeyFile: dir + "/key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v.Close() })
 	return service.Deps{
-		Vault: vault{}, Access: access{100}, Clock: time.Now,
+		Vault: v, Access: access{100}, Clock: time.Now,
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
 }
@@ -169,7 +168,7 @@ func TestACommandIsAnswered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			w := call{}.do(t, newHandler(newDeps(&log), func(es.Request) (es.Done[string], error) { return test.done, test.err }))
+			w := call{}.do(t, newHandler(newDeps(t, &log), func(es.Request) (es.Done[string], error) { return test.done, test.err }))
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.body) {
 				t.Errorf("got %d %s\nwant %d %s", w.Code, w.Body, test.status, test.body)
 			}
@@ -217,7 +216,7 @@ func TestAWrongRequestIsToldWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			w := test.do(t, newHandler(newDeps(&log), recorded))
+			w := test.do(t, newHandler(newDeps(t, &log), recorded))
 			var p problem.Error
 			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 				t.Fatalf("%v in %s", err, w.Body)

@@ -35,8 +35,11 @@ type visible = problem.Error // embedded, so its method Error is not hidden by a
 
 // Schema implements huma.SchemaProvider.
 func (document) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[problem.Document](), true, "Problem")
+	return r.Schema(reflect.TypeFor[problemDocument](), true, "")
 }
+
+// problemDocument gives the schema its name.
+type problemDocument problem.Document
 
 // newProblem translates what huma found wrong, or what an operation returned.
 func newProblem(status int, message string, errs []error) *problem.Error {

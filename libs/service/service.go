@@ -17,6 +17,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault"
 )
 
 // Clock tells the time; time.Now in production.
@@ -26,13 +27,20 @@ type Clock func() time.Time
 type Deps struct {
 	Store     es.Store
 	Committer es.Committer
-	Vault     Vault
+	Vault     *vault.Vault
 	Blobs     Blobs
 	DB        *readmodel.DB // the service's own tables
 	Access    Access
 	Clock     Clock
 	Log       *slog.Logger
 	Tracer    trace.Tracer // of Telemetry; nil: no spans
+}
+
+// Blobs keeps large things by the SHA-256 of their bytes, in hex.
+type Blobs interface {
+	// Put returns the hash once the data is on disk. The same again is no error.
+	Put(ctx context.Context, data []byte) (hash string, err error)
+	Get(ctx context.Context, hash string) ([]byte, error)
 }
 
 // Service is what a service package's New returns.

@@ -1,0 +1,226 @@
+package service_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+)
+
+func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	entered, done := make(chan struct{}), make(chan error)
+	go func() {
+		done <- service.Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(entered)
+			<-ctx.Done()
+			_, _ = io.WriteString(w, "finished")
+		}))
+	}()
+	go func() { <-entered; cancel() }()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); err != nil || string(b) != "finished" {
+		t.Errorf("got %q %v", b, err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	h := service.Health(map[string]service.Check{
+		"store": func(context.Context) error { return nil },
+		"bus":   func(context.Context) error { return errors.New("10.0.0.7 is away") },
+	})
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{"/livez": {200, "ok\n"}, "/readyz": {503, "bus is not ready\n"}} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+		if w.Code != want.status || w.Body.String() != want.body {
+			t.Errorf("%s: got %d %q, want %v", path, w.Code, w.Body, want)
+		}
+	}
+}
+
+func TestTelemetryIsOffUnlessTheStandardVariablesSayWhereTo(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+	if tracer, _, err := service.Telemetry(t.Context(), "1"); tracer != nil || err != nil {
+		t.Errorf("got %v %v", tracer, err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	tracer, stop, err := service.Telemetry(t.Context(), "1")
+	if tracer == nil || err != nil {
+		t.Fatalf("got %v %v", tracer, err)
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARequestIsASpanThatContinuesTheCallersTrace(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for name, traced := range map[string]bool{"with a tracer": true, "without one the events still carry it": false} {
+		t.Run(name, func(t *testing.T) {
+			deps := newDeps(t, io.Discard)
+			spans := tracetest.NewSpanRecorder()
+			if traced {
+				deps.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
+			}
+			var req es.Request
+			h := newHandler(deps, func(r es.Request) (es.Done[string], error) { req = r; return recorded(r) })
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/meetings/"+meeting+"/ballots", strings.NewReader(`{"choices":[{"motion":"m","choice":"agree"}]}`))
+			r.Header.Set("Authorization", "Bearer ann")
+			r.Header.Set("Idempotency-Key", "0123456789")
+			r.Header.Set("Traceparent", parent)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if !strings.HasPrefix(req.Trace, parent[:35]) || (req.Trace == parent) == traced {
+				t.Errorf("trace of the event is %q", req.Trace)
+			}
+			if ended := spans.Ended(); traced && (len(ended) != 1 || ended[0].Name() != "POST /api/v1/meetings/{meeting}/ballots") {
+				t.Errorf("spans %v", ended)
+			}
+		})
+	}
+}
+
+func TestARequestWaitsForThePositionItHasSeen(t *testing.T) {
+	h := newHandler(newDeps(t, io.Discard), recorded)
+	if w := (call{position: "100"}).do(t, h); w.Code != 201 {
+		t.Errorf("at the position of the read models: %d %s", w.Code, w.Body)
+	}
+	began := time.Now()
+	w := call{position: "101"}.do(t, h)
+	if w.Code != 503 || !strings.Contains(w.Body.String(), `"code":"not-caught-up"`) || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("after it: %d %s", w.Code, w.Body)
+	}
+	if took := time.Since(began); took < 2*time.Second || took > 4*time.Second {
+		t.Errorf("waited %s", took)
+	}
+}
+
+func TestARequestOfACommandIsTheSameForEveryRepeat(t *testing.T) {
+	var got []es.Request
+	h := newHandler(newDeps(t, io.Discard), func(r es.Request) (es.Done[string], error) { got = append(got, r); return recorded(r) })
+	other := "/api/v1/meetings/00000000-0000-0000-0000-000000000001/ballots"
+	call{}.do(t, h)
+	call{body: ` { "choices" : [ {"choice":"agree","motion":"m1"} ] } `}.do(t, h)
+	call{body: `{"choices":[{"motion":"m1","choice":"against"}]}`}.do(t, h)
+	call{key: "another key"}.do(t, h)
+	call{path: other}.do(t, h)
+	if len(got) != 5 {
+		t.Fatalf("%d requests", len(got))
+	}
+	first := got[0]
+	if first.Actor != "ann" || first.Seen != 100 || first.Hash == "" || first.Happened.IsZero() {
+		t.Errorf("got %+v", first)
+	}
+	if got[1].Commit != first.Commit || got[1].Hash != first.Hash {
+		t.Error("the same wish in other words must be the same request")
+	}
+	if got[2].Commit != first.Commit || got[2].Hash == first.Hash {
+		t.Error("another wish under the same key must be told apart by its hash")
+	}
+	if got[3].Commit == first.Commit || got[4].Commit == first.Commit {
+		t.Error("another key, or another path, is another request")
+	}
+}
+
+func TestAPanicIsAnInternalProblem(t *testing.T) {
+	var log bytes.Buffer
+	w := call{}.do(t, newHandler(newDeps(t, &log), func(es.Request) (es.Done[string], error) { panic("secret") }))
+	if w.Code != 500 || !strings.Contains(w.Body.String(), `"code":"internal"`) || strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(log.String(), "panic: secret") || !strings.Contains(log.String(), "serve_test.go") {
+		t.Errorf("the log must say where: %s", log.String())
+	}
+}
+
+func TestTheOpenAPIDocumentIsServedAndSpeaksOfProblems(t *testing.T) {
+	h := newHandler(newDeps(t, io.Discard), recorded)
+	w := call{method: "GET", path: "/api/v1/openapi/votes.json", body: "none", token: "none"}.do(t, h)
+	var doc struct {
+		OpenAPI string
+		Servers []struct{ URL string }
+		Paths   map[string]map[string]struct {
+			Responses map[string]struct{ Content map[string]any }
+		}
+		Components struct{ Schemas map[string]any }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") || len(doc.Servers) != 1 || doc.Servers[0].URL != "/api/v1" {
+		t.Errorf("openapi %q servers %v", doc.OpenAPI, doc.Servers)
+	}
+	responses := doc.Paths["/meetings/{meeting}/ballots"]["post"].Responses
+	for _, status := range []string{"201", "200", "202"} {
+		if responses[status].Content["application/json"] == nil {
+			t.Errorf("no answer %s in %v", status, responses)
+		}
+	}
+	if responses["422"].Content[problem.ContentType] == nil || doc.Components.Schemas["ProblemDocument"] == nil {
+		t.Errorf("problems are not described: %v", doc.Components.Schemas)
+	}
+	for _, path := range []string{"/docs", "/api/v1/docs", "/schemas/x", "/api/v1/schemas/x"} {
+		if w := (call{method: "GET", path: path, body: "none"}).do(t, h); w.Code != 404 {
+			t.Errorf("%s answers %d", path, w.Code)
+		}
+	}
+}
+
+func TestJoinServesTheRoutesOfEachService(t *testing.T) {
+	deps := newDeps(t, io.Discard)
+	var services []*service.Service
+	for _, name := range []string{"votes", "finance"} {
+		api, h := service.NewAPI(deps, name)
+		huma.Register(api, service.Query("get-"+name, "/"+name+"/{id}", "Get"), func(context.Context, *struct {
+			ID string `path:"id"`
+		}) (*struct{ Body string }, error) {
+			return &struct{ Body string }{name}, nil
+		})
+		services = append(services, &service.Service{Name: name, Handler: h, API: api})
+	}
+	h := service.Join(services...)
+	for path, want := range map[string]string{"/api/v1/votes/1": "\"votes\"\n", "/api/v1/finance/1": "\"finance\"\n"} {
+		if w := (call{method: "GET", path: path, body: "none"}).do(t, h); w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if w := (call{method: "GET", path: "/api/v1/portal", body: "none"}).do(t, h); w.Code != 404 || w.Header().Get("Content-Type") != problem.ContentType {
+		t.Errorf("unknown path: %d %s", w.Code, w.Body)
+	}
+	if w := (call{path: "/api/v1/votes/1"}).do(t, h); w.Code != 405 || w.Header().Get("Allow") != "GET" {
+		t.Errorf("wrong method: %d %s", w.Code, w.Header())
+	}
+}
