@@ -192,7 +192,7 @@ func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, erro
 	known, ok := b.counted[id]
 	b.mu.Unlock()
 	if !ok || known.changed != row.changed {
-		all, err := b.Units(ctx, id)
+		all, err := b.AllUnits(ctx, id)
 		if err != nil {
 			return Estate{}, Electorate{}, err
 		}
@@ -207,9 +207,15 @@ func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, erro
 	return e, known.Electorate, nil
 }
 
-// Units lists an estate's units by code, with their titles.
-func (b *Board) Units(ctx context.Context, estate string) ([]electorate.Unit, error) {
-	rows, err := b.db.Query(ctx, `SELECT id, estate, code, building, stair, room, purpose, area, basis, state, titles FROM unit WHERE estate = ? ORDER BY code`, estate)
+// AllUnits returns an estate's units by code, with their titles.
+func (b *Board) AllUnits(ctx context.Context, estate string) ([]electorate.Unit, error) {
+	return b.Units(ctx, estate, "", 1<<31-1)
+}
+
+// Units returns at most limit units of an estate after a code, with their titles.
+func (b *Board) Units(ctx context.Context, estate, after string, limit int) ([]electorate.Unit, error) {
+	rows, err := b.db.Query(ctx, `SELECT id, estate, code, building, stair, room, purpose, area, basis, state, titles
+		FROM unit WHERE estate = ? AND code > ? ORDER BY code LIMIT ?`, estate, after, limit)
 	if err != nil {
 		return nil, err
 	}

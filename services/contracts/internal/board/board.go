@@ -1,0 +1,211 @@
+// Package board is the read model of agreements: their terms and state, and the
+// options that units chose.
+package board
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/yimu-ledger/yimu/contracts/agreements"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Agreement is an agreement as everyone may see it.
+type Agreement struct {
+	ID         string            `json:"id"`
+	Estate     string            `json:"estate"`
+	Kind       string            `json:"kind"`
+	Principals []string          `json:"principals" doc:"Those who entrust together"`
+	Provider   string            `json:"provider"`
+	Starts     units.Day         `json:"starts"`
+	Ends       units.Day         `json:"ends" doc:"Last day of the term"`
+	Rates      []agreements.Rate `json:"rates"`
+	Change     string            `json:"change,omitempty"`
+	Services   []string          `json:"services"`
+	Options    []string          `json:"options"`
+	State      agreement.State   `json:"state"`
+	Signed     []string          `json:"signed"`
+	Ended      units.Day         `json:"ended,omitempty"`
+}
+
+// Choice is an option a unit chose.
+type Choice struct {
+	Agreement string    `json:"agreement"`
+	Unit      string    `json:"unit"`
+	Option    string    `json:"option"`
+	Since     units.Day `json:"since"`
+}
+
+// Board answers queries.
+type Board struct {
+	*readmodel.Runner
+	db *readmodel.DB
+}
+
+// New prepares the tables; Run of the board's Runner fills them.
+func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, dir); err != nil {
+		return nil, err
+	}
+	return &Board{db: db, Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
+		Name:     "agreements",
+		Prefixes: agreements.Categories,
+		Tables:   []string{"agreement", "choice"},
+		Fold:     fold,
+	})}, nil
+}
+
+type row struct {
+	id, estate, starts, state, terms, signed, ended string
+}
+
+var table = readmodel.Map[string, row]{
+	Table:  readmodel.Table{Name: "agreement", Key: []string{"id"}, Columns: []string{"id", "estate", "starts", "state", "terms", "signed", "ended"}},
+	Fields: func(r *row) []any { return []any{&r.id, &r.estate, &r.starts, &r.state, &r.terms, &r.signed, &r.ended} },
+}
+
+type choiceKey struct{ agreement, unit, option string }
+
+type choiceRow struct {
+	choiceKey
+	since string
+}
+
+var choices = readmodel.Map[choiceKey, choiceRow]{
+	Table: readmodel.Table{
+		Name: "choice", Key: []string{"agreement", "unit", "option"}, Columns: []string{"agreement", "unit", "option", "since"},
+	},
+	Fields: func(r *choiceRow) []any { return []any{&r.agreement, &r.unit, &r.option, &r.since} },
+	Key:    func(k choiceKey) []any { return []any{k.agreement, k.unit, k.option} },
+}
+
+func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
+	rows, choices := table.In(tx), choices.In(tx)
+	for _, r := range events {
+		event, err := agreements.Codec.Decode(r.Type, r.Data)
+		if err != nil {
+			return err
+		}
+		switch e := event.(type) {
+		case agreements.OptionChosen:
+			k := choiceKey{e.Agreement, e.Unit, e.Option}
+			choices.Put(k, choiceRow{k, string(e.On)})
+		case agreements.OptionDropped:
+			choices.Delete(choiceKey{e.Agreement, e.Unit, e.Option})
+		case agreements.AgreementProposed:
+			terms, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			rows.Put(e.Agreement, row{e.Agreement, e.Estate, string(e.Starts), string(agreement.Proposed), string(terms), "[]", ""})
+		case agreements.AgreementPosted:
+			rows.Edit(e.Agreement).state = string(agreement.Posted)
+		case agreements.AgreementSigned:
+			if err := sign(rows.Edit(e.Agreement), e); err != nil {
+				return err
+			}
+		case agreements.AgreementActivated:
+			rows.Edit(e.Agreement).state = string(agreement.Active)
+		case agreements.AgreementEnded:
+			a := rows.Edit(e.Agreement)
+			a.state, a.ended = string(agreement.Ended), string(e.On)
+		}
+	}
+	return nil
+}
+
+// sign lets the domain's own fold say whether all have signed.
+func sign(r *row, e agreements.AgreementSigned) error {
+	a := agreement.Agreement{State: agreement.State(r.state)}
+	if err := json.Unmarshal([]byte(r.terms), &a.Terms); err != nil {
+		return fmt.Errorf("board: terms of %s: %w", r.id, err)
+	}
+	if err := json.Unmarshal([]byte(r.signed), &a.Signed); err != nil {
+		return fmt.Errorf("board: signatures of %s: %w", r.id, err)
+	}
+	a = agreement.Evolve(a, e)
+	signed, err := json.Marshal(a.Signed)
+	r.state, r.signed = string(a.State), string(signed)
+	return err
+}
+
+// ErrNoSuchAgreement says there is no agreement of this id.
+var ErrNoSuchAgreement = errors.New("board: no such agreement")
+
+// Agreement returns one agreement.
+func (b *Board) Agreement(ctx context.Context, id string) (Agreement, error) {
+	list, err := b.list(ctx, `WHERE id = ?`, id)
+	if err == nil && len(list) == 0 {
+		err = ErrNoSuchAgreement
+	}
+	if err != nil {
+		return Agreement{}, err
+	}
+	return list[0], nil
+}
+
+// Agreements lists an estate's agreements, the latest first.
+func (b *Board) Agreements(ctx context.Context, estate string) ([]Agreement, error) {
+	return b.list(ctx, `WHERE estate = ? ORDER BY starts DESC, id`, estate)
+}
+
+func (b *Board) list(ctx context.Context, where string, arg any) ([]Agreement, error) {
+	rows, err := b.db.Query(ctx, `SELECT id, estate, starts, state, terms, signed, ended FROM agreement `+where, arg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	list := []Agreement{}
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(table.Fields(&r)...); err != nil {
+			return nil, err
+		}
+		var t agreements.AgreementProposed
+		if err := json.Unmarshal([]byte(r.terms), &t); err != nil {
+			return nil, fmt.Errorf("board: terms of %s: %w", r.id, err)
+		}
+		a := Agreement{
+			ID: r.id, Estate: t.Estate, Kind: t.Kind, Principals: t.Principals, Provider: t.Provider, Starts: t.Starts, Ends: t.Ends,
+			Rates: t.Rates, Change: t.Change, Services: t.Services, Options: t.Options, State: agreement.State(r.state), Ended: units.Day(r.ended),
+		}
+		if err := json.Unmarshal([]byte(r.signed), &a.Signed); err != nil {
+			return nil, fmt.Errorf("board: signatures of %s: %w", r.id, err)
+		}
+		list = append(list, a)
+	}
+	return list, rows.Err()
+}
+
+// Choices lists the options that a unit chose and has not dropped.
+func (b *Board) Choices(ctx context.Context, agreement, unit string) ([]Choice, error) {
+	rows, err := b.db.Query(ctx, `SELECT agreement, unit, option, since FROM choice WHERE agreement = ? AND unit = ? ORDER BY option`, agreement, unit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	list := []Choice{}
+	for rows.Next() {
+		var c Choice
+		if err := rows.Scan(&c.Agreement, &c.Unit, &c.Option, &c.Since); err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,201 @@
+// Package api serves the registry over HTTP: estates and units for everyone,
+// people, roles and tokens for those who may.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/registry/internal/board"
+	"github.com/yimu-ledger/yimu/services/registry/internal/register"
+)
+
+// API is what the routes need.
+type API struct {
+	service.Deps
+	Board  *board.Board
+	People *vault.Vault
+
+	estates es.Repo[register.Estate, registry.Event]
+	units   es.Repo[register.Unit, registry.Event]
+	people  es.Repo[register.Person, registry.Event]
+	tokens  es.Repo[register.Token, registry.Event]
+}
+
+// repo returns the repository of one kind of stream.
+func repo[S any](d service.Deps, prefix string, evolve func(S, registry.Event) S) es.Repo[S, registry.Event] {
+	return es.Repo[S, registry.Event]{Store: d.Store, Committer: d.Committer, Prefix: prefix, Codec: registry.Codec, Evolve: evolve}
+}
+
+// Register adds the registry's routes.
+func (a *API) Register(api huma.API) {
+	a.estates = repo(a.Deps, registry.EstateStream, register.EvolveEstate)
+	a.units = repo(a.Deps, registry.UnitStream, register.EvolveUnit)
+	a.people = repo(a.Deps, registry.PersonStream, register.EvolvePerson)
+	a.tokens = repo(a.Deps, registry.TokenStream, register.EvolveToken)
+
+	huma.Register(api, service.Query("estates", "/estates", "All estates"), a.listEstates)
+	huma.Register(api, service.Query("estate", "/estates/{estate}", "An estate and what is counted in it"), a.getEstate)
+	huma.Register(api, service.Query("electorate", "/estates/{estate}/electorate", "Heads and area that votes are measured against"), a.getElectorate)
+	huma.Register(api, service.Query("units", "/estates/{estate}/units", "The units of an estate, without owners"), a.listUnits)
+	huma.Register(api, service.Command("found-estate", http.MethodPost, "/estates", "Found an estate"), a.foundEstate)
+	huma.Register(api, service.Command("set-estate", http.MethodPut, "/estates/{estate}", "Change an estate's settings"), a.setEstate)
+	a.registerPapers(api)
+	a.registerPeople(api)
+}
+
+type estateIn struct {
+	Estate string `path:"estate" format:"uuid"`
+}
+
+// Items is a list.
+type Items[T any] struct {
+	Body struct {
+		Items []T `json:"items"`
+	}
+}
+
+func items[T any](list []T) *Items[T] {
+	out := &Items[T]{}
+	out.Body.Items = list
+	if list == nil {
+		out.Body.Items = []T{}
+	}
+	return out
+}
+
+// EstateName is an estate in a list.
+type EstateName struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func (a *API) listEstates(ctx context.Context, _ *struct{}) (*Items[EstateName], error) {
+	all, err := a.Board.Estates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]EstateName, len(all))
+	for i, e := range all {
+		list[i] = EstateName{e.ID, e.Name}
+	}
+	return items(list), nil
+}
+
+// EstateOut is an estate.
+type EstateOut struct {
+	Body struct {
+		board.Estate
+		Position es.Position `json:"position" doc:"Up to where the ledger was read for these figures"`
+	}
+}
+
+func (a *API) getEstate(ctx context.Context, in *estateIn) (*EstateOut, error) {
+	position := a.Board.Position()
+	e, _, err := a.estate(ctx, in.Estate)
+	if err != nil {
+		return nil, err
+	}
+	out := &EstateOut{}
+	out.Body.Estate, out.Body.Position = e, position
+	return out, nil
+}
+
+func (a *API) estate(ctx context.Context, id string) (board.Estate, board.Electorate, error) {
+	e, electorate, err := a.Board.Estate(ctx, id)
+	if errors.Is(err, board.ErrNoSuchEstate) {
+		err = register.ErrNoSuchEstate
+	}
+	return e, electorate, err
+}
+
+// ElectorateOut is an electorate.
+type ElectorateOut struct{ Body board.Electorate }
+
+func (a *API) getElectorate(ctx context.Context, in *estateIn) (*ElectorateOut, error) {
+	_, e, err := a.estate(ctx, in.Estate)
+	if err != nil {
+		return nil, err
+	}
+	return &ElectorateOut{e}, nil
+}
+
+// UnitOut is a unit in a list.
+type UnitOut struct {
+	ID       string        `json:"id"`
+	Code     string        `json:"code"`
+	Building string        `json:"building"`
+	Stair    string        `json:"stair"`
+	Room     string        `json:"room"`
+	Use      string        `json:"use"`
+	Area     units.CentiM2 `json:"area_centi_m2"`
+	Basis    string        `json:"basis"`
+	State    string        `json:"state"`
+}
+
+func (a *API) listUnits(ctx context.Context, in *struct {
+	estateIn
+	After string `query:"after" doc:"code to read on from"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
+}) (*Items[UnitOut], error) {
+	if _, _, err := a.estate(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	all, err := a.Board.Units(ctx, in.Estate, in.After, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]UnitOut, len(all))
+	for i, u := range all {
+		list[i] = UnitOut{u.ID, u.Code, u.Building, u.Stair, u.Room, u.Use, u.Area, u.Basis, u.State}
+	}
+	return items(list), nil
+}
+
+func (a *API) foundEstate(ctx context.Context, in *struct {
+	service.CommandIn
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"60"`
+		ID   string `json:"id,omitempty" format:"uuid" doc:"Chosen by the caller, for papers that are imported again; else by the ledger"`
+	}
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "estate.create", authz.Resource{Type: "Estate", Estate: in.Body.ID}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "found-estate", in.CommandIn, in.Body)
+	id := in.Body.ID
+	if id == "" {
+		id = newID(req)
+	}
+	done, err := a.estates.Do(ctx, id, req, register.FoundEstate{ID: id, Name: in.Body.Name})
+	return service.Respond(id, done, err)
+}
+
+func (a *API) setEstate(ctx context.Context, in *struct {
+	service.CommandIn
+	estateIn
+	Body struct {
+		Name        string `json:"name,omitempty" maxLength:"60"`
+		FeeCategory string `json:"fee_category,omitempty" maxLength:"60"`
+	}
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "estate.set", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "set-estate", in.CommandIn, in.Body)
+	done, err := a.estates.Do(ctx, in.Estate, req, register.SetEstate{Name: in.Body.Name, FeeCategory: in.Body.FeeCategory})
+	return service.Respond(in.Estate, done, err)
+}
+
+// newID names what a command creates: made of the commit id, which nobody can guess.
+func newID(req es.Request) string { return uuid.NewSHA1(req.Commit, []byte("id")).String() }

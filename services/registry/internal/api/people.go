@@ -1,0 +1,303 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/registry/access"
+	"github.com/yimu-ledger/yimu/services/registry/internal/register"
+)
+
+// codeLife is how long a one-time login code may be used.
+const codeLife = 24 * time.Hour
+
+// wordsSize is the length to which a person's own words are padded, in bytes.
+const wordsSize = 4 << 10
+
+func (a *API) registerPeople(api huma.API) {
+	huma.Register(api, service.Command("grant-role", http.MethodPost, "/people/{person}/roles", "Give a person a role"), a.grantRole)
+	huma.Register(api, service.Command("revoke-role", http.MethodDelete, "/people/{person}/roles", "Take a role back"), a.revokeRole)
+	huma.Register(api, service.Command("register-person", http.MethodPost, "/people", "Make a person known, by their document"), a.registerPerson)
+	huma.Register(api, service.Command("login-code", http.MethodPost, "/people/{person}/login-codes", "Make a one-time login code"), a.loginCode)
+	huma.Register(api, service.Command("request-correction", http.MethodPost, "/me/corrections", "Ask for a correction of one's own data"), a.requestCorrection)
+	huma.Register(api, service.Command("issue-token", http.MethodPost, "/tokens", "Issue an access token"), a.issueToken)
+	huma.Register(api, service.Command("revoke-token", http.MethodDelete, "/tokens/{token}", "Revoke an access token"), a.revokeToken)
+	read := service.Query("person", "/people/{person}", "A person's data; reading them is recorded")
+	read.Security = []map[string][]string{{"token": {}}}
+	huma.Register(api, read, a.readPerson)
+	me := service.Query("me", "/me", "Who I am: roles, units and personal data; reading them is recorded")
+	me.Security = read.Security
+	huma.Register(api, me, a.me)
+}
+
+type personIn struct {
+	Person string `path:"person" format:"uuid"`
+}
+
+type roleBody struct {
+	Role   registry.Role `json:"role" enum:"resident,committee,clerk,provider,principal,regulator,administrator"`
+	Estate string        `json:"estate,omitempty" format:"uuid" doc:"Where the role holds; everywhere if absent"`
+}
+
+func (a *API) grantRole(ctx context.Context, in *struct {
+	service.CommandIn
+	personIn
+	Body roleBody
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "role.grant", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Body.Estate, Person: in.Person}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "grant-role", in.CommandIn, in.Body)
+	done, err := a.people.Do(ctx, in.Person, req, register.GrantRole{Role: in.Body.Role, Estate: in.Body.Estate})
+	return service.Respond(in.Person, done, err)
+}
+
+func (a *API) revokeRole(ctx context.Context, in *struct {
+	service.CommandIn
+	personIn
+	Role   registry.Role `query:"role" required:"true"`
+	Estate string        `query:"estate"`
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "role.grant", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Estate, Person: in.Person}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "revoke-role", in.CommandIn, roleBody{in.Role, in.Estate})
+	done, err := a.people.Do(ctx, in.Person, req, register.RevokeRole{Role: in.Role, Estate: in.Estate})
+	return service.Respond(in.Person, done, err)
+}
+
+// PersonBody is personal data on their way in or out; never in a log or an event.
+type PersonBody struct {
+	Name         string `json:"name" minLength:"1" maxLength:"100"`
+	DocumentKind string `json:"document_kind" minLength:"1" maxLength:"40"`
+	Document     string `json:"document" minLength:"1" maxLength:"60"`
+	Phone        string `json:"phone,omitempty" maxLength:"40"`
+}
+
+func (a *API) registerPerson(ctx context.Context, in *struct {
+	service.CommandIn
+	Body struct {
+		PersonBody
+		Kind string `json:"kind,omitempty" enum:"natural,legal" default:"natural"`
+	}
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "person.register", authz.Resource{Type: "Person"}); err != nil {
+		return nil, err
+	}
+	known, err := a.People.EnsurePeople(ctx, []vault.PersonalData{vault.PersonalData(in.Body.PersonBody)})
+	if err != nil {
+		return nil, err
+	}
+	id := known[0].ID
+	req := service.NewRequest(ctx, a.Deps, "register-person", in.CommandIn, in.Body)
+	done, err := a.people.Do(ctx, id, req, register.RegisterPerson{ID: id, Kind: in.Body.Kind})
+	return service.Respond(id, done, err)
+}
+
+// CodeOut is a one-time login code.
+type CodeOut struct {
+	Body struct {
+		Code    string    `json:"code" doc:"Shown once; works once"`
+		Expires time.Time `json:"expires"`
+	}
+}
+
+func (a *API) loginCode(ctx context.Context, in *struct {
+	service.CommandIn
+	personIn
+}) (*CodeOut, error) {
+	if err := a.Allow(ctx, "login.invite", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
+		return nil, err
+	}
+	if p, _, err := a.people.Load(ctx, in.Person); err != nil || p.ID == "" {
+		return nil, errors.Join(err, register.ErrNoSuchPerson)
+	}
+	code, err := a.People.NewLoginCode(ctx, in.Person, codeLife)
+	if err != nil {
+		return nil, err
+	}
+	out := &CodeOut{}
+	out.Body.Code, out.Body.Expires = code, a.Clock().Add(codeLife).UTC()
+	return out, nil
+}
+
+func (a *API) requestCorrection(ctx context.Context, in *struct {
+	service.CommandIn
+	Body struct {
+		Words string `json:"words" minLength:"1" maxLength:"1000"`
+	}
+}) (*service.Recorded, error) {
+	person, err := a.self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := a.Vault.Seal(ctx, vault.PersonKey(person), "words", []byte(in.Body.Words), wordsSize)
+	if err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "request-correction", in.CommandIn, in.Body)
+	done, err := a.people.Do(ctx, person, req, register.RequestCorrection{Words: codec.Sealed(sealed)})
+	return service.Respond(person, done, err)
+}
+
+// self returns the person who asks; a program is nobody.
+func (a *API) self(ctx context.Context) (string, error) {
+	person := service.CallerFrom(ctx).Person
+	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: person, Person: person}); err != nil {
+		return "", err
+	}
+	if person == "" {
+		return "", problem.Forbidden("not-a-person", "this token acts for a program, not for a person")
+	}
+	return person, nil
+}
+
+// personalFields are what reading a person's data reads.
+var personalFields = []string{"name", "document", "phone"}
+
+// PersonOut is a person's data.
+type PersonOut struct {
+	Body struct {
+		ID string `json:"id"`
+		PersonBody
+	}
+}
+
+func (a *API) readPerson(ctx context.Context, in *struct {
+	personIn
+	Reason string `query:"reason" required:"true" minLength:"4" maxLength:"200" doc:"Why the data are read; stands in the ledger"`
+}) (*PersonOut, error) {
+	if err := a.Allow(ctx, "person.read", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
+		return nil, err
+	}
+	data, err := a.read(ctx, in.Person, in.Reason)
+	if err != nil {
+		return nil, err
+	}
+	out := &PersonOut{}
+	out.Body.ID, out.Body.PersonBody = in.Person, data
+	return out, nil
+}
+
+// read records that personal data are read, and then reads them.
+func (a *API) read(ctx context.Context, person, reason string) (PersonBody, error) {
+	now := a.Clock().UTC()
+	// Every reading is one of its own: its key is the moment and who reads.
+	caller := service.CallerFrom(ctx).ID
+	req := service.NewRequest(ctx, a.Deps, "read-person", service.CommandIn{IdempotencyKey: caller + now.Format(time.RFC3339Nano)}, person)
+	if _, err := a.people.Do(ctx, person, req, register.ReadPersonalData{Reader: caller, Fields: personalFields, Reason: reason, At: now}); err != nil {
+		return PersonBody{}, err
+	}
+	data, err := a.People.Person(ctx, person)
+	if errors.Is(err, vault.ErrNoPerson) {
+		err = register.ErrNoSuchPerson
+	}
+	return PersonBody(data), err
+}
+
+// MeOut is who asks.
+type MeOut struct {
+	Body struct {
+		ID     string      `json:"id"`
+		Person *PersonBody `json:"person,omitempty" doc:"Absent for a program"`
+		Roles  []roleBody  `json:"roles"`
+		Units  []OwnUnit   `json:"units"`
+	}
+}
+
+// OwnUnit is a unit the caller has a title to.
+type OwnUnit struct {
+	Estate string `json:"estate"`
+	ID     string `json:"id"`
+	Code   string `json:"code"`
+	Votes  bool   `json:"votes" doc:"Votes for the unit"`
+}
+
+func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
+	caller := service.CallerFrom(ctx)
+	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: caller.Person, Person: caller.Person}); err != nil {
+		return nil, err
+	}
+	out := &MeOut{}
+	out.Body.ID, out.Body.Roles, out.Body.Units = caller.ID, []roleBody{}, []OwnUnit{}
+	for _, g := range caller.Principal.Grants {
+		out.Body.Roles = append(out.Body.Roles, roleBody{registry.Role(g.Role), g.Estate})
+	}
+	if caller.Person == "" {
+		return out, nil
+	}
+	for _, u := range a.Titles(caller.Person) {
+		out.Body.Units = append(out.Body.Units, OwnUnit{u.Estate, u.ID, u.Code, u.Votes})
+	}
+	data, err := a.read(ctx, caller.Person, "own data")
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Person = &data
+	return out, nil
+}
+
+// TokenOut is a token as it is shown once.
+type TokenOut struct {
+	service.Recorded
+	Body struct {
+		service.RecordedBody
+		Token string `json:"token,omitempty" doc:"The token itself, shown once: the ledger holds only its hash. Absent in the answer to a repeat"`
+	}
+}
+
+func (a *API) issueToken(ctx context.Context, in *struct {
+	service.CommandIn
+	Body struct {
+		Person  string        `json:"person,omitempty" format:"uuid" doc:"Acts as this person; or"`
+		Role    registry.Role `json:"role,omitempty" enum:"resident,committee,clerk,provider,principal,regulator,administrator" doc:"acts as a program with this role"`
+		Estate  string        `json:"estate,omitempty" format:"uuid"`
+		Label   string        `json:"label,omitempty" maxLength:"60"`
+		Expires time.Time     `json:"expires"`
+	}
+}) (*TokenOut, error) {
+	if err := a.Allow(ctx, "token.issue", authz.Resource{Type: "Token", Estate: in.Body.Estate, Person: in.Body.Person}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "issue-token", in.CommandIn, in.Body)
+	id, secret := newID(req), access.NewSecret()
+	hash := sha256.Sum256([]byte(secret))
+	done, err := a.tokens.Do(ctx, id, req, register.IssueToken{Now: a.Clock(), TokenIssued: registry.TokenIssued{
+		Token: id, Hash: hex.EncodeToString(hash[:]), Person: in.Body.Person, Role: in.Body.Role,
+		Estate: in.Body.Estate, Label: in.Body.Label, Expires: in.Body.Expires.UTC(),
+	}})
+	answer, err := service.Respond(id, done, err)
+	if err != nil {
+		return nil, err
+	}
+	out := &TokenOut{Recorded: *answer}
+	out.Body.RecordedBody = answer.Body
+	if len(done.IDs) > 0 && !done.Repeated {
+		out.Body.Token = access.Token(id, secret)
+	}
+	return out, nil
+}
+
+func (a *API) revokeToken(ctx context.Context, in *struct {
+	service.CommandIn
+	Token string `path:"token" format:"uuid"`
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "token.issue", authz.Resource{Type: "Token", ID: in.Token}); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "revoke-token", in.CommandIn, in.Token)
+	done, err := a.tokens.Do(ctx, in.Token, req, register.RevokeToken{})
+	return service.Respond(in.Token, done, err)
+}
