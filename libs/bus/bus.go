@@ -156,7 +156,7 @@ func EnsureTopics(ctx context.Context, cfg Config, topics ...Topic) error {
 			return err
 		}
 		if want := cfg.topic(t).NumPartitions; n != want {
-			cfg.log().Warn("topic has another number of partitions than configured",
+			cfg.log().WarnContext(ctx, "topic has another number of partitions than configured",
 				slog.String("topic", t.Name), slog.Int("partitions", n), slog.Int("configured", want))
 		}
 	}
@@ -201,8 +201,7 @@ func (c *client) dial(ctx context.Context, network, address string) (net.Conn, e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
-		conn.Close()
-		return nil, net.ErrClosed
+		return nil, errors.Join(net.ErrClosed, conn.Close())
 	}
 	c.conns[conn] = struct{}{}
 	return &trackedConn{conn, c}, nil
@@ -232,7 +231,7 @@ func (c *client) close() {
 	defer c.mu.Unlock()
 	c.dead = true
 	for conn := range c.conns {
-		conn.Close()
+		_ = conn.Close() // nothing under way matters any more
 	}
 }
 

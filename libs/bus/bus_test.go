@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -87,8 +88,16 @@ func newTopic(tb testing.TB, cfg bus.Config, partitions int) string {
 
 func newPublisher(tb testing.TB, cfg bus.Config) *bus.Publisher {
 	p := bus.NewPublisher(cfg)
-	tb.Cleanup(func() { p.Close() })
+	closeAfter(tb, p)
 	return p
+}
+
+func closeAfter(tb testing.TB, c io.Closer) {
+	tb.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
 }
 
 func keyed(key, payload string) *message.Message {

@@ -149,7 +149,7 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 	if err != nil {
 		return fmt.Errorf("bus: group %s: %w", group, err)
 	}
-	defer members.Close() // gives the partitions back at once
+	defer func() { _ = members.Close() }() // gives the partitions back at once; without that they come free in 6 s
 
 	for {
 		gen, err := members.Next(ctx)
@@ -158,7 +158,7 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 			return ctx.Err()
 		case err != nil:
 			// A coordinator not there yet, an election, a broker away; kafka-go waits a second and tries again.
-			log.Info("group not joined yet", slog.Any("error", err))
+			log.InfoContext(ctx, "group not joined yet", slog.Any("error", err))
 		default:
 			consumeGeneration(ctx, cfg, log, gen, topics, d)
 		}
@@ -181,42 +181,53 @@ func awaitTopics(ctx context.Context, cfg Config, topics []string) error {
 // handlers in one process, and no message of an earlier generation is left over.
 func consumeGeneration(ctx context.Context, cfg Config, log *slog.Logger, gen *kafka.Generation, topics []string, d deliver) {
 	c := newClient(cfg, topics...)
+	assigned, end := context.WithCancel(ctx)
 	marks := &marks{changed: make(chan struct{}, 1), offsets: make(map[string]map[int]int64)}
-	var partitions sync.WaitGroup
-	for topic, assigned := range gen.Assignments {
-		for _, a := range assigned {
-			f := follower{cfg: cfg, client: c, topic: topic, partition: a.ID, offset: a.Offset, deliver: d}
+	var followers sync.WaitGroup
+	for topic, partitions := range gen.Assignments {
+		for _, p := range partitions {
+			f := follower{cfg: cfg, client: c, topic: topic, partition: p.ID, offset: p.Offset, deliver: d}
 			f.settled = func(offset int64) { marks.set(f.topic, f.partition, offset) }
-			partitions.Add(1)
-			gen.Start(func(generation context.Context) {
-				defer partitions.Done()
-				ctx, cancel := context.WithCancel(ctx)
-				defer cancel()
-				defer context.AfterFunc(generation, cancel)()
-				f.run(ctx)
-			})
+			followers.Go(func() { f.run(assigned) })
 		}
 	}
-	gen.Start(func(generation context.Context) {
-		defer c.close()
-		for generation.Err() == nil {
-			select {
-			case <-generation.Done():
-			case <-marks.changed:
-				if err := gen.CommitOffsets(marks.take()); err != nil {
-					log.Info("offsets not committed, joining the group again", slog.Any("error", err))
-					return // ends the generation; what was not committed comes again
-				}
-				// Under load one request commits what 100 ms brought.
-				pause(generation, 100*time.Millisecond)
-			}
-		}
+	gen.Start(func(generation context.Context) { // it outlives the generation, to settle it
+		err := marks.commit(generation, gen)
+		end()
 		c.close() // wakes the fetches
-		partitions.Wait()
-		if err := gen.CommitOffsets(marks.take()); err != nil {
-			log.Info("last offsets not committed", slog.Any("error", err))
+		followers.Wait()
+		if err == nil {
+			err = gen.CommitOffsets(marks.take())
 		}
+		if err != nil {
+			log.InfoContext(ctx, "offsets not committed, messages will be repeated", slog.Any("error", err))
+		}
+		awaitCoordinator(ctx, cfg, log, gen)
 	})
+}
+
+// awaitCoordinator holds a generation that has ended open until the group's
+// coordinator answers. Without it kafka-go, finding a broker away, forgets its
+// membership, and the group stands still until the broker has given up the
+// forgotten member: six seconds after every restart.
+func awaitCoordinator(ctx context.Context, cfg Config, log *slog.Logger, gen *kafka.Generation) {
+	c := newClient(cfg)
+	defer c.close()
+	var wait backoff
+	for failures := 1; ctx.Err() == nil; failures++ {
+		res, err := c.Heartbeat(ctx, &kafka.HeartbeatRequest{GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID})
+		if err == nil {
+			err = res.Error
+		}
+		if err == nil || !passes(err) { // to be told of a rebalance is an answer too
+			return
+		}
+		if failures == 3 { // the first ones are daily business
+			log.WarnContext(ctx, "coordinator does not answer, trying on", slog.Any("error", err))
+		}
+		c.reset()
+		wait.sleep(ctx)
+	}
 }
 
 // marks are offsets to be committed.
@@ -236,6 +247,22 @@ func (m *marks) set(topic string, partition int, offset int64) {
 	select {
 	case m.changed <- struct{}{}:
 	default:
+	}
+}
+
+// commit commits what is set until ctx ends, at most every 100 ms: under load
+// one request serves many batches.
+func (m *marks) commit(ctx context.Context, gen *kafka.Generation) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.changed:
+			if err := gen.CommitOffsets(m.take()); err != nil {
+				return err
+			}
+			pause(ctx, 100*time.Millisecond)
+		}
 	}
 }
 
@@ -271,12 +298,12 @@ func (f *follower) run(ctx context.Context) {
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			// The broker dropped, or lost, what we had not read. Going to the end
 			// would skip in silence what is still there.
-			log.Error("the next message is gone, going on with the first there is", slog.Int64("offset", f.offset))
+			log.ErrorContext(ctx, "the next message is gone, going on with the first there is", slog.Int64("offset", f.offset))
 			f.offset = kafka.FirstOffset
 			wait.sleep(ctx)
 		case err != nil:
 			if failures++; failures == 3 { // the first ones are daily business
-				log.Warn("reading does not succeed, trying on", slog.Any("error", err))
+				log.WarnContext(ctx, "reading does not succeed, trying on", slog.Any("error", err))
 			}
 			f.client.reset()
 			wait.sleep(ctx)
@@ -303,7 +330,7 @@ func (f *follower) hand(ctx context.Context, log *slog.Logger, batch []Message) 
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		log.Warn("batch refused, handing it out again", slog.Int64("offset", batch[0].Offset), slog.Any("error", err))
+		log.WarnContext(ctx, "batch refused, handing it out again", slog.Int64("offset", batch[0].Offset), slog.Any("error", err))
 		if !pause(ctx, f.cfg.nackDelay()) {
 			return
 		}

@@ -117,7 +117,7 @@ func TestTheTailBeginsWhereSubscribeFoundTheEnd(t *testing.T) {
 	var subs []*bus.Subscriber
 	for range 2 { // every instance sees all
 		sub := bus.NewTailSubscriber(cfg)
-		defer sub.Close()
+		closeAfter(t, sub)
 		subs = append(subs, sub)
 	}
 	for _, sub := range subs {
@@ -199,15 +199,31 @@ func TestAGroupWaitsForItsTopic(t *testing.T) {
 	verdict <- nil
 }
 
+func TestAnIdleConsumerIsQuiet(t *testing.T) {
+	cluster, cfg := testBroker(t)
+	topic := newTopic(t, cfg, 4)
+	got, verdict, _ := batches(t, cfg, "group", topic)
+	publishAll(t, cfg, topic, "a")
+	<-got
+	verdict <- nil
+	requests := cluster.Fault(kfake.Fault{Observe: true, Count: -1})
+	time.Sleep(2 * time.Second) // what is measured is that nothing happens
+	if n := requests.Hits(); n == 0 || n > 20 { // heartbeats there are
+		t.Errorf("%d requests in two seconds", n)
+	}
+}
+
 // BenchmarkRoundTrip is from Publish to the handler, one message at a time.
 func BenchmarkRoundTrip(b *testing.B) {
 	cfg := anyBroker(b)
 	topic := newTopic(b, cfg, 1)
 	arrived := make(chan struct{}, 1)
-	go bus.Consume(b.Context(), cfg, watermill.NewUUID(), []string{topic}, func(context.Context, []bus.Message) error {
-		arrived <- struct{}{}
-		return nil
-	})
+	go func() {
+		_ = bus.Consume(b.Context(), cfg, watermill.NewUUID(), []string{topic}, func(context.Context, []bus.Message) error {
+			arrived <- struct{}{}
+			return nil
+		})
+	}()
 	p := newPublisher(b, cfg)
 	for b.Loop() {
 		if err := p.Publish(topic, keyed("k", "x")); err != nil {

@@ -354,6 +354,12 @@ func (q *queue) write(batch []*outgoing) error {
 		RequiredAcks: kafka.RequireAll,
 		Records:      kafka.NewRecordReader(records...),
 	})
+	if errors.Is(err, protocol.ErrNoTopic) {
+		// So kafka-go says while it does not know the cluster; why not is elsewhere.
+		if _, cause := q.publisher.client.lookUp(context.Background(), q.topic); cause != nil {
+			return fmt.Errorf("%w: %w", err, cause)
+		}
+	}
 	if err != nil {
 		return err
 	}

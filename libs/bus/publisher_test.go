@@ -28,7 +28,7 @@ func TestMetadataTravelsWithTheMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	sub := bus.NewSubscriber(cfg, watermill.NewUUID())
-	defer sub.Close()
+	closeAfter(t, sub)
 	messages, err := sub.Subscribe(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)

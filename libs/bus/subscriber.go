@@ -84,7 +84,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 			err = consume(ctx, s.cfg, s.group, []string{topic}, d)
 		}
 		if ctx.Err() == nil {
-			s.cfg.log().Error("subscription ended", slog.String("topic", topic), slog.Any("error", err))
+			s.cfg.log().ErrorContext(ctx, "subscription ended", slog.String("topic", topic), slog.Any("error", err))
 		}
 	}()
 	return out, nil

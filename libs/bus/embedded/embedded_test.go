@@ -30,7 +30,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	defer b.Close()
 	p := bus.NewPublisher(bus.Config{Brokers: []string{b.Addr()}})
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 
 	payload := message.Payload(strings.Repeat("x", 1000))
 	before := heap()
@@ -66,7 +66,7 @@ func TestWhatIsOldIsDropped(t *testing.T) {
 	defer b.Close()
 	cfg := bus.Config{Brokers: []string{b.Addr()}, Log: slog.New(slog.DiscardHandler)}
 	p := bus.NewPublisher(cfg)
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 	if err := p.Publish("t", message.NewMessage("old", nil)); err != nil {
 		t.Fatal(err)
 	}
