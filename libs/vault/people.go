@@ -117,10 +117,15 @@ func (v *Vault) ensure(ctx context.Context, tx *readmodel.Tx, given []PersonalDa
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, []any{p.id, sealed, []byte(hash)})
-		if p.keyset != nil {
-			keys = append(keys, []any{PersonKey(p.id), p.keyset})
+		if p.keyset == nil {
+			// Not an upsert: that would bring back someone who was erased meanwhile.
+			if _, err := tx.Exec(ctx, `UPDATE person SET data = ? WHERE id = ?`, sealed, p.id); err != nil {
+				return nil, err
+			}
+			continue
 		}
+		rows = append(rows, []any{p.id, sealed, []byte(hash)})
+		keys = append(keys, []any{PersonKey(p.id), p.keyset})
 	}
 	if err := tx.Upsert(ctx, persons, rows); err != nil {
 		return nil, err
