@@ -95,7 +95,9 @@ func (s *streamsServer) append(ctx context.Context, to *streams.AppendReq_Option
 	switch at := to.GetExpectedStreamRevision().(type) {
 	case *streams.AppendReq_Options_NoStream:
 	case *streams.AppendReq_Options_Revision:
-		expected = at.Revision + 1
+		if expected = at.Revision + 1; expected == 0 {
+			return nil, invalid("no stream has that revision")
+		}
 	case *streams.AppendReq_Options_Any, *streams.AppendReq_Options_StreamExists:
 		return s.appendAnywhere(ctx, to, stream, events)
 	default:

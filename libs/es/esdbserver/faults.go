@@ -16,6 +16,7 @@ import (
 // Faults make the server do what a cluster of EventStoreDB does on a bad day.
 // They are for tests only; no setting of a service reaches them.
 type Faults struct {
+	Reading   func(ctx context.Context) error // before a read or subscription; an error is the answer
 	Appending func(ctx context.Context) error // before an append; an error is the answer
 	Appended  func(ctx context.Context) error // after it was recorded, before the answer; an error is the answer
 
@@ -82,11 +83,11 @@ func (r *reader) followRarely(ctx context.Context, f filter, o *options, after, 
 				}
 				start = e.Position
 			}
-			if !live && e.Position >= end {
-				live, considered = true, 0
-				if err := r.caughtUp(); err != nil {
-					return err
-				}
+		}
+		if !live && batch.Through >= end {
+			live, considered = true, 0
+			if err := r.caughtUp(); err != nil {
+				return err
 			}
 		}
 	}

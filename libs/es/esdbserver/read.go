@@ -29,6 +29,11 @@ type options = streams.ReadReq_Options
 
 // Read is the one call behind reading and subscribing.
 func (s *streamsServer) Read(request *streams.ReadReq, out streams.Streams_ReadServer) error {
+	if fault := s.config.Faults.Reading; fault != nil {
+		if err := fault(out.Context()); err != nil {
+			return err
+		}
+	}
 	o := request.GetOptions()
 	_, subscribe := o.GetCountOption().(*streams.ReadReq_Options_Subscription)
 	backwards := o.GetReadDirection() == streams.ReadReq_Options_Backwards
@@ -98,8 +103,8 @@ func (r *reader) readStream(ctx context.Context, name string, o *options, backwa
 	case !backwards:
 		return nil
 	}
-	if !fromEnd {
-		length = min(length, from+1)
+	if !fromEnd && from < length {
+		length = from + 1
 	}
 	first := length - min(length, o.GetCount())
 	var step []es.Recorded
@@ -233,7 +238,9 @@ func (r *reader) followStream(ctx context.Context, name string, o *options) erro
 	next := uint64(0)
 	switch at := o.GetStream().GetRevisionOption().(type) {
 	case *streams.ReadReq_Options_StreamOptions_Revision:
-		next = at.Revision + 1
+		if next = at.Revision + 1; next == 0 {
+			return invalid("no stream has that revision")
+		}
 	case *streams.ReadReq_Options_StreamOptions_End:
 		if next, err = r.length(ctx, name); err != nil {
 			return err
