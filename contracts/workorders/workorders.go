@@ -36,73 +36,82 @@ type Event interface{ event() }
 // LimitsSet states all limits of an estate anew. Orders keep those of the time of their report.
 type LimitsSet struct {
 	Estate string  `json:"estate"`
-	Limits []Limit `json:"limits"`
+	Limits []Limit `json:"limits"` // all of them
 }
 
 // WorkOrderReported is the first event of a work order.
 type WorkOrderReported struct {
 	Order    string       `json:"order"`
 	Estate   string       `json:"estate"`
-	Number   string       `json:"number"` // 工单号
-	Category string       `json:"category"`
-	Matter   string       `json:"matter"`
+	Number   string       `json:"number"`             // 工单号
+	Category string       `json:"category"`           // 类别
+	Matter   string       `json:"matter"`             // 事项
 	Place    string       `json:"place"`              // a public place such as 16栋, never a home's number
 	Source   string       `json:"source"`             // 来源: 电话, 传感器, …
 	Reporter string       `json:"reporter,omitempty"` // person id
 	Words    codec.Sealed `json:"words,omitempty"`    // the reporter's own, with their key
 	Limit    Limit        `json:"limit"`              // in force at the report
-	At       time.Time    `json:"at"`
+	At       time.Time    `json:"at"`                 // 上报时间
 }
 
 // WorkOrderDispatched says that a crew was sent.
 type WorkOrderDispatched struct {
 	Order string    `json:"order"`
-	Crew  string    `json:"crew,omitempty"`
-	At    time.Time `json:"at"`
+	Crew  string    `json:"crew,omitempty"` // who was sent; never a person's name
+	At    time.Time `json:"at"`             // 派单时间
 }
 
 // WorkOrderArrived says that the crew was there.
 type WorkOrderArrived struct {
 	Order string    `json:"order"`
-	At    time.Time `json:"at"`
+	At    time.Time `json:"at"` // 到场时间
 }
 
 // WorkOrderFinished says that the work was done.
 type WorkOrderFinished struct {
 	Order string    `json:"order"`
-	At    time.Time `json:"at"`
+	At    time.Time `json:"at"` // 完成时间
 }
 
 // WorkOrderRated is the reporter's rating.
 type WorkOrderRated struct {
 	Order string       `json:"order"`
-	Score int          `json:"score"` // 1 to 5; 4 and 5 are satisfied
-	Words codec.Sealed `json:"words,omitempty"`
-	At    time.Time    `json:"at"`
+	Score int          `json:"score"`           // 1 to 5; 4 and 5 are satisfied
+	Words codec.Sealed `json:"words,omitempty"` // the reporter's own, with their key
+	At    time.Time    `json:"at"`              // when it was rated
 }
 
 // WorkOrderReopened says that the matter was not settled: it starts again.
 type WorkOrderReopened struct {
 	Order string       `json:"order"`
-	Words codec.Sealed `json:"words,omitempty"`
-	At    time.Time    `json:"at"`
+	Words codec.Sealed `json:"words,omitempty"` // the reporter's own, with their key
+	At    time.Time    `json:"at"`              // when it was reopened
 }
 
 // WorkOrderOverdue says that a limit passed.
 type WorkOrderOverdue struct {
 	Order string    `json:"order"`
 	Step  string    `json:"step"` // arrive or finish
-	Due   time.Time `json:"due"`
+	Due   time.Time `json:"due"`  // instant of the limit
 }
 
-func (LimitsSet) event()           {}
-func (WorkOrderReported) event()   {}
-func (WorkOrderDispatched) event() {}
-func (WorkOrderArrived) event()    {}
-func (WorkOrderFinished) event()   {}
-func (WorkOrderRated) event()      {}
-func (WorkOrderReopened) event()   {}
-func (WorkOrderOverdue) event()    {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+// WordsRead says that someone read the reporter's own words, in order to act on them.
+type WordsRead struct {
+	Order  string    `json:"order"`
+	Reader string    `json:"reader"` // person or token
+	At     time.Time `json:"at"`
+}
+
+func (LimitsSet) event()           {} // LimitsStream
+func (WorkOrderReported) event()   {} // WorkOrderStream
+func (WorkOrderDispatched) event() {} // WorkOrderStream
+func (WorkOrderArrived) event()    {} // WorkOrderStream
+func (WorkOrderFinished) event()   {} // WorkOrderStream
+func (WorkOrderRated) event()      {} // WorkOrderStream
+func (WorkOrderReopened) event()   {} // WorkOrderStream
+func (WorkOrderOverdue) event()    {} // WorkOrderStream
+func (WordsRead) event()           {} // WorkOrderStream
 
 // HappenedAt is the time of each step; see libs/es.
 func (e WorkOrderReported) HappenedAt() time.Time   { return e.At }
@@ -122,4 +131,5 @@ var Codec = codec.New(
 	codec.Of[Event, WorkOrderRated]("work-order-rated.v1"),
 	codec.Of[Event, WorkOrderReopened]("work-order-reopened.v1"),
 	codec.Of[Event, WorkOrderOverdue]("work-order-overdue.v1"),
+	codec.Of[Event, WordsRead]("words-read.v1"),
 )

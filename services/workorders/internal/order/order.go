@@ -28,7 +28,6 @@ var (
 	ErrRated         = problem.Conflict("order-rated", "the order has been rated")
 	ErrScore         = problem.Invalid("score-wrong", "a rating is 1 to 5")
 	ErrLimits        = problem.Invalid("limits-wrong", "each matter has one limit: minutes to arrive, or hours to finish, more than zero")
-	ErrNotOverdue    = problem.Conflict("order-not-overdue", "the step was taken, or its time is not over")
 )
 
 // State of an order.
@@ -79,7 +78,7 @@ func Evolve(o Order, e workorders.Event) Order {
 		o.Dispatched, o.Arrived, o.Finished = time.Time{}, time.Time{}, time.Time{}
 	case workorders.WorkOrderOverdue:
 		o.Overdue = append(slices.Clone(o.Overdue), e.Step)
-	case workorders.LimitsSet: // a stream of its own
+	case workorders.LimitsSet, workorders.WordsRead: // another stream; no change
 	}
 	return o
 }
@@ -108,6 +107,22 @@ func (o Order) Due(step string) time.Time {
 		return o.From.Add(time.Duration(l.FinishHours) * time.Hour)
 	}
 	return time.Time{}
+}
+
+// NextDue returns the first limit that still runs or passed unrecorded, and when
+// it passes; "" where there is none.
+func (o Order) NextDue() (step string, at time.Time) {
+	if !o.Finished.IsZero() {
+		return "", time.Time{}
+	}
+	for _, s := range []string{StepArrive, StepFinish} {
+		due := o.Due(s)
+		open := !due.IsZero() && !slices.Contains(o.Overdue, s) && (s == StepFinish || o.Arrived.IsZero())
+		if open && (step == "" || due.Before(at)) {
+			step, at = s, due
+		}
+	}
+	return step, at
 }
 
 // Report begins an order.
@@ -218,28 +233,33 @@ func (c Reopen) Decide(o Order) ([]workorders.Event, error) {
 	return []workorders.Event{workorders.WorkOrderReopened{Order: o.Report.Order, Words: c.Words, At: c.At}}, nil
 }
 
-// MarkOverdue records that a limit passed.
-type MarkOverdue struct {
-	Step string
-	Now  time.Time
-}
+// MarkOverdue records that a limit passed, where one did.
+type MarkOverdue struct{ Now time.Time }
 
 // Decide implements es.Command.
 func (c MarkOverdue) Decide(o Order) ([]workorders.Event, error) {
-	due := o.Due(c.Step)
-	taken := o.Finished
-	if c.Step == StepArrive && taken.IsZero() {
-		taken = o.Arrived
-	}
+	step, due := o.NextDue()
 	switch {
 	case o.State == "":
 		return nil, ErrNoSuchOrder
-	case slices.Contains(o.Overdue, c.Step):
+	case step == "" || c.Now.Before(due):
 		return nil, nil
-	case due.IsZero() || c.Now.Before(due) || !taken.IsZero():
-		return nil, ErrNotOverdue
 	}
-	return []workorders.Event{workorders.WorkOrderOverdue{Order: o.Report.Order, Step: c.Step, Due: due}}, nil
+	return []workorders.Event{workorders.WorkOrderOverdue{Order: o.Report.Order, Step: step, Due: due}}, nil
+}
+
+// ReadWords records that someone reads the reporter's own words, before they do.
+type ReadWords struct {
+	Reader string
+	At     time.Time
+}
+
+// Decide implements es.Command.
+func (c ReadWords) Decide(o Order) ([]workorders.Event, error) {
+	if o.State == "" {
+		return nil, ErrNoSuchOrder
+	}
+	return []workorders.Event{workorders.WordsRead{Order: o.Report.Order, Reader: c.Reader, At: c.At}}, nil
 }
 
 // Enter takes an order of the past as one, with every step its paper states;

@@ -1,0 +1,375 @@
+// Package api serves work orders over HTTP: figures and lists for everyone,
+// reports by residents, steps by those who do the work.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/workorders"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/workorders/internal/board"
+	"github.com/yimu-ledger/yimu/services/workorders/internal/order"
+)
+
+// wordsSize is the length to which a resident's own words are padded, in bytes.
+const wordsSize = 4 << 10
+
+// wordsField is the vault's name of them.
+const wordsField = "words"
+
+// API is what the routes need.
+type API struct {
+	service.Deps
+	Board *board.Board
+
+	orders es.Repo[order.Order, workorders.Event]
+	limits es.Repo[order.Limits, workorders.Event]
+}
+
+// Register adds the routes.
+func (a *API) Register(api huma.API) {
+	a.orders = es.Repo[order.Order, workorders.Event]{
+		Store: a.Store, Committer: a.Committer, Prefix: workorders.WorkOrderStream, Codec: workorders.Codec, Evolve: order.Evolve,
+	}
+	a.limits = es.Repo[order.Limits, workorders.Event]{
+		Store: a.Store, Committer: a.Committer, Prefix: workorders.LimitsStream, Codec: workorders.Codec, Evolve: order.EvolveLimits,
+	}
+	huma.Register(api, service.Query("workorders-summary", "/estates/{estate}/workorders/summary", "Figures of an estate's work orders"), a.summary)
+	huma.Register(api, service.Query("workorders", "/estates/{estate}/workorders", "An estate's work orders, the latest first"), a.list)
+	huma.Register(api, service.Query("workorder", "/workorders/{order}", "A work order"), a.get)
+	huma.Register(api, service.Query("workorder-limits", "/estates/{estate}/workorders/limits", "How quickly each kind of matter must be dealt with"), a.getLimits)
+	huma.Register(api, service.Command("set-workorder-limits", http.MethodPut, "/estates/{estate}/workorders/limits", "State all limits anew"), a.setLimits)
+	huma.Register(api, service.Command("report-workorder", http.MethodPost, "/estates/{estate}/workorders", "Report a fault or complain"), a.report)
+	huma.Register(api, service.Command("dispatch-workorder", http.MethodPost, "/workorders/{order}/dispatch", "Send a crew"), a.dispatch)
+	huma.Register(api, service.Command("arrive-workorder", http.MethodPost, "/workorders/{order}/arrive", "The crew is there"), a.arrive)
+	huma.Register(api, service.Command("finish-workorder", http.MethodPost, "/workorders/{order}/finish", "The work is done"), a.finish)
+	huma.Register(api, service.Command("rate-workorder", http.MethodPost, "/workorders/{order}/rate", "Rate the work"), a.rate)
+	huma.Register(api, service.Command("reopen-workorder", http.MethodPost, "/workorders/{order}/reopen", "Say that the matter is not settled"), a.reopen)
+	words := service.Query("workorder-words", "/workorders/{order}/words", "The reporter's own words; reading them is recorded")
+	own := service.Query("own-workorders", "/me/workorders", "What I reported")
+	words.Security = []map[string][]string{{"token": {}}}
+	own.Security = words.Security
+	huma.Register(api, words, a.words)
+	huma.Register(api, own, a.own)
+	a.registerPapers(api)
+}
+
+type estateIn struct {
+	Estate string `path:"estate" format:"uuid"`
+}
+
+type orderIn struct {
+	Order string `path:"order" format:"uuid"`
+}
+
+// Items is a list.
+type Items[T any] struct {
+	Body struct {
+		Items []T `json:"items"`
+	}
+}
+
+func items[T any](list []T, err error) (*Items[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &Items[T]{}
+	out.Body.Items = list
+	return out, nil
+}
+
+// SummaryOut is an estate's figures.
+type SummaryOut struct {
+	Body struct {
+		board.Summary
+		Position es.Position `json:"position" doc:"Up to where the ledger was read for these figures"`
+	}
+}
+
+func (a *API) summary(ctx context.Context, in *estateIn) (*SummaryOut, error) {
+	out := &SummaryOut{}
+	out.Body.Position = a.Board.Position()
+	var err error
+	out.Body.Summary, err = a.Board.Summary(ctx, in.Estate)
+	return out, err
+}
+
+func (a *API) list(ctx context.Context, in *struct {
+	estateIn
+	State string `query:"state" enum:"reported,dispatched,arrived,finished,rated"`
+	After string `query:"after" doc:"Id of the order to read on from"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+}) (*Items[board.Order], error) {
+	return items(a.Board.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
+}
+
+func (a *API) own(ctx context.Context, _ *struct{}) (*Items[board.Order], error) {
+	person := service.CallerFrom(ctx).Person
+	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: person, Person: person}); err != nil {
+		return nil, err
+	}
+	if person == "" {
+		return items([]board.Order{}, nil)
+	}
+	return items(a.Board.Own(ctx, person))
+}
+
+// OrderOut is one order.
+type OrderOut struct{ Body board.Order }
+
+func (a *API) get(ctx context.Context, in *orderIn) (*OrderOut, error) {
+	o, err := a.Board.Order(ctx, in.Order)
+	if errors.Is(err, board.ErrNoSuchOrder) {
+		err = order.ErrNoSuchOrder
+	}
+	return &OrderOut{o}, err
+}
+
+// LimitBody is one limit.
+type LimitBody struct {
+	Category      string `json:"category" minLength:"1" maxLength:"40"`
+	Matter        string `json:"matter" minLength:"1" maxLength:"40"`
+	ArriveMinutes int64  `json:"arrive_minutes,omitempty" minimum:"0" maximum:"100000"`
+	FinishHours   int64  `json:"finish_hours,omitempty" minimum:"0" maximum:"10000"`
+}
+
+func (a *API) getLimits(ctx context.Context, in *estateIn) (*Items[workorders.Limit], error) {
+	limits, err := a.Board.Limits(ctx, in.Estate)
+	return items([]workorders.Limit(limits), err)
+}
+
+func (a *API) setLimits(ctx context.Context, in *struct {
+	service.CommandIn
+	estateIn
+	Body struct {
+		Limits []LimitBody `json:"limits" maxItems:"200"`
+	}
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "limits.set", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+		return nil, err
+	}
+	set := order.SetLimits{Estate: in.Estate, Limits: make([]workorders.Limit, len(in.Body.Limits))}
+	for i, l := range in.Body.Limits {
+		set.Limits[i] = workorders.Limit(l)
+	}
+	req := service.NewRequest(ctx, a.Deps, "set-limits", in.CommandIn, in.Body)
+	done, err := a.limits.Do(ctx, in.Estate, req, set)
+	return service.Respond(in.Estate, done, err)
+}
+
+func (a *API) report(ctx context.Context, in *struct {
+	service.CommandIn
+	estateIn
+	Body struct {
+		Category string `json:"category" minLength:"1" maxLength:"40" example:"报修"`
+		Matter   string `json:"matter" minLength:"1" maxLength:"40" example:"路灯不亮"`
+		Place    string `json:"place" minLength:"1" maxLength:"60" doc:"A public place; everyone can read it" example:"16栋"`
+		Words    string `json:"words,omitempty" maxLength:"1000" doc:"In your own words; sealed, for those who must act"`
+	}
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "workorder.report", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+		return nil, err
+	}
+	limits, _, err := a.limits.Load(ctx, in.Estate)
+	if err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "report", in.CommandIn, in.Body)
+	id := uuid.NewSHA1(req.Commit, []byte("id"))
+	caller := service.CallerFrom(ctx)
+	report := order.Report{
+		Order: id.String(), Estate: in.Estate, Number: number(id, a.Clock()), Category: in.Body.Category, Matter: in.Body.Matter,
+		Place: in.Body.Place, Source: "业主", Reporter: caller.Person, Limit: limits.Of(in.Body.Category, in.Body.Matter), At: req.Happened,
+	}
+	if report.Words, err = a.seal(ctx, caller.Person, in.Body.Words); err != nil {
+		return nil, err
+	}
+	done, err := a.orders.Do(ctx, report.Order, req, report)
+	return service.Respond(report.Order, done, err)
+}
+
+// number is what people call an order by: the day and a part of its id.
+func number(id uuid.UUID, now time.Time) string {
+	return "W" + now.In(units.Shanghai).Format("060102") + "-" + id.String()[:4]
+}
+
+// seal encrypts a person's own words with their key; nothing stays nothing.
+func (a *API) seal(ctx context.Context, person, words string) (codec.Sealed, error) {
+	if words == "" || person == "" {
+		return "", nil
+	}
+	sealed, err := a.Vault.Seal(ctx, vault.PersonKey(person), wordsField, []byte(words), wordsSize)
+	return codec.Sealed(sealed), err
+}
+
+// may loads an order and asks whether the caller may act on it.
+func (a *API) may(ctx context.Context, id, action string) (order.Order, error) {
+	o, _, err := a.orders.Load(ctx, id)
+	switch {
+	case err != nil:
+		return o, err
+	case o.State == "":
+		return o, order.ErrNoSuchOrder
+	}
+	return o, a.Allow(ctx, action, authz.Resource{Type: "WorkOrder", ID: id, Estate: o.Report.Estate, Person: o.Report.Reporter})
+}
+
+// do runs a step of an order.
+func (a *API) do(ctx context.Context, id, action string, in service.CommandIn, content any, step func(order.Order, time.Time) (es.Command[order.Order, workorders.Event], error)) (*service.Recorded, error) {
+	o, err := a.may(ctx, id, action)
+	if err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, action, in, content)
+	cmd, err := step(o, req.Happened)
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.orders.Do(ctx, id, req, cmd)
+	return service.Respond(id, done, err)
+}
+
+type command = es.Command[order.Order, workorders.Event]
+
+func (a *API) dispatch(ctx context.Context, in *struct {
+	service.CommandIn
+	orderIn
+	Body struct {
+		Crew string `json:"crew,omitempty" maxLength:"40" doc:"Name of the crew, not of a person"`
+	} `required:"false"`
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Order, "workorder.dispatch", in.CommandIn, in.Body, func(_ order.Order, now time.Time) (command, error) {
+		return order.Dispatch{Crew: in.Body.Crew, At: now}, nil
+	})
+}
+
+func (a *API) arrive(ctx context.Context, in *struct {
+	service.CommandIn
+	orderIn
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Order, "workorder.arrive", in.CommandIn, nil, func(_ order.Order, now time.Time) (command, error) {
+		return order.Arrive{At: now}, nil
+	})
+}
+
+func (a *API) finish(ctx context.Context, in *struct {
+	service.CommandIn
+	orderIn
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Order, "workorder.finish", in.CommandIn, nil, func(_ order.Order, now time.Time) (command, error) {
+		return order.Finish{At: now}, nil
+	})
+}
+
+func (a *API) rate(ctx context.Context, in *struct {
+	service.CommandIn
+	orderIn
+	Body struct {
+		Score int    `json:"score" minimum:"1" maximum:"5"`
+		Words string `json:"words,omitempty" maxLength:"1000"`
+	}
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Order, "workorder.rate", in.CommandIn, in.Body, func(o order.Order, now time.Time) (command, error) {
+		words, err := a.seal(ctx, o.Report.Reporter, in.Body.Words)
+		return order.Rate{Score: in.Body.Score, Words: words, At: now}, err
+	})
+}
+
+func (a *API) reopen(ctx context.Context, in *struct {
+	service.CommandIn
+	orderIn
+	Body struct {
+		Words string `json:"words,omitempty" maxLength:"1000"`
+	} `required:"false"`
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Order, "workorder.reopen", in.CommandIn, in.Body, func(o order.Order, now time.Time) (command, error) {
+		words, err := a.seal(ctx, o.Report.Reporter, in.Body.Words)
+		return order.Reopen{Words: words, At: now}, err
+	})
+}
+
+// WordsOut is what the reporter wrote.
+type WordsOut struct {
+	Body struct {
+		Words string `json:"words" doc:"Empty where there are none, or where the reporter's data were erased"`
+	}
+}
+
+func (a *API) words(ctx context.Context, in *orderIn) (*WordsOut, error) {
+	o, err := a.may(ctx, in.Order, "workorder.read")
+	if err != nil {
+		return nil, err
+	}
+	out := &WordsOut{}
+	if o.Report.Words == "" {
+		return out, nil
+	}
+	now := a.Clock().UTC()
+	reader := service.CallerFrom(ctx).ID
+	req := service.NewRequest(ctx, a.Deps, "read-words", service.CommandIn{IdempotencyKey: reader + now.Format(time.RFC3339Nano)}, in.Order)
+	if _, err := a.orders.Do(ctx, in.Order, req, order.ReadWords{Reader: reader, At: now}); err != nil {
+		return nil, err
+	}
+	text, err := a.Vault.Open(ctx, vault.PersonKey(o.Report.Reporter), wordsField, string(o.Report.Words))
+	if errors.Is(err, vault.ErrNoKey) {
+		return out, nil
+	}
+	out.Body.Words = string(text)
+	return out, err
+}
+
+// watch is how often limits are looked at: they are minutes at the least.
+const watch = 10 * time.Second
+
+// Watch records limits that pass, until ctx ends. Recording one twice changes
+// nothing, so several instances may watch. ready says whether the clock can be
+// trusted.
+func (a *API) Watch(ready func() bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(watch)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			if !ready() {
+				continue
+			}
+			now := a.Clock()
+			due, err := a.Board.Due(ctx, now)
+			if err != nil {
+				a.Log.WarnContext(ctx, "looking for overdue orders", slog.Any("error", err))
+			}
+			for _, id := range due {
+				if err := a.markOverdue(ctx, id, now); err != nil {
+					a.Log.WarnContext(ctx, "recording an overdue order", slog.String("order", id), slog.Any("error", err))
+				}
+			}
+		}
+	}
+}
+
+func (a *API) markOverdue(ctx context.Context, id string, now time.Time) error {
+	o, _, err := a.orders.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	step, at := o.NextDue()
+	req := service.ReactionRequest(a.Deps, "workorders_overdue", "workorder-"+id+"/"+step+"/"+at.UTC().Format(time.RFC3339))
+	_, err = a.orders.Do(ctx, id, req, order.MarkOverdue{Now: now})
+	return err
+}
