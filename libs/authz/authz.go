@@ -7,12 +7,13 @@
 //
 //   - principal is Person::"id", Program::"id" (a token that acts for nobody) or
 //     Anonymous::"". It is in Role::"clerk" if it was granted that role for the
-//     estate in question, or for all estates. So scopes are the engine's
-//     business and policies never mention them: a role granted for one estate
+//     estate in question or for all estates, and in Everywhere::"clerk" if for
+//     all. So scopes are the engine's business: a role granted for one estate
 //     does not hold where a resource names none.
 //   - action is Action::"name".
 //   - resource is of any type, with resource.estate (a string, "" for none),
-//     resource.person (the Person it is about, else Nobody::"") and
+//     resource.person (the Person it is about, else Nobody::""), resource.roles
+//     (a set of strings: all roles of that person, wherever they hold) and
 //     resource.owners (a set of Person).
 package authz
 
@@ -58,25 +59,42 @@ type Resource struct {
 	ID     string
 	Estate string   // the estate it belongs to
 	Person string   // the person it is about or belongs to
+	Roles  []string // that Person holds, for whatever estate
 	Owners []string // persons who hold a title to it
 }
 
 // Policies is a set of policies, ready to be asked from many goroutines.
 type Policies struct {
-	byAction map[string]rules
+	byAction map[string]*rules
 }
 
-type rules []rule
+// rules are the policies for one action.
+type rules struct {
+	list []rule
+	asks []types.String // attributes of the resource they speak of: others need not be made
+}
 
 type rule struct {
 	id     types.PolicyID
 	policy *cedar.Policy
 }
 
+func (rs *rules) add(r rule) {
+	rs.list = append(rs.list, r)
+	for _, c := range (*xast.Policy)(r.policy.AST()).Conditions {
+		xast.Inspect(xast.NewNode(c.Body), func(n xast.IsNode) bool {
+			if access, ok := n.(xast.NodeTypeAccess); ok && !slices.Contains(rs.asks, access.Value) {
+				rs.asks = append(rs.asks, access.Value)
+			}
+			return true
+		})
+	}
+}
+
 // All implements cedar.PolicyIterator.
-func (rs rules) All() iter.Seq2[types.PolicyID, *cedar.Policy] {
+func (rs *rules) All() iter.Seq2[types.PolicyID, *cedar.Policy] {
 	return func(yield func(types.PolicyID, *cedar.Policy) bool) {
-		for _, r := range rs {
+		for _, r := range rs.list {
 			if !yield(r.id, r.policy) {
 				return
 			}
@@ -92,8 +110,8 @@ func Load(name string, text []byte) (*Policies, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authz: %w", err)
 	}
-	p := &Policies{map[string]rules{}}
-	var always rules
+	p := &Policies{map[string]*rules{}}
+	var always []rule
 	for i, policy := range list {
 		r := rule{types.PolicyID(fmt.Sprint("policy", i)), policy}
 		var actions []types.EntityUID
@@ -109,11 +127,18 @@ func Load(name string, text []byte) (*Policies, error) {
 			always = append(always, r)
 		}
 		for _, a := range actions {
-			p.byAction[string(a.ID)] = append(p.byAction[string(a.ID)], r)
+			of := p.byAction[string(a.ID)]
+			if of == nil {
+				of = &rules{}
+				p.byAction[string(a.ID)] = of
+			}
+			of.add(r)
 		}
 	}
-	for action := range p.byAction {
-		p.byAction[action] = append(p.byAction[action], always...)
+	for _, of := range p.byAction {
+		for _, r := range always {
+			of.add(r)
+		}
 	}
 	return p, nil
 }
@@ -126,69 +151,93 @@ func (p *Policies) Actions() []string { return slices.Sorted(maps.Keys(p.byActio
 func (p *Policies) Knows(action string) bool { return p.byAction[action] != nil }
 
 // Allow reports whether some policy permits and none forbids. An error in a
-// policy, such as an attribute that is not there, refuses.
+// policy, such as an attribute that there is not, refuses.
 func (p *Policies) Allow(who Principal, action string, r Resource) bool {
-	q := newQuestion(who, r)
-	decision, diagnostic := cedar.Authorize(p.byAction[action], q, cedar.Request{
+	of := p.byAction[action]
+	if of == nil {
+		return false
+	}
+	q := question{principal: principal(who, r.Estate), resource: of.resource(r)}
+	if q.principal.UID == q.resource.UID { // someone asks about themselves: one entity
+		q.principal.Attributes = q.resource.Attributes
+	}
+	decision, diagnostic := cedar.Authorize(of, &q, cedar.Request{
 		Principal: q.principal.UID, Action: types.EntityUID{Type: "Action", ID: types.String(action)}, Resource: q.resource.UID,
 	})
 	return decision == cedar.Allow && len(diagnostic.Errors) == 0
 }
 
-// question holds the two entities of one request; a map would be slower.
-type question struct {
-	principal, resource types.Entity
-}
-
-var (
-	nobody   = types.EntityUID{Type: "Nobody"}
-	noOwners = types.NewSet()
-)
-
-func newQuestion(who Principal, r Resource) *question {
-	q := &question{}
+func principal(who Principal, estate string) (e types.Entity) {
 	switch {
 	case who.Person != "":
-		q.principal.UID = person(who.Person)
+		e.UID = person(who.Person)
 	case who.Anonymous():
-		q.principal.UID = types.EntityUID{Type: "Anonymous"}
+		e.UID = types.EntityUID{Type: "Anonymous"}
 	default:
-		q.principal.UID = types.EntityUID{Type: "Program", ID: types.String(who.ID)}
+		e.UID = types.EntityUID{Type: "Program", ID: types.String(who.ID)}
 	}
-	var parents [8]types.EntityUID
-	roles := parents[:0]
+	var room [8]types.EntityUID
+	parents := room[:0]
 	for _, g := range who.Grants {
-		if g.holds(r.Estate) {
-			roles = append(roles, types.EntityUID{Type: "Role", ID: types.String(g.Role)})
+		if g.holds(estate) {
+			parents = append(parents, types.EntityUID{Type: "Role", ID: types.String(g.Role)})
+		}
+		if g.Estate == "" {
+			parents = append(parents, types.EntityUID{Type: "Everywhere", ID: types.String(g.Role)})
 		}
 	}
-	if len(roles) > 0 {
-		q.principal.Parents = types.NewEntityUIDSet(roles...)
+	if len(parents) > 0 {
+		e.Parents = types.NewEntityUIDSet(parents...)
 	}
+	return e
+}
 
+// resource makes the entity with the attributes that rs ask for.
+func (rs *rules) resource(r Resource) types.Entity {
 	if r.Type == "" {
 		r.Type = "Resource"
 	}
-	about, owners := nobody, noOwners
-	if r.Person != "" {
-		about = person(r.Person)
+	e := types.Entity{UID: types.EntityUID{Type: types.EntityType(r.Type), ID: types.String(r.ID)}}
+	if len(rs.asks) == 0 {
+		return e
 	}
-	if len(r.Owners) > 0 {
-		set := make([]types.Value, len(r.Owners))
-		for i, o := range r.Owners {
-			set[i] = person(o)
+	attributes := make(types.RecordMap, len(rs.asks))
+	for _, name := range rs.asks {
+		switch name {
+		case "estate":
+			attributes[name] = types.String(r.Estate)
+		case "person":
+			attributes[name] = nobody
+			if r.Person != "" {
+				attributes[name] = person(r.Person)
+			}
+		case "roles":
+			attributes[name] = set(r.Roles, func(role string) types.Value { return types.String(role) })
+		case "owners":
+			attributes[name] = set(r.Owners, func(id string) types.Value { return person(id) })
 		}
-		owners = types.NewSet(set...)
 	}
-	q.resource.UID = types.EntityUID{Type: types.EntityType(r.Type), ID: types.String(r.ID)}
-	q.resource.Attributes = types.NewRecord(types.RecordMap{
-		"estate": types.String(r.Estate), "person": about, "owners": owners,
-	})
-	return q
+	e.Attributes = types.NewRecord(attributes)
+	return e
+}
+
+var nobody = types.EntityUID{Type: "Nobody"}
+
+func set(members []string, value func(string) types.Value) types.Set {
+	values := make([]types.Value, len(members))
+	for i, m := range members {
+		values[i] = value(m)
+	}
+	return types.NewSet(values...)
 }
 
 func person(id string) types.EntityUID {
 	return types.EntityUID{Type: "Person", ID: types.String(id)}
+}
+
+// question holds the two entities of one request; a map would be slower.
+type question struct {
+	principal, resource types.Entity
 }
 
 // Get implements types.EntityGetter.

@@ -14,6 +14,7 @@ permit (principal, action == Action::"read", resource) when { principal == resou
 permit (principal, action == Action::"choose", resource) when { resource.owners.contains(principal) };
 permit (principal is Program, action == Action::"post", resource is Notice);
 permit (principal in Role::"clerk", action == Action::"broken", resource) when { resource.colour == "red" };
+permit (principal in Everywhere::"clerk", action == Action::"appoint", resource) unless { resource.roles.contains("clerk") };
 forbid (principal, action, resource) when { resource.estate == "closed" };
 `
 
@@ -41,7 +42,11 @@ func TestAllow(t *testing.T) {
 		"nor where no estate is named":              {ann, "file", authz.Resource{}, false},
 		"a role for all holds for each":             {root, "file", authz.Resource{Estate: "b"}, true},
 		"and where no estate is named":              {root, "file", authz.Resource{}, true},
+		"everywhere is more than here":              {ann, "appoint", authz.Resource{Estate: "a"}, false},
+		"who was granted it for all is everywhere":  {root, "appoint", authz.Resource{Estate: "a", Person: "bob"}, true},
+		"a policy may ask for the other's roles":    {root, "appoint", authz.Resource{Person: "ann", Roles: []string{"clerk"}}, false},
 		"everyone reads their own":                  {bob, "read", authz.Resource{Person: "bob"}, true},
+		"also where the resource is that person":    {bob, "read", authz.Resource{Type: "Person", ID: "bob", Person: "bob"}, true},
 		"and not another's":                         {bob, "read", authz.Resource{Person: "ann"}, false},
 		"a stranger does not own what nobody owns":  {authz.Principal{}, "read", authz.Resource{}, false},
 		"nor does a program":                        {authz.Principal{ID: "token:2"}, "read", authz.Resource{}, false},
@@ -65,7 +70,7 @@ func TestAllow(t *testing.T) {
 
 func TestActionsAreThoseThatPoliciesName(t *testing.T) {
 	p := load(t)
-	if want := []string{"broken", "choose", "file", "post", "read"}; !slices.Equal(p.Actions(), want) {
+	if want := []string{"appoint", "broken", "choose", "file", "post", "read"}; !slices.Equal(p.Actions(), want) {
 		t.Errorf("got %v, want %v", p.Actions(), want)
 	}
 	if !p.Knows("file") || p.Knows("fiel") {
@@ -90,14 +95,17 @@ func TestLoadRefuses(t *testing.T) {
 func BenchmarkAllow(b *testing.B) {
 	p := load(b)
 	who := authz.Principal{ID: "ann", Person: "ann", Grants: []authz.Grant{{Role: "resident", Estate: "a"}, {Role: "clerk", Estate: "a"}}}
-	for name, what := range map[string]authz.Resource{
-		"own":    {Type: "Person", ID: "ann", Estate: "a", Person: "ann"},
-		"owners": {Type: "Unit", ID: "1-101", Estate: "a", Owners: []string{"bob", "ann"}},
+	for action, what := range map[string]authz.Resource{
+		"read":   {Type: "Person", ID: "ann", Estate: "a", Person: "ann"},
+		"choose": {Type: "Unit", ID: "1-101", Estate: "a", Owners: []string{"bob", "ann"}},
+		"file":   {Type: "Estate", ID: "a", Estate: "a"},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(action, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Allow(who, map[string]string{"own": "read", "owners": "choose"}[name], what)
+				if !p.Allow(who, action, what) {
+					b.Fatal("refused")
+				}
 			}
 		})
 	}
