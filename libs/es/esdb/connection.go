@@ -213,8 +213,8 @@ func pump[T any](ctx context.Context, c *connection, leave func(), receive func(
 	return out
 }
 
-// next waits for what pump received.
-func next[T any](ctx context.Context, c *connection, in <-chan received[T]) (T, error) {
+// next waits for what pump received, or for the alarm.
+func next[T any](ctx context.Context, c *connection, in <-chan received[T], alarm <-chan time.Time) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -222,6 +222,8 @@ func next[T any](ctx context.Context, c *connection, in <-chan received[T]) (T, 
 	select {
 	case r := <-in:
 		return r.value, r.err
+	case <-alarm:
+		return none, errSettled
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-c.closed.Done():

@@ -251,3 +251,28 @@ func TestErrorsOfTheConnectionStringKeepItsPassword(t *testing.T) {
 		}
 	}
 }
+
+// An event that does not match, recorded between asking where the server ends
+// and the subscription, is passed while catching up: the server names no place.
+func TestFollowMovesOnOverWhatCameJustBeforeItsSubscription(t *testing.T) {
+	var late atomic.Bool
+	var store *pebblestore.Store
+	reads := 0
+	r := serve(t, esdbserver.Faults{RareCheckpoints: true, Reading: func(ctx context.Context) error {
+		if reads++; late.Load() && reads == 2 { // the first asks for the end
+			_, err := store.Append(ctx, "other-1", 0, events(1)...)
+			return err
+		}
+		return nil
+	}}, func(s *pebblestore.Store) es.Store { store = s; return s })
+	p := add(t, store, "a-1", 0, events(1)...)
+	late.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for b, err := range r.open(t).Follow(ctx, p, "a-") {
+		must(t, err)
+		if b.Through > p {
+			return
+		}
+	}
+}

@@ -172,7 +172,7 @@ func (s *Store) readAll(ctx context.Context, after es.Position, prefixes []strin
 	}
 	defer sub.close()
 	for {
-		n, err := sub.next(ctx)
+		n, err := sub.next(ctx, nil)
 		switch {
 		case err != nil:
 			return err
@@ -214,11 +214,11 @@ func (s *Store) read(ctx context.Context, open func(context.Context) (*client.Re
 				return started{}, err
 			}
 			in := pump(ctx, s.connection, stream.Close, stream.Recv)
-			first, err := next(ctx, s.connection, in)
+			first, err := next(ctx, s.connection, in, nil)
 			return started{in, received[*client.ResolvedEvent]{first, nil}}, err
 		})
 		e := r.first.value
-		for ; err == nil; e, err = next(ctx, s.connection, r.in) {
+		for ; err == nil; e, err = next(ctx, s.connection, r.in, nil) {
 			if !yield(e, nil) {
 				return
 			}

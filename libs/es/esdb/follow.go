@@ -23,6 +23,10 @@ const (
 // batchSize is the most events of a [es.Batch].
 const batchSize = 1000
 
+// settling is how long after catching up a follower waits for a place to keep
+// before it asks where the server ends.
+const settling = 300 * time.Millisecond
+
 // Follow implements [es.Store]. It resumes by itself; trouble that lasts longer
 // than Config.FollowPatience, or that will not pass, ends it.
 func (s *Store) Follow(ctx context.Context, after es.Position, prefixes ...string) iter.Seq2[es.Batch, error] {
@@ -84,7 +88,8 @@ type follower struct {
 	at       client.Position
 }
 
-// run follows until an error, or until the server says that it fell behind.
+// run follows until an error, or until it has to catch up again: because the
+// server says that it fell behind, or because it does not say how far it got.
 //
 // First it reads on to where the server ends, in large windows; there it takes
 // the end, asked for before, as its place, for while catching up the server
@@ -109,15 +114,24 @@ func (f *follower) run(ctx context.Context) error {
 	return f.follow(ctx, liveWindow, everything)
 }
 
-// follow yields batches until end is reached or the server says that it fell behind.
+// follow yields batches until end is reached, or for ever; see run.
 func (f *follower) follow(ctx context.Context, window int, end es.Position) error {
 	sub, err := f.store.subscribe(ctx, f.at, window, f.prefixes)
 	if err != nil {
 		return err
 	}
 	defer sub.close()
+	var settled <-chan time.Time
 	for {
-		n, err := sub.next(ctx) // waits
+		n, err := sub.next(ctx, settled)
+		if errors.Is(err, errSettled) {
+			// What came in just before the subscription may have been passed without a word.
+			settled = nil
+			if now, err := f.store.end(ctx); err != nil || now > f.through {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -126,6 +140,12 @@ func (f *follower) follow(ctx context.Context, window int, end es.Position) erro
 		for {
 			if n.at != (client.Position{}) {
 				f.at = n.at
+			}
+			switch {
+			case n.exact:
+				settled = nil
+			case n.caughtUp:
+				settled = time.After(settling)
 			}
 			if n.exact && es.Position(n.at.Commit) > batch.Through {
 				batch.Through = es.Position(n.at.Commit)
@@ -231,9 +251,12 @@ func notify(m *client.SubscriptionEvent) (notice, error) {
 	return notice{}, nil
 }
 
-// next waits for a notice.
-func (s *subscription) next(ctx context.Context) (notice, error) {
-	return next(ctx, s.connection, s.in)
+// errSettled says that nothing came until the alarm.
+var errSettled = errors.New("esdb: settled")
+
+// next waits for a notice, or for the alarm.
+func (s *subscription) next(ctx context.Context, alarm <-chan time.Time) (notice, error) {
+	return next(ctx, s.connection, s.in, alarm)
 }
 
 // ready returns a notice that is already there.
