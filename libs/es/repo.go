@@ -160,6 +160,9 @@ func (r Repo[S, E]) again(ctx context.Context, req Request, h history[E], attemp
 		if errors.Is(err, ErrPending) {
 			err = &PendingError{commit.Stream, commit.ID, err}
 		}
+		if err == nil && outcome.Status != StatusRecorded {
+			err = fmt.Errorf("es: %s: recorded commit %s came back as %s", commit.Stream, commit.ID, outcome.Status)
+		}
 		if err != nil {
 			return Done[E]{}, err
 		}
