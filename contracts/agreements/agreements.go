@@ -24,9 +24,9 @@ const (
 
 // Rate is the price for one use of units.
 type Rate struct {
-	Use  string     `json:"use"` // 住宅, 商铺, 车位
-	Rate units.Rate `json:"rate_e4_yuan"`
-	Per  string     `json:"per"`
+	Use  string     `json:"use"`          // 住宅, 商铺, 车位
+	Rate units.Rate `json:"rate_e4_yuan"` // price a month
+	Per  string     `json:"per"`          // ㎡·月 or 个·月: what the price is for
 }
 
 // Event is something that happened to an agreement.
@@ -38,66 +38,67 @@ type Event interface{ event() }
 type AgreementProposed struct {
 	Agreement  string    `json:"agreement"`
 	Estate     string    `json:"estate"`
-	Kind       string    `json:"kind"`       // 委托制物业, 正式合同
-	Principals []string  `json:"principals"` // those who entrust together
-	Provider   string    `json:"provider"`
-	Starts     units.Day `json:"starts"`
-	Ends       units.Day `json:"ends"` // last day of the term
-	Rates      []Rate    `json:"rates"`
-	Change     string    `json:"change,omitempty"` // what is said of price changes
-	Services   []string  `json:"services"`
+	Kind       string    `json:"kind"`              // 委托制物业, 正式合同
+	Principals []string  `json:"principals"`        // those who entrust together
+	Provider   string    `json:"provider"`          // who serves the estate (物业服务人)
+	Starts     units.Day `json:"starts"`            // first day of the term
+	Ends       units.Day `json:"ends"`              // last day of the term
+	Rates      []Rate    `json:"rates"`             // one for each use that is charged
+	Change     string    `json:"change,omitempty"`  // what is said of price changes
+	Services   []string  `json:"services"`          // what is done for everyone
 	Options    []string  `json:"options,omitempty"` // services a resident may choose and drop
 }
 
 // AgreementPosted says that the terms were posted for everyone to read.
 type AgreementPosted struct {
 	Agreement string    `json:"agreement"`
-	On        units.Day `json:"on"`
+	On        units.Day `json:"on"` // first day it was posted
 }
 
 // AgreementSigned says that one party signed.
 type AgreementSigned struct {
 	Agreement string    `json:"agreement"`
 	Party     string    `json:"party"` // a principal or the provider
-	On        units.Day `json:"on"`
+	On        units.Day `json:"on"`    // day of the signature
 }
 
 // AgreementActivated says that all have signed and the term runs.
 type AgreementActivated struct {
 	Agreement string    `json:"agreement"`
-	On        units.Day `json:"on"`
+	On        units.Day `json:"on"` // day from which it is in force
 }
 
 // AgreementEnded ends an agreement.
 type AgreementEnded struct {
 	Agreement string    `json:"agreement"`
-	On        units.Day `json:"on"` // last day
-	Reason    string    `json:"reason"`
+	On        units.Day `json:"on"`     // last day
+	Reason    string    `json:"reason"` // in words
 }
 
 // OptionChosen says that a unit takes an optional service.
 type OptionChosen struct {
 	Agreement string    `json:"agreement"`
-	Unit      string    `json:"unit"` // id
-	Option    string    `json:"option"`
-	On        units.Day `json:"on"`
+	Unit      string    `json:"unit"`   // id
+	Option    string    `json:"option"` // one of the agreement's options
+	On        units.Day `json:"on"`     // first day
 }
 
 // OptionDropped says that a unit no longer takes it.
 type OptionDropped struct {
 	Agreement string    `json:"agreement"`
-	Unit      string    `json:"unit"`
-	Option    string    `json:"option"`
-	On        units.Day `json:"on"`
+	Unit      string    `json:"unit"`   // id
+	Option    string    `json:"option"` // one of the agreement's options
+	On        units.Day `json:"on"`     // last day
 }
 
-func (AgreementProposed) event()  {}
-func (AgreementPosted) event()    {}
-func (AgreementSigned) event()    {}
-func (AgreementActivated) event() {}
-func (AgreementEnded) event()     {}
-func (OptionChosen) event()       {}
-func (OptionDropped) event()      {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+func (AgreementProposed) event()  {} // AgreementStream
+func (AgreementPosted) event()    {} // AgreementStream
+func (AgreementSigned) event()    {} // AgreementStream
+func (AgreementActivated) event() {} // AgreementStream
+func (AgreementEnded) event()     {} // AgreementStream
+func (OptionChosen) event()       {} // OptionStream
+func (OptionDropped) event()      {} // OptionStream
 
 // Codec lists every event ever stored.
 var Codec = codec.New(

@@ -32,11 +32,11 @@ const DefaultFeeCategory = "物业服务费"
 
 // Line is one line of a budget.
 type Line struct {
-	Direction string      `json:"direction"`
-	Category  string      `json:"category"` // 科目
-	Planned   units.Fen   `json:"planned_fen"`
-	From      units.Month `json:"from"`
-	To        units.Month `json:"to"` // included
+	Direction string      `json:"direction"`   // 收入 or 支出
+	Category  string      `json:"category"`    // 科目
+	Planned   units.Fen   `json:"planned_fen"` // for the whole period
+	From      units.Month `json:"from"`        // first month
+	To        units.Month `json:"to"`          // included
 }
 
 // Event is something that happened to an estate's money.
@@ -47,54 +47,54 @@ type Event interface{ event() }
 // BudgetPosted states the whole budget of a year.
 type BudgetPosted struct {
 	Estate string `json:"estate"`
-	Year   int    `json:"year"`
-	Lines  []Line `json:"lines"`
+	Year   int    `json:"year"`  // calendar year (年度)
+	Lines  []Line `json:"lines"` // all of them
 }
 
 // BudgetRevised states the whole budget of a year anew.
 type BudgetRevised struct {
 	Estate string `json:"estate"`
-	Year   int    `json:"year"`
-	Lines  []Line `json:"lines"`
+	Year   int    `json:"year"`  // calendar year (年度)
+	Lines  []Line `json:"lines"` // all of them
 }
 
 // OpeningBalanceStated says what was there before the first entry; zero where none is stated.
 type OpeningBalanceStated struct {
 	Estate     string    `json:"estate"`
-	On         units.Day `json:"on"`
-	Amount     units.Fen `json:"amount_fen"`
-	Attachment string    `json:"attachment_sha256,omitempty"`
+	On         units.Day `json:"on"`                          // day at whose start it was there
+	Amount     units.Fen `json:"amount_fen"`                  // negative where there was a debt
+	Attachment string    `json:"attachment_sha256,omitempty"` // SHA-256 of the proof, hex
 }
 
 // VoucherPosted is one entry (收支凭证). Its text is public on purpose.
 type VoucherPosted struct {
 	Voucher      string    `json:"voucher"` // id
 	Estate       string    `json:"estate"`
-	Number       string    `json:"number"` // 凭证号, unique in the estate
-	Date         units.Day `json:"date"`
-	Direction    string    `json:"direction"`
-	Category     string    `json:"category"`
-	Amount       units.Fen `json:"amount_fen"`
-	Text         string    `json:"text"`
-	Counterparty string    `json:"counterparty"`
-	Attachment   string    `json:"attachment_sha256,omitempty"`
-	Corrects     string    `json:"corrects,omitempty"` // number of the entry this one replaces
+	Number       string    `json:"number"`                      // 凭证号, unique in the estate
+	Date         units.Day `json:"date"`                        // day of the voucher
+	Direction    string    `json:"direction"`                   // 收入 or 支出
+	Category     string    `json:"category"`                    // 科目, of a budget line or not
+	Amount       units.Fen `json:"amount_fen"`                  // in its direction
+	Text         string    `json:"text"`                        // 摘要: what it was for
+	Counterparty string    `json:"counterparty"`                // 对方: who paid or was paid
+	Attachment   string    `json:"attachment_sha256,omitempty"` // SHA-256 of the attachment (附件), hex
+	Corrects     string    `json:"corrects,omitempty"`          // number of the entry this one replaces
 }
 
 // VoucherReversed takes an entry back with one of its own, never by editing (冲销).
 type VoucherReversed struct {
 	Voucher string    `json:"voucher"`
 	Number  string    `json:"number"` // of the reversal
-	Date    units.Day `json:"date"`
-	Reason  string    `json:"reason"`
+	Date    units.Day `json:"date"`   // day of the reversal
+	Reason  string    `json:"reason"` // in words
 }
 
 // PaymentReceived is one payment. Who paid, for what and how much is sealed.
 type PaymentReceived struct {
 	Payment  string       `json:"payment"` // id
 	Estate   string       `json:"estate"`
-	Received units.Day    `json:"received"`
-	Channel  string       `json:"channel"`
+	Received units.Day    `json:"received"`           // day the money came
+	Channel  string       `json:"channel"`            // 渠道: 银行转账, 支付宝, …
 	Suspense bool         `json:"suspense,omitempty"` // unknown unit or period: held until attributed (暂收待查)
 	Shared   bool         `json:"shared,omitempty"`   // another payment came under this reference before: have a look
 	Sealed   codec.Sealed `json:"sealed"`             // Payment, with the estate's key
@@ -102,42 +102,42 @@ type PaymentReceived struct {
 
 // Payment is what PaymentReceived, PaymentAttributed and PaymentRefunded seal.
 type Payment struct {
-	Reference string      `json:"reference"` // 流水号
-	Unit      string      `json:"unit"`      // code as on the paper
-	Period    units.Month `json:"period"`
-	Amount    units.Fen   `json:"amount_fen"`
+	Reference string      `json:"reference"`  // 流水号
+	Unit      string      `json:"unit"`       // code as on the paper
+	Period    units.Month `json:"period"`     // month it pays for
+	Amount    units.Fen   `json:"amount_fen"` // negative for a refund
 }
 
 // PaymentAttributed moves a payment out of suspense.
 type PaymentAttributed struct {
 	Payment string       `json:"payment"`
 	Estate  string       `json:"estate"`
-	On      units.Day    `json:"on"`
-	Sealed  codec.Sealed `json:"sealed"`
+	On      units.Day    `json:"on"`     // day it was attributed
+	Sealed  codec.Sealed `json:"sealed"` // Payment as it is to count, with the estate's key
 }
 
 // PaymentRefunded pays a payment back, whole or in part.
 type PaymentRefunded struct {
 	Payment string       `json:"payment"` // the one paid back
 	Estate  string       `json:"estate"`
-	On      units.Day    `json:"on"`
-	Reason  string       `json:"reason"`
+	On      units.Day    `json:"on"`     // day it was paid back
+	Reason  string       `json:"reason"` // in words
 	Sealed  codec.Sealed `json:"sealed"` // amount negative
 }
 
 // PeriodTotal is what was received on a day for one period.
 type PeriodTotal struct {
-	Period   units.Month `json:"period"`
-	Amount   units.Fen   `json:"amount_fen"`
-	Payments int         `json:"payments"`
+	Period   units.Month `json:"period"`     // month paid for
+	Amount   units.Fen   `json:"amount_fen"` // sum received
+	Payments int         `json:"payments"`   // how many
 }
 
 // CollectionPosted states all that was received on a day, by period. A later one
 // for the same day replaces it.
 type CollectionPosted struct {
 	Estate   string        `json:"estate"`
-	Day      units.Day     `json:"day"`
-	Periods  []PeriodTotal `json:"periods"`
+	Day      units.Day     `json:"day"`                    // day of receipt
+	Periods  []PeriodTotal `json:"periods"`                // one for each month paid for
 	Suspense units.Fen     `json:"suspense_fen,omitempty"` // received and not attributed yet
 }
 
@@ -145,30 +145,31 @@ type CollectionPosted struct {
 // later one for the same period replaces it, until the period is closed.
 type BillsRaised struct {
 	Estate    string      `json:"estate"`
-	Period    units.Month `json:"period"`
-	Agreement string      `json:"agreement"`
-	Units     int         `json:"units"`
-	Total     units.Fen   `json:"total_fen"`
-	Bills     string      `json:"bills"` // hash of the public blob: unit and amount, one each
+	Period    units.Month `json:"period"`    // month owed for
+	Agreement string      `json:"agreement"` // whose rates were applied
+	Units     int         `json:"units"`     // how many units were billed
+	Total     units.Fen   `json:"total_fen"` // sum of all bills
+	Bills     string      `json:"bills"`     // hash of the public blob: unit and amount, one each
 }
 
 // PeriodClosed ends a period: no entry of it is taken any more.
 type PeriodClosed struct {
 	Estate string      `json:"estate"`
-	Period units.Month `json:"period"`
+	Period units.Month `json:"period"` // month
 }
 
-func (BudgetPosted) event()         {}
-func (BudgetRevised) event()        {}
-func (OpeningBalanceStated) event() {}
-func (VoucherPosted) event()        {}
-func (VoucherReversed) event()      {}
-func (PaymentReceived) event()      {}
-func (PaymentAttributed) event()    {}
-func (PaymentRefunded) event()      {}
-func (CollectionPosted) event()     {}
-func (BillsRaised) event()          {}
-func (PeriodClosed) event()         {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+func (BudgetPosted) event()         {} // BudgetStream
+func (BudgetRevised) event()        {} // BudgetStream
+func (OpeningBalanceStated) event() {} // OpeningStream
+func (VoucherPosted) event()        {} // VoucherStream
+func (VoucherReversed) event()      {} // VoucherStream
+func (PaymentReceived) event()      {} // PaymentStream
+func (PaymentAttributed) event()    {} // PaymentStream
+func (PaymentRefunded) event()      {} // PaymentStream
+func (CollectionPosted) event()     {} // CollectionStream
+func (BillsRaised) event()          {} // BillsStream
+func (PeriodClosed) event()         {} // PeriodStream
 
 // Codec lists every event ever stored.
 var Codec = codec.New(

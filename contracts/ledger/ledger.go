@@ -21,22 +21,23 @@ type Event interface{ event() }
 // CommitRefused records a commit that cannot be read, is too large, or writes to
 // a stream its context does not own. Its bytes are a blob.
 type CommitRefused struct {
-	Context string `json:"context"`
-	Reason  string `json:"reason"`
-	Hash    string `json:"hash"` // SHA-256 of the message's bytes, names the blob
+	Context string `json:"context"` // whose topic it came on
+	Reason  string `json:"reason"`  // what was wrong with it, in words
+	Hash    string `json:"hash"`    // SHA-256 of the message's bytes, names the blob
 }
 
 // ReactionRefused records that a command that a reaction asked for was refused
 // by a rule, so that whoever must act can see it.
 type ReactionRefused struct {
-	Reaction string `json:"reaction"`
-	Cause    string `json:"cause"` // id of the event, or the deadline
-	Code     string `json:"code"`  // of the refusal
-	Detail   string `json:"detail"`
+	Reaction string `json:"reaction"` // <context>_<name>
+	Cause    string `json:"cause"`    // id of the event, or the deadline
+	Code     string `json:"code"`     // of the refusal
+	Detail   string `json:"detail"`   // of the refusal, in words
 }
 
-func (CommitRefused) event()   {}
-func (ReactionRefused) event() {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+func (CommitRefused) event()   {} // RefusedStream
+func (ReactionRefused) event() {} // ReactionStream
 
 // Codec lists every event ever stored.
 var Codec = codec.New(

@@ -84,80 +84,80 @@ type EstateFounded struct {
 // EstateSet states settings of an estate; fields left empty keep what they were.
 type EstateSet struct {
 	Estate      string `json:"estate"`
-	Name        string `json:"name,omitempty"`
+	Name        string `json:"name,omitempty"`         // new name
 	FeeCategory string `json:"fee_category,omitempty"` // budget line fed by payments; 物业服务费 unless set
 }
 
 // Unit is what the unit list (房屋清册) says of a unit.
 type Unit struct {
-	Code     string        `json:"code"` // 房屋编号, unique in the estate
-	Building string        `json:"building,omitempty"`
-	Stair    string        `json:"stair,omitempty"`
-	Room     string        `json:"room,omitempty"`
-	Use      string        `json:"use"`
-	Area     units.CentiM2 `json:"area_centi_m2"` // exclusive area (专有部分面积)
-	Basis    string        `json:"basis"`
-	State    string        `json:"state"`
+	Code     string        `json:"code"`               // 房屋编号, unique in the estate
+	Building string        `json:"building,omitempty"` // 楼栋
+	Stair    string        `json:"stair,omitempty"`    // 单元
+	Room     string        `json:"room,omitempty"`     // 房号
+	Use      string        `json:"use"`                // 用途: 住宅, 商铺 or 车位
+	Area     units.CentiM2 `json:"area_centi_m2"`      // exclusive area (专有部分面积)
+	Basis    string        `json:"basis"`              // 面积依据: 登记, 实测 or 合同
+	State    string        `json:"state"`              // 交付状态: 已交付, 已售未交付 or 未售
 }
 
 // UnitRegistered is the first event of a unit.
 type UnitRegistered struct {
 	Estate string `json:"estate"`
-	ID     string `json:"id"`
+	ID     string `json:"id"` // of the unit, made of estate and code
 	Unit
 }
 
 // UnitCorrected replaces what was registered. Frozen rolls stay as they are.
 type UnitCorrected struct {
 	Estate string `json:"estate"`
-	ID     string `json:"id"`
+	ID     string `json:"id"` // of the unit
 	Unit
 }
 
 // Title is one owner's title to a unit (业主名册).
 type Title struct {
-	Person string `json:"person"`     // random id
-	Kind   string `json:"kind"`       // natural or legal
-	Part   int64  `json:"share_part"` // share is part ÷ whole
-	Whole  int64  `json:"share_whole"`
-	Votes  bool   `json:"votes"` // this co-owner votes for the unit (表决代表)
+	Person string `json:"person"`      // random id
+	Kind   string `json:"kind"`        // natural or legal
+	Part   int64  `json:"share_part"`  // share is part ÷ whole
+	Whole  int64  `json:"share_whole"` // at least the part
+	Votes  bool   `json:"votes"`       // this co-owner votes for the unit (表决代表)
 }
 
 // TitlesStated states all titles of a unit for the first time.
 type TitlesStated struct {
 	Estate string  `json:"estate"`
-	ID     string  `json:"id"` // of the unit
-	Code   string  `json:"code"`
-	Titles []Title `json:"titles"`
+	ID     string  `json:"id"`     // of the unit
+	Code   string  `json:"code"`   // 房屋编号 of the unit
+	Titles []Title `json:"titles"` // all of them; their shares add up to one
 }
 
 // TitlesCorrected states all titles of a unit anew; one that is missing has ended.
 type TitlesCorrected struct {
 	Estate string  `json:"estate"`
-	ID     string  `json:"id"`
-	Code   string  `json:"code"`
-	Titles []Title `json:"titles"`
+	ID     string  `json:"id"`     // of the unit
+	Code   string  `json:"code"`   // 房屋编号 of the unit
+	Titles []Title `json:"titles"` // all of them; their shares add up to one
 }
 
 // PersonRegistered is the first event of a person. Who it is stands in the vault.
 type PersonRegistered struct {
 	Person string `json:"person"`
-	Kind   string `json:"kind"`
+	Kind   string `json:"kind"` // natural or legal
 }
 
 // PersonalDataCorrected says which fields of a person's data were corrected, never their values.
 type PersonalDataCorrected struct {
 	Person string   `json:"person"`
-	Fields []string `json:"fields"`
+	Fields []string `json:"fields"` // name, document, phone
 }
 
 // PersonalDataRead says that someone read a person's data.
 type PersonalDataRead struct {
 	Person string    `json:"person"`
-	Reader string    `json:"reader"`
-	Fields []string  `json:"fields"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
+	Reader string    `json:"reader"` // person or token that read
+	Fields []string  `json:"fields"` // name, document, phone
+	Reason string    `json:"reason"` // why, in the reader's words
+	At     time.Time `json:"at"`     // when it was read
 }
 
 // CorrectionRequested says that a person asked for a correction of their data.
@@ -177,7 +177,7 @@ type RoleGranted struct {
 type RoleRevoked struct {
 	Person string `json:"person"`
 	Role   Role   `json:"role"`
-	Estate string `json:"estate,omitempty"`
+	Estate string `json:"estate,omitempty"` // none: everywhere
 }
 
 // TokenIssued lets whoever knows the token act, for a person or as a program.
@@ -187,8 +187,8 @@ type TokenIssued struct {
 	Person  string    `json:"person,omitempty"` // acts as this person, with their roles
 	Role    Role      `json:"role,omitempty"`   // or as a program with this one role
 	Estate  string    `json:"estate,omitempty"` // where the role holds; none: everywhere
-	Label   string    `json:"label,omitempty"`
-	Expires time.Time `json:"expires"`
+	Label   string    `json:"label,omitempty"`  // what it is for
+	Expires time.Time `json:"expires"`          // from this instant it is worth nothing
 }
 
 // TokenRevoked ends a token at once.
@@ -196,20 +196,21 @@ type TokenRevoked struct {
 	Token string `json:"token"`
 }
 
-func (EstateFounded) event()         {}
-func (EstateSet) event()             {}
-func (UnitRegistered) event()        {}
-func (UnitCorrected) event()         {}
-func (TitlesStated) event()          {}
-func (TitlesCorrected) event()       {}
-func (PersonRegistered) event()      {}
-func (PersonalDataCorrected) event() {}
-func (PersonalDataRead) event()      {}
-func (CorrectionRequested) event()   {}
-func (RoleGranted) event()           {}
-func (RoleRevoked) event()           {}
-func (TokenIssued) event()           {}
-func (TokenRevoked) event()          {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+func (EstateFounded) event()         {} // EstateStream
+func (EstateSet) event()             {} // EstateStream
+func (UnitRegistered) event()        {} // UnitStream
+func (UnitCorrected) event()         {} // UnitStream
+func (TitlesStated) event()          {} // UnitStream
+func (TitlesCorrected) event()       {} // UnitStream
+func (PersonRegistered) event()      {} // PersonStream
+func (PersonalDataCorrected) event() {} // PersonStream
+func (PersonalDataRead) event()      {} // PersonStream
+func (CorrectionRequested) event()   {} // PersonStream
+func (RoleGranted) event()           {} // PersonStream
+func (RoleRevoked) event()           {} // PersonStream
+func (TokenIssued) event()           {} // TokenStream
+func (TokenRevoked) event()          {} // TokenStream
 
 // Codec lists every event ever stored.
 var Codec = codec.New(

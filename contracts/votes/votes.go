@@ -71,22 +71,22 @@ const (
 type Policy struct {
 	Revote             string `json:"revote"`               // within one channel
 	PaperAndElectronic string `json:"paper_and_electronic"` // between channels
-	Unreturned         string `json:"unreturned"`
-	ParkingCountsArea  bool   `json:"parking_counts_area"`
+	Unreturned         string `json:"unreturned"`           // what becomes of a ballot nobody hands in: none
+	ParkingCountsArea  bool   `json:"parking_counts_area"`  // whether parking counts, by area and by head
 }
 
 // Motion (议题) is one question put to the owners.
 type Motion struct {
-	ID     string `json:"id"`
-	Title  string `json:"title"`
+	ID     string `json:"id"`     // as on the paper, e.g. M1
+	Title  string `json:"title"`  // the question
 	Matter string `json:"matter"` // 民法典278-1-4: article, paragraph, item
 	Scope  string `json:"scope"`  // estate, or building:5
 }
 
 // Choice is what a ballot says on one motion.
 type Choice struct {
-	Motion string `json:"motion"`
-	Choice string `json:"choice"`
+	Motion string `json:"motion"` // id of the motion
+	Choice string `json:"choice"` // 赞成, 反对 or 弃权
 }
 
 // Event is something that happened to a meeting or to a ballot.
@@ -98,41 +98,41 @@ type Event interface{ event() }
 type MeetingDrafted struct {
 	Meeting string   `json:"meeting"`
 	Estate  string   `json:"estate"`
-	Title   string   `json:"title"`
-	Policy  Policy   `json:"policy"`
-	Motions []Motion `json:"motions"`
+	Title   string   `json:"title"`          // of the meeting
+	Policy  Policy   `json:"policy"`         // fixed from here on
+	Motions []Motion `json:"motions"`        // all that may be voted on
 	Past    bool     `json:"past,omitempty"` // entered from papers after it was held
 }
 
 // ScopeTotal is the electorate of one scope.
 type ScopeTotal struct {
-	Scope string        `json:"scope"`
-	Heads int64         `json:"heads"`
-	Area  units.CentiM2 `json:"area_centi_m2"`
+	Scope string        `json:"scope"`         // estate, or building:5
+	Heads int64         `json:"heads"`         // 人数
+	Area  units.CentiM2 `json:"area_centi_m2"` // 专有部分面积
 }
 
 // RollFrozen fixes who may vote, before the notice.
 type RollFrozen struct {
 	Meeting string        `json:"meeting"`
-	Roll    string        `json:"roll"` // hash of the public blob: [Roll]
-	Heads   int64         `json:"heads"`
-	Area    units.CentiM2 `json:"area_centi_m2"`
-	Scopes  []ScopeTotal  `json:"scopes"`
-	SeenAt  uint64        `json:"seen_at"` // position up to which titles were read
+	Roll    string        `json:"roll"`          // hash of the public blob: [Roll]
+	Heads   int64         `json:"heads"`         // of the whole estate
+	Area    units.CentiM2 `json:"area_centi_m2"` // of the whole estate
+	Scopes  []ScopeTotal  `json:"scopes"`        // one for each scope of a motion
+	SeenAt  uint64        `json:"seen_at"`       // position up to which titles were read
 }
 
 // Roll is the blob that RollFrozen names: the electorate without names.
 type Roll struct {
 	Meeting string  `json:"meeting"`
-	Entries []Entry `json:"entries"`
+	Entries []Entry `json:"entries"` // by number
 }
 
 // Entry is one head of a roll with all units it votes for.
 type Entry struct {
-	Entry     string        `json:"entry"` // number in the roll, from "1"
-	Units     []string      `json:"units"` // codes
-	Buildings []string      `json:"buildings"`
-	Area      units.CentiM2 `json:"area_centi_m2"`
+	Entry     string        `json:"entry"`               // number in the roll, from "1"
+	Units     []string      `json:"units"`               // codes
+	Buildings []string      `json:"buildings"`           // 楼栋 of these units
+	Area      units.CentiM2 `json:"area_centi_m2"`       // of these units, as far as it counts
 	ByScope   []ScopeTotal  `json:"by_scope,omitempty"`  // area in scopes smaller than the estate; heads is 1
 	Developer bool          `json:"developer,omitempty"` // the head of unsold and undelivered stock
 }
@@ -140,10 +140,10 @@ type Entry struct {
 // NoticePosted opens the clocks. Nothing else may be voted on.
 type NoticePosted struct {
 	Meeting  string    `json:"meeting"`
-	At       time.Time `json:"at"`
-	Opens    time.Time `json:"opens"`
-	Closes   time.Time `json:"closes"` // deadline; a ballot at this instant is late
-	RuleSet  string    `json:"rule_set"`
+	At       time.Time `json:"at"`        // when it was posted
+	Opens    time.Time `json:"opens"`     // first instant of voting
+	Closes   time.Time `json:"closes"`    // deadline; a ballot at this instant is late
+	RuleSet  string    `json:"rule_set"`  // id of the rules in force on this day
 	RuleHash string    `json:"rule_hash"` // SHA-256 of the rule set
 }
 
@@ -152,7 +152,7 @@ type NoticePosted struct {
 type PaperHandedIn struct {
 	Meeting string    `json:"meeting"`
 	Entry   string    `json:"entry"`
-	At      time.Time `json:"at"`
+	At      time.Time `json:"at"` // when it was handed in
 }
 
 // BallotCast records a ballot that passed every test that does not depend on
@@ -162,7 +162,7 @@ type BallotCast struct {
 	Ballot  string       `json:"ballot"`
 	Meeting string       `json:"meeting"`
 	Entry   string       `json:"entry"`
-	Channel string       `json:"channel"`
+	Channel string       `json:"channel"`           // 渠道: 电子 or 纸质
 	At      time.Time    `json:"at"`                // received, or handed in on paper
 	Motions []string     `json:"motions"`           // those the ballot answers
 	Choices []Choice     `json:"choices,omitempty"` // of a meeting of the past
@@ -173,11 +173,11 @@ type BallotCast struct {
 type BallotRefused struct {
 	Ballot  string    `json:"ballot"`
 	Meeting string    `json:"meeting"`
-	Entry   string    `json:"entry,omitempty"`
-	Channel string    `json:"channel"`
-	At      time.Time `json:"at"`
-	Motions []string  `json:"motions"`
-	Reason  Reason    `json:"reason"`
+	Entry   string    `json:"entry,omitempty"` // none: not on the roll
+	Channel string    `json:"channel"`         // 渠道: 电子 or 纸质
+	At      time.Time `json:"at"`              // received, or handed in on paper
+	Motions []string  `json:"motions"`         // those the ballot answers
+	Reason  Reason    `json:"reason"`          // the first test it failed
 }
 
 // PaperEntryCompleted declares that every paper ballot handed in has been entered.
@@ -196,15 +196,16 @@ type KeyReleased struct {
 	Key     string `json:"key"` // Tink keyset, JSON
 }
 
-func (MeetingDrafted) event()      {}
-func (RollFrozen) event()          {}
-func (NoticePosted) event()        {}
-func (PaperHandedIn) event()       {}
-func (BallotCast) event()          {}
-func (BallotRefused) event()       {}
-func (PaperEntryCompleted) event() {}
-func (VotingClosed) event()        {}
-func (KeyReleased) event()         {}
+// Each event with the streams it is written to; docs/events.md is made of this.
+func (MeetingDrafted) event()      {} // MeetingStream
+func (RollFrozen) event()          {} // MeetingStream
+func (NoticePosted) event()        {} // MeetingStream
+func (PaperHandedIn) event()       {} // BallotStream
+func (BallotCast) event()          {} // BallotStream
+func (BallotRefused) event()       {} // BallotStream, RefusalStream
+func (PaperEntryCompleted) event() {} // MeetingStream
+func (VotingClosed) event()        {} // MeetingStream
+func (KeyReleased) event()         {} // MeetingStream
 
 // HappenedAt is when the voter acted; see libs/es.
 func (e NoticePosted) HappenedAt() time.Time  { return e.At }
