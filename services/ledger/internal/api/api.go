@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,15 +45,15 @@ type Events struct {
 const mostEvents = 1000
 
 // Register adds the ledger's routes. prefixes are the streams that are the ledger.
-func Register(api huma.API, store es.Store, blobs *blobs.Bucket, prefixes []string) {
-	huma.Get(api, "/api/v1/ledger/events", func(ctx context.Context, in *struct {
+func Register(api huma.API, store es.Store, public service.Blobs, prefixes []string) {
+	huma.Register(api, service.Query("events", "/ledger/events", "Every event in order"), func(ctx context.Context, in *struct {
 		After es.Position `query:"after" doc:"position to read on from; 0 is the beginning"`
 		Limit int         `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	}) (*Events, error) {
 		return page(store.ReadAll(ctx, in.After, prefixes...), in.Limit)
-	}, describe("events", "Every event in order"))
+	})
 
-	huma.Get(api, "/api/v1/ledger/streams/{stream}", func(ctx context.Context, in *struct {
+	huma.Register(api, service.Query("stream", "/ledger/streams/{stream}", "The events of one stream"), func(ctx context.Context, in *struct {
 		Stream string `path:"stream"`
 		From   uint64 `query:"from" doc:"revision to begin with"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
@@ -64,24 +63,27 @@ func Register(api huma.API, store es.Store, blobs *blobs.Bucket, prefixes []stri
 			return nil, problem.NotFound("no-such-stream", "the ledger has no stream of this name")
 		}
 		return out, err
-	}, describe("stream", "The events of one stream"))
+	})
 
-	huma.Get(api, "/api/v1/operations/{stream}/{commit}", func(ctx context.Context, in *struct {
+	huma.Register(api, service.Query("operation", "/operations/{stream}/{commit}", "What became of a command"), func(ctx context.Context, in *struct {
 		Stream string    `path:"stream"`
 		Commit uuid.UUID `path:"commit"`
 	}) (*Operation, error) {
 		return operation(ctx, store, in.Stream, in.Commit)
-	}, describe("operation", "What became of a command"))
+	})
 
-	huma.Get(api, "/api/v1/blobs/{hash}", func(ctx context.Context, in *struct {
+	huma.Register(api, service.Query("blob", "/blobs/{hash}", "A public file by its SHA-256"), func(ctx context.Context, in *struct {
 		Hash string `path:"hash" pattern:"^[0-9a-f]{64}$"`
 	}) (*Blob, error) {
-		data, err := blobs.Get(ctx, in.Hash)
-		if isNotFound(err) {
+		data, err := public.Get(ctx, in.Hash)
+		if errors.Is(err, blobs.ErrNotFound) {
 			return nil, problem.NotFound("no-such-blob", "no public file has this hash")
 		}
-		return &Blob{"application/octet-stream", "public, max-age=31536000, immutable", data}, err
-	}, describe("blob", "A public file by its SHA-256"))
+		if err != nil {
+			return nil, err
+		}
+		return &Blob{"application/octet-stream", "public, max-age=31536000, immutable", data}, nil
+	})
 }
 
 // Blob is a public file.
@@ -145,14 +147,3 @@ func page(events iter.Seq2[es.Recorded, error], limit int) (*Events, error) {
 	}
 	return out, nil
 }
-
-func isNotFound(err error) bool { return errors.Is(err, blobs.ErrNotFound) }
-
-func describe(id, summary string) func(*huma.Operation) {
-	return func(o *huma.Operation) { o.OperationID, o.Summary, o.Tags = "ledger-"+id, summary, []string{"ledger"} }
-}
-
-var (
-	_ = http.StatusOK
-	_ service.Clock
-)
