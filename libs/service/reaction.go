@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -38,79 +37,50 @@ type Reaction struct {
 // does not touch. It returns readmodel.ErrMoved where another process runs the
 // same reaction.
 func (r Reaction) Run(ctx context.Context, deps Deps) error {
-	run := &reacting{Reaction: r, deps: deps, log: deps.Log.With(slog.String("reaction", r.Name))}
-	var pause pause
-	for {
-		from := run.stored
-		err := run.follow(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, readmodel.ErrMoved):
-			run.log.Error("reaction stopped", slog.Any("error", err))
-			return fmt.Errorf("service: reaction %s: %w", r.Name, err)
-		case run.stored > from:
-			pause = 0
-		}
-		run.log.Warn("reaction interrupted", slog.Uint64("position", uint64(run.stored)), slog.Any("error", err))
-		pause.wait(ctx)
-	}
-}
-
-// reacting is a reaction under way.
-type reacting struct {
-	Reaction
-	deps   Deps
-	log    *slog.Logger
-	stored es.Position // the checkpoint
-	moved  time.Time   // when
-}
-
-// follow reacts from the checkpoint on until an error.
-func (r *reacting) follow(ctx context.Context) (err error) {
-	name := "reaction/" + r.Name
-	if r.stored, err = r.deps.DB.Checkpoint(ctx, name); err != nil {
+	log, name := deps.Log.With(slog.String("reaction", r.Name)), "reaction/"+r.Name
+	var stored es.Position // the checkpoint
+	var moved time.Time    // when
+	err := persist(ctx, log, func() (err error) {
+		stored, err = deps.DB.Checkpoint(ctx, name)
 		return err
+	})
+	if err != nil {
+		return nil // ctx ended
 	}
-	for batch, err := range r.deps.Store.Follow(ctx, r.stored, r.Prefixes...) {
-		if err != nil {
-			return err
-		}
-		for _, event := range batch.Events {
-			if err := r.react(ctx, event); err != nil {
+	return Follow(ctx, deps.Store, log, func() es.Position { return stored }, func(b es.Batch) error {
+		for _, event := range b.Events {
+			if err := r.react(ctx, log, event); err != nil {
 				return err
 			}
 		}
-		// Where nothing matched, now and then is enough.
-		if now := r.deps.Clock(); len(batch.Events) > 0 || batch.Through > r.stored && now.Sub(r.moved) > time.Second {
-			if err := r.deps.DB.Update(ctx, func(tx *readmodel.Tx) error {
-				return tx.MoveCheckpoint(ctx, name, r.stored, batch.Through)
-			}); err != nil {
-				return err
-			}
-			r.stored, r.moved = batch.Through, now
+		now := deps.Clock()
+		if len(b.Events) == 0 && (b.Through <= stored || now.Sub(moved) < time.Second) {
+			return nil // where nothing matched, now and then is enough
 		}
-	}
-	return errors.New("service: the store ended")
+		err := persist(ctx, log, func() error {
+			return deps.DB.Update(ctx, func(tx *readmodel.Tx) error {
+				return tx.MoveCheckpoint(ctx, name, stored, b.Through)
+			})
+		})
+		if err == nil {
+			stored, moved = b.Through, now
+		}
+		return err
+	}, r.Prefixes...)
 }
 
 // react returns nil once the command or its refusal is recorded, or the error
 // of ctx.
-func (r *reacting) react(ctx context.Context, event es.Recorded) error {
-	for pause := pause(0); ; pause.wait(ctx) {
+func (r Reaction) react(ctx context.Context, log *slog.Logger, event es.Recorded) error {
+	log = log.With(slog.String("event", event.ID.String()))
+	return persist(ctx, log, func() error {
 		err := r.Handle(ctx, event)
 		if why, refused := refusal(err); refused {
-			r.log.Info("refused", slog.String("event", event.ID.String()), slog.String("code", why.Code))
-			err = r.Refused(ctx, event, why)
+			log.Info("refused", slog.String("code", why.Code))
+			return r.Refused(ctx, event, why)
 		}
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
-		r.log.Warn("will be tried again", slog.String("event", event.ID.String()), slog.Any("error", err))
-	}
+		return err
+	})
 }
 
 // refusal returns the rule that refused for good. That others were first, or
@@ -122,6 +92,52 @@ func refusal(err error) (*problem.Error, bool) {
 	p, ok := problem.From(err)
 	ok = ok && p.Status >= http.StatusBadRequest && p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests
 	return p, ok
+}
+
+// Follow hands the batches of a store, from a position on, to take until ctx
+// ends; then it returns nil. Where the store fails, it resumes from where from
+// then is. An error of take ends it.
+func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() es.Position, take func(es.Batch) error, prefixes ...string) error {
+	var pause pause
+	for {
+		var final error
+		start := from()
+		err := errors.New("service: the store ended")
+		for batch, broken := range store.Follow(ctx, start, prefixes...) {
+			if err = broken; err != nil {
+				break
+			}
+			if final = take(batch); final != nil {
+				break
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case final != nil:
+			log.Error("stopped", slog.Uint64("position", uint64(from())), slog.Any("error", final))
+			return final
+		case from() > start:
+			pause = 0
+		}
+		log.Warn("interrupted", slog.Uint64("position", uint64(from())), slog.Any("error", err))
+		pause.wait(ctx)
+	}
+}
+
+// persist calls f until it succeeds, with more and more patience. It gives up
+// with ctx, and where another process does the same work.
+func persist(ctx context.Context, log *slog.Logger, f func() error) error {
+	for pause := pause(0); ; pause.wait(ctx) {
+		err := f()
+		switch {
+		case err == nil, errors.Is(err, readmodel.ErrMoved):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		log.Warn("will be tried again", slog.Any("error", err))
+	}
 }
 
 const (
