@@ -1,0 +1,413 @@
+// Package access tells every service who a token stands for and what they may
+// do. It follows registry's events into memory: tokens, roles, and which person
+// holds which titles. What is allowed stands in policies.cedar, for people to
+// read.
+//
+// Every process keeps a [Directory] of its own; none asks another.
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+)
+
+//go:embed policies.cedar
+var policies []byte
+
+// Owner is the role of whoever holds a title to a unit of an estate. It cannot
+// be granted.
+const Owner = "owner"
+
+// A token is yimu_<id>_<secret>; the ledger holds the SHA-256 of the secret.
+// That of a session is yimu_s_<secret>, and the vault holds it.
+const (
+	tokenPrefix = "yimu_"
+	sessionID   = "s"
+	maxSecret   = 128 // bytes of a secret anyone may send
+)
+
+// Token returns what its bearer sends. An id holds no underscore.
+func Token(id, secret string) string { return tokenPrefix + id + "_" + secret }
+
+// NewSecret returns 256 random bits, in base64.
+func NewSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// HashSecret returns what the ledger holds of a secret.
+func HashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// Config is what a Directory is made of.
+type Config struct {
+	Store    es.Store
+	Sessions *Sessions // nil: there are none
+	Clock    service.Clock
+	Log      *slog.Logger
+}
+
+// Unit is a unit that a person holds a title to.
+type Unit struct {
+	Estate string
+	ID     string
+	Code   string
+	Votes  bool // this person votes for it
+}
+
+// Directory implements service.Access. It is empty until Run follows.
+type Directory struct {
+	config   Config
+	policies *authz.Policies
+
+	mu     sync.RWMutex
+	tokens map[string]token
+	people map[string]*person
+	owners map[string][]string // by unit id
+
+	reached progress
+}
+
+var _ service.Access = (*Directory)(nil)
+
+type token struct {
+	hash      [sha256.Size]byte
+	expires   time.Time
+	person    string          // acts as this person, or
+	principal authz.Principal // as a program
+}
+
+type person struct {
+	granted []authz.Grant
+	units   []Unit
+
+	// What is handed out, made anew with every change and never changed.
+	grants []authz.Grant // granted, and Owner of the estates of units
+	roles  []string
+}
+
+// New returns a Directory with the policies of this package.
+func New(config Config) (*Directory, error) {
+	p, err := authz.Load("policies.cedar", policies)
+	if err != nil {
+		return nil, err
+	}
+	return &Directory{
+		config: config, policies: p,
+		tokens: map[string]token{}, people: map[string]*person{}, owners: map[string][]string{},
+		reached: progress{moved: make(chan struct{})},
+	}, nil
+}
+
+var (
+	errUnknown = problem.Unauthorized("token-unknown", "this token is unknown or was revoked")
+	errExpired = problem.Unauthorized("token-expired", "this token has expired")
+	errNobody  = problem.Unauthorized("login-needed", "log in, or send an access token")
+)
+
+// Authenticate returns who a token stands for, or a problem (401).
+func (d *Directory) Authenticate(ctx context.Context, text string) (authz.Principal, error) {
+	rest, ok := strings.CutPrefix(text, tokenPrefix)
+	id, secret, found := strings.Cut(rest, "_")
+	if !ok || !found || len(secret) > maxSecret {
+		return authz.Principal{}, errUnknown
+	}
+	if id == sessionID {
+		who, ok, err := d.config.Sessions.person(ctx, text)
+		if err != nil {
+			return authz.Principal{}, err
+		}
+		if !ok {
+			return authz.Principal{}, problem.Unauthorized("session-ended", "this session has ended; log in again")
+		}
+		return d.Principal(who), nil
+	}
+
+	var room [maxSecret]byte
+	hash := sha256.Sum256(room[:copy(room[:], secret)])
+	d.mu.RLock()
+	t, known := d.tokens[id]
+	d.mu.RUnlock()
+	switch same := subtle.ConstantTimeCompare(hash[:], t.hash[:]) == 1; {
+	case !known || !same:
+		return authz.Principal{}, errUnknown
+	case !d.config.Clock().Before(t.expires):
+		return authz.Principal{}, errExpired
+	case t.person != "":
+		return d.Principal(t.person), nil
+	}
+	return t.principal, nil
+}
+
+// Principal returns a person with the roles they have now.
+func (d *Directory) Principal(id string) authz.Principal {
+	p := authz.Principal{ID: id, Person: id}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if known := d.people[id]; known != nil {
+		p.Grants = known.grants
+	}
+	return p
+}
+
+// Allow returns nil, or a problem: 401 for someone unknown, 403 for others. An
+// action that no policy names is a mistake in the service, an internal error.
+//
+// Where the resource is a Person and names no estate, the person belongs to
+// every estate where they hold a title or a role.
+func (d *Directory) Allow(_ context.Context, p authz.Principal, action string, r authz.Resource) error {
+	if !d.policies.Knows(action) {
+		return fmt.Errorf("access: no policy names the action %q", action)
+	}
+	estates := []string(nil)
+	if r.Type == "Person" && r.Person != "" {
+		d.mu.RLock()
+		if of := d.people[r.Person]; of != nil {
+			r.Roles = of.roles
+			if r.Estate == "" {
+				for _, g := range of.grants {
+					if g.Estate != "" && !slices.Contains(estates, g.Estate) {
+						estates = append(estates, g.Estate)
+					}
+				}
+			}
+		}
+		d.mu.RUnlock()
+	}
+	if d.policies.Allow(p, action, r) {
+		return nil
+	}
+	for _, r.Estate = range estates {
+		if d.policies.Allow(p, action, r) {
+			return nil
+		}
+	}
+	if p.Anonymous() {
+		return errNobody
+	}
+	return problem.Forbidden("not-allowed", "your roles do not allow this here ("+action+")")
+}
+
+// Units returns the units of an estate, or of all where none is named, that a
+// person holds a title to, in no particular order.
+func (d *Directory) Units(person, estate string) []Unit {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	p := d.people[person]
+	if p == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p.units), func(u Unit) bool { return estate != "" && u.Estate != estate })
+}
+
+// VotingUnits returns those of Units for which the person votes.
+func (d *Directory) VotingUnits(person, estate string) []Unit {
+	return slices.DeleteFunc(d.Units(person, estate), func(u Unit) bool { return !u.Votes })
+}
+
+// Titles returns all units that a person holds a title to.
+func (d *Directory) Titles(person string) []Unit { return d.Units(person, "") }
+
+// Owners returns the people who hold a title to a unit. It must not be changed.
+func (d *Directory) Owners(unit string) []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.owners[unit]
+}
+
+// Run follows registry's events until ctx ends, then it returns nil. Passing
+// errors of the store are tried again for ever; an event that cannot be read
+// ends it, for who may do what would not be known any more.
+func (d *Directory) Run(ctx context.Context) error {
+	err := service.Follow(ctx, d.config.Store, d.config.Log.With(slog.String("projection", "access")), d.Position,
+		func(b es.Batch) error {
+			if err := d.fold(b.Events); err != nil {
+				return err
+			}
+			d.reached.advance(b.Through)
+			return nil
+		}, registry.TokenStream, registry.PersonStream, registry.UnitStream)
+	d.reached.stop(err)
+	return err
+}
+
+// Position returns up to where events are known.
+func (d *Directory) Position() es.Position { return d.reached.position() }
+
+// WaitFor returns once events up to a position are known, or the error of ctx
+// or of Run.
+func (d *Directory) WaitFor(ctx context.Context, position es.Position) error {
+	return d.reached.wait(ctx, position)
+}
+
+func (d *Directory) fold(events []es.Recorded) error {
+	if len(events) == 0 {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, rec := range events {
+		event, err := registry.Codec.Decode(rec.Type, rec.Data)
+		if err == nil {
+			err = d.evolve(event)
+		}
+		if err != nil {
+			return fmt.Errorf("access: %s@%d: %w", rec.Stream, rec.Revision, err)
+		}
+	}
+	return nil
+}
+
+// evolve folds one event. The lock is held.
+func (d *Directory) evolve(event registry.Event) error {
+	switch e := event.(type) {
+	case registry.TokenIssued:
+		t := token{expires: e.Expires, person: e.Person}
+		if n, err := hex.Decode(t.hash[:], []byte(e.Hash)); err != nil || n != len(t.hash) {
+			return fmt.Errorf("token %s: its hash is no SHA-256", e.Token)
+		}
+		if e.Person == "" {
+			t.principal = authz.Principal{ID: "token:" + e.Token}
+			if slices.Contains(registry.Roles, e.Role) {
+				t.principal.Grants = []authz.Grant{{Role: string(e.Role), Estate: e.Estate}}
+			}
+		}
+		d.tokens[e.Token] = t
+	case registry.TokenRevoked:
+		delete(d.tokens, e.Token)
+	case registry.RoleGranted:
+		p, g := d.person(e.Person), authz.Grant{Role: string(e.Role), Estate: e.Estate}
+		if slices.Contains(registry.Roles, e.Role) && !slices.Contains(p.granted, g) {
+			p.granted = append(p.granted, g)
+			p.publish()
+		}
+	case registry.RoleRevoked:
+		p, g := d.person(e.Person), authz.Grant{Role: string(e.Role), Estate: e.Estate}
+		p.granted = slices.DeleteFunc(p.granted, func(x authz.Grant) bool { return x == g })
+		p.publish()
+	case registry.TitlesStated:
+		d.title(e.Estate, e.ID, e.Code, e.Titles)
+	case registry.TitlesCorrected:
+		d.title(e.Estate, e.ID, e.Code, e.Titles)
+	case registry.EstateFounded, registry.EstateSet, registry.UnitRegistered, registry.UnitCorrected,
+		registry.PersonRegistered, registry.PersonalDataCorrected, registry.PersonalDataRead, registry.CorrectionRequested:
+	}
+	return nil
+}
+
+// title states anew who owns a unit.
+func (d *Directory) title(estate, id, code string, titles []registry.Title) {
+	for _, former := range d.owners[id] {
+		p := d.people[former]
+		p.units = slices.DeleteFunc(p.units, func(u Unit) bool { return u.ID == id })
+		p.publish()
+	}
+	owners := make([]string, 0, len(titles))
+	for _, t := range titles {
+		if slices.Contains(owners, t.Person) {
+			continue
+		}
+		owners = append(owners, t.Person)
+		p := d.person(t.Person)
+		p.units = append(p.units, Unit{estate, id, code, t.Votes})
+		p.publish()
+	}
+	d.owners[id] = owners
+}
+
+func (d *Directory) person(id string) *person {
+	p := d.people[id]
+	if p == nil {
+		p = &person{}
+		d.people[id] = p
+	}
+	return p
+}
+
+func (p *person) publish() {
+	p.grants, p.roles = slices.Clone(p.granted), nil
+	for _, u := range p.units {
+		if g := (authz.Grant{Role: Owner, Estate: u.Estate}); !slices.Contains(p.grants, g) {
+			p.grants = append(p.grants, g)
+		}
+	}
+	for _, g := range p.grants {
+		if !slices.Contains(p.roles, g.Role) {
+			p.roles = append(p.roles, g.Role)
+		}
+	}
+}
+
+// progress is how far the directory is, and who waits for it.
+type progress struct {
+	mu      sync.Mutex
+	at      es.Position
+	stopped error
+	moved   chan struct{} // closed, and made anew, with every change
+}
+
+func (p *progress) position() es.Position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+func (p *progress) advance(to es.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if to > p.at {
+		p.at = to
+		p.wake()
+	}
+}
+
+func (p *progress) stop(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = err
+	p.wake()
+}
+
+func (p *progress) wake() {
+	close(p.moved)
+	p.moved = make(chan struct{})
+}
+
+func (p *progress) wait(ctx context.Context, position es.Position) error {
+	for {
+		p.mu.Lock()
+		at, stopped, moved := p.at, p.stopped, p.moved
+		p.mu.Unlock()
+		switch {
+		case at >= position:
+			return nil
+		case stopped != nil:
+			return stopped
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
