@@ -67,7 +67,9 @@ func connect(config Config) (*connection, error) {
 
 // Close ends running calls with an error.
 func (c *connection) Close() error {
-	c.stop()
+	c.mu.Lock()
+	c.stop() // nobody enters after this
+	c.mu.Unlock()
 	left := make(chan struct{})
 	go func() { defer close(left); c.running.Wait() }()
 	select {
@@ -85,6 +87,10 @@ func (c *connection) ready(ctx context.Context) error {
 	if c.up {
 		c.mu.Unlock()
 		return nil
+	}
+	if c.closed.Err() != nil {
+		c.mu.Unlock()
+		return ErrClosed
 	}
 	if c.looking == nil {
 		c.looking = &search{done: make(chan struct{})}
@@ -110,7 +116,7 @@ func (c *connection) ready(ctx context.Context) error {
 
 func (c *connection) look(s *search) {
 	defer c.running.Done()
-	version, err := c.client.GetServerVersion()
+	version, err := guarded(c.client.GetServerVersion)
 	if err == nil && (version.Major < 23 || version.Major == 23 && version.Minor < 10) {
 		err = fmt.Errorf("server is %d.%d, need 23.10", version.Major, version.Minor)
 	}

@@ -257,9 +257,9 @@ func TestErrorsOfTheConnectionStringKeepItsPassword(t *testing.T) {
 func TestFollowMovesOnOverWhatCameJustBeforeItsSubscription(t *testing.T) {
 	var late atomic.Bool
 	var store *pebblestore.Store
-	reads := 0
+	var reads atomic.Int64
 	r := serve(t, esdbserver.Faults{RareCheckpoints: true, Reading: func(ctx context.Context) error {
-		if reads++; late.Load() && reads == 2 { // the first asks for the end
+		if reads.Add(1) == 2 && late.Load() { // the first asks for the end
 			_, err := store.Append(ctx, "other-1", 0, events(1)...)
 			return err
 		}

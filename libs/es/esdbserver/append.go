@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -76,6 +77,18 @@ func (s *streamsServer) mayAppend(ctx context.Context) error {
 		return fault(ctx)
 	}
 	return nil
+}
+
+// Credentials returns the user and password that a client has in its connection
+// string, for Config.Append to judge. Clients send them over TLS only.
+func Credentials(ctx context.Context) (user, password string, ok bool) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, v := range md.Get("authorization") {
+		if user, password, ok = (&http.Request{Header: http.Header{"Authorization": {v}}}).BasicAuth(); ok {
+			return user, password, true
+		}
+	}
+	return "", "", false
 }
 
 func (s *streamsServer) append(ctx context.Context, to *streams.AppendReq_Options, events []es.Proposed) (*streams.AppendResp, error) {

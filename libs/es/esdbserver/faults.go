@@ -44,11 +44,11 @@ func NotLeader(ctx context.Context, host string, port int) error {
 // followRarely is followAll with the checkpoints of EventStoreDB, which looks
 // at a window of events at a time.
 //
-// While it catches up, a checkpoint comes after a window and is the start of
-// it: at least the next event is not told of, and the place is (c, 0), before
-// an event that may be recorded at c later. Here such a checkpoint is sent right
-// before the event that is recorded at c, where it does most harm. Once caught
-// up, a checkpoint comes after each window and is the place of an event.
+// While it catches up, a checkpoint comes after a window, but names the place
+// before it: (c, 0), where c is of an event or of one yet to be recorded. The
+// first one after catching up comes here right before the event that is then
+// recorded at c, where it does most harm. From then on a checkpoint comes after
+// each window, and is the place of an event.
 func (r *reader) followRarely(ctx context.Context, f filter, o *options, after, end es.Position) error {
 	interval := int(max(o.GetFilter().GetMax(), 1) * max(o.GetFilter().GetCheckpointIntervalMultiplier(), 1))
 	considered, live, told := 0, end <= after, false
