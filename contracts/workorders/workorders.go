@@ -95,14 +95,14 @@ type WorkOrderOverdue struct {
 	Due   time.Time `json:"due"`  // instant of the limit
 }
 
-// Each event with the streams it is written to; docs/events.md is made of this.
 // WordsRead says that someone read the reporter's own words, in order to act on them.
 type WordsRead struct {
 	Order  string    `json:"order"`
-	Reader string    `json:"reader"` // person or token
+	Reader string    `json:"reader"` // person or token that read
 	At     time.Time `json:"at"`
 }
 
+// Each event with the streams it is written to; docs/events.md is made of this.
 func (LimitsSet) event()           {} // LimitsStream
 func (WorkOrderReported) event()   {} // WorkOrderStream
 func (WorkOrderDispatched) event() {} // WorkOrderStream
