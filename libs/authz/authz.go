@@ -22,8 +22,10 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 )
@@ -68,10 +70,12 @@ type Policies struct {
 	byAction map[string]*rules
 }
 
-// rules are the policies for one action.
+// rules are the policies for one action, and what they speak of: nothing else
+// need be made for a decision.
 type rules struct {
-	list []rule
-	asks []types.String // attributes of the resource they speak of: others need not be made
+	list  []rule
+	roles bool           // of the principal
+	asks  []types.String // attributes of the resource
 }
 
 type rule struct {
@@ -79,12 +83,24 @@ type rule struct {
 	policy *cedar.Policy
 }
 
-func (rs *rules) add(r rule) {
-	rs.list = append(rs.list, r)
-	for _, c := range (*xast.Policy)(r.policy.AST()).Conditions {
+// add adds a policy, without the scope that is known to fit already.
+func (rs *rules) add(id types.PolicyID, policy *xast.Policy) {
+	p := *policy
+	p.Action = xast.ScopeTypeAll{}
+	rs.list = append(rs.list, rule{id, cedar.NewPolicyFromAST((*ast.Policy)(&p))})
+	switch p.Principal.(type) {
+	case xast.ScopeTypeIn, xast.ScopeTypeIsIn:
+		rs.roles = true
+	}
+	for _, c := range p.Conditions {
 		xast.Inspect(xast.NewNode(c.Body), func(n xast.IsNode) bool {
-			if access, ok := n.(xast.NodeTypeAccess); ok && !slices.Contains(rs.asks, access.Value) {
-				rs.asks = append(rs.asks, access.Value)
+			switch n := n.(type) {
+			case xast.NodeTypeIn, xast.NodeTypeIsIn:
+				rs.roles = true
+			case xast.NodeTypeAccess:
+				if !slices.Contains(rs.asks, n.Value) {
+					rs.asks = append(rs.asks, n.Value)
+				}
 			}
 			return true
 		})
@@ -111,9 +127,8 @@ func Load(name string, text []byte) (*Policies, error) {
 		return nil, fmt.Errorf("authz: %w", err)
 	}
 	p := &Policies{map[string]*rules{}}
-	var always []rule
+	var always []int
 	for i, policy := range list {
-		r := rule{types.PolicyID(fmt.Sprint("policy", i)), policy}
 		var actions []types.EntityUID
 		switch scope := (*xast.Policy)(policy.AST()).Action.(type) {
 		case xast.ScopeTypeEq:
@@ -121,26 +136,32 @@ func Load(name string, text []byte) (*Policies, error) {
 		case xast.ScopeTypeInSet:
 			actions = scope.Entities
 		default:
-			if policy.Effect() == cedar.Permit {
+			if policy.Effect() == cedar.Permit || scope != (xast.ScopeTypeAll{}) {
 				return nil, fmt.Errorf("authz: %s:%d: a permit must list its actions", name, policy.Position().Line)
 			}
-			always = append(always, r)
+			always = append(always, i)
 		}
 		for _, a := range actions {
-			of := p.byAction[string(a.ID)]
-			if of == nil {
-				of = &rules{}
-				p.byAction[string(a.ID)] = of
-			}
-			of.add(r)
+			p.of(string(a.ID)).add(id(i), (*xast.Policy)(policy.AST()))
 		}
 	}
 	for _, of := range p.byAction {
-		for _, r := range always {
-			of.add(r)
+		for _, i := range always {
+			of.add(id(i), (*xast.Policy)(list[i].AST()))
 		}
 	}
 	return p, nil
+}
+
+func id(i int) types.PolicyID { return types.PolicyID("policy" + strconv.Itoa(i)) }
+
+func (p *Policies) of(action string) *rules {
+	of := p.byAction[action]
+	if of == nil {
+		of = &rules{}
+		p.byAction[action] = of
+	}
+	return of
 }
 
 // Actions returns every action the policies name, sorted.
@@ -157,7 +178,7 @@ func (p *Policies) Allow(who Principal, action string, r Resource) bool {
 	if of == nil {
 		return false
 	}
-	q := question{principal: principal(who, r.Estate), resource: of.resource(r)}
+	q := question{principal: of.principal(who, r.Estate), resource: of.resource(r)}
 	if q.principal.UID == q.resource.UID { // someone asks about themselves: one entity
 		q.principal.Attributes = q.resource.Attributes
 	}
@@ -167,7 +188,8 @@ func (p *Policies) Allow(who Principal, action string, r Resource) bool {
 	return decision == cedar.Allow && len(diagnostic.Errors) == 0
 }
 
-func principal(who Principal, estate string) (e types.Entity) {
+// principal makes the entity, with its roles where rs ask for them.
+func (rs *rules) principal(who Principal, estate string) (e types.Entity) {
 	switch {
 	case who.Person != "":
 		e.UID = person(who.Person)
@@ -175,6 +197,9 @@ func principal(who Principal, estate string) (e types.Entity) {
 		e.UID = types.EntityUID{Type: "Anonymous"}
 	default:
 		e.UID = types.EntityUID{Type: "Program", ID: types.String(who.ID)}
+	}
+	if !rs.roles {
+		return e
 	}
 	var room [8]types.EntityUID
 	parents := room[:0]
