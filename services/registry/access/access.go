@@ -170,11 +170,15 @@ func (d *Directory) Principal(id string) authz.Principal {
 	return p
 }
 
+// aboutPerson are actions that concern a person as a whole. To grant a role is
+// none: there no estate means all estates.
+var aboutPerson = []string{"person.read", "person.correct", "login.invite"}
+
 // Allow returns nil, or a problem: 401 for someone unknown, 403 for others. An
 // action that no policy names is a mistake in the service, an internal error.
 //
-// Where the resource is a Person and names no estate, the person belongs to
-// every estate where they hold a title or a role.
+// Where the action is about a person and no estate is named, the person belongs
+// to every estate where they hold a title or a role.
 func (d *Directory) Allow(_ context.Context, p authz.Principal, action string, r authz.Resource) error {
 	if !d.policies.Knows(action) {
 		return fmt.Errorf("access: no policy names the action %q", action)
@@ -184,7 +188,7 @@ func (d *Directory) Allow(_ context.Context, p authz.Principal, action string, r
 		d.mu.RLock()
 		if of := d.people[r.Person]; of != nil {
 			r.Roles = of.roles
-			if r.Estate == "" {
+			if r.Estate == "" && slices.Contains(aboutPerson, action) {
 				for _, g := range of.grants {
 					if g.Estate != "" && !slices.Contains(estates, g.Estate) {
 						estates = append(estates, g.Estate)
