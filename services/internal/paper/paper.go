@@ -11,6 +11,7 @@ package paper
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,7 +38,7 @@ type Column struct {
 
 	Optional bool // the paper may lack this column
 	Required bool // no cell of it may be blank
-	Personal bool // no cell of it is ever repeated in an error
+	Personal bool // no cell of a row that has it is ever repeated in an error: cells may have slipped
 }
 
 // Sheet is a paper that was read.
@@ -104,7 +105,7 @@ func Read(name string, file []byte, columns []Column) (*Sheet, error) {
 // newSheet finds the columns in the first row and checks the cells below them.
 func newSheet(name string, t table, columns []Column) (*Sheet, error) {
 	sheet := &Sheet{File: name}
-	at := make(map[string]place, len(columns))
+	at := make(map[string]int, len(columns))
 	head := t[0].cells
 	if len(t[0].wrong) > 0 {
 		return nil, &FileError{"file-unreadable", "", "the headings cannot be read"}
@@ -122,14 +123,14 @@ func newSheet(name string, t table, columns []Column) (*Sheet, error) {
 		if _, twice := at[column.Name]; twice {
 			return nil, &FileError{"heading-twice", column.Name, "the heading " + column.Name + " stands there twice"}
 		}
-		at[column.Name] = place{i, column}
+		at[column.Name] = i
 	}
 	var missing []string
 	for _, c := range columns {
 		if _, ok := at[c.Name]; ok {
 			continue
 		}
-		at[c.Name] = place{-1, c}
+		at[c.Name] = -1
 		if !c.Optional {
 			missing = append(missing, c.Name)
 		}
@@ -137,8 +138,9 @@ func newSheet(name string, t table, columns []Column) (*Sheet, error) {
 	if len(missing) > 0 {
 		return nil, &FileError{"heading-missing", missing[0], "no column has the heading " + strings.Join(missing, ", ")}
 	}
+	personal := slices.ContainsFunc(columns, func(c Column) bool { return c.Personal })
 	for _, l := range t[1:] {
-		r := &Row{Number: l.number, cells: l.cells, dates: l.dates, at: at}
+		r := &Row{Number: l.number, cells: l.cells, dates: l.dates, at: at, personal: personal}
 		r.check(l, columns, len(head))
 		sheet.Rows = append(sheet.Rows, r)
 	}
@@ -146,13 +148,6 @@ func newSheet(name string, t table, columns []Column) (*Sheet, error) {
 		return nil, &FileError{"file-empty", "", "no row stands below the headings"}
 	}
 	return sheet, nil
-}
-
-// place is where a column stands: the index of its cells, -1 where the paper
-// lacks it.
-type place struct {
-	index  int
-	column Column
 }
 
 // match finds the column that a heading names.
@@ -196,7 +191,7 @@ func (r *Row) check(l line, columns []Column, width int) {
 		}
 	}
 	for _, c := range columns {
-		i := r.at[c.Name].index
+		i := r.at[c.Name]
 		if i < 0 {
 			continue
 		}

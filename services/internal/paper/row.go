@@ -20,10 +20,11 @@ import (
 type Row struct {
 	Number int // as a person sees it beside the row: the headings are row 1
 
-	cells  []string
-	dates  []bool
-	at     map[string]place
-	errors []RowError
+	cells    []string
+	dates    []bool
+	at       map[string]int // heading → index of the cell, -1 where the paper lacks the column
+	personal bool           // some cell is, and a missing comma may have moved it to any column
+	errors   []RowError
 }
 
 // RowError is one thing that is wrong with a row.
@@ -61,21 +62,21 @@ func (r *Row) failed(heading string) bool {
 }
 
 // Quote returns a cell for use in a reason: in quotation marks and shortened,
-// or “…” where the column is personal.
+// or “…” where the paper has a personal column.
 func (r *Row) Quote(heading string) string {
-	p := r.place(heading)
-	if p.column.Personal {
+	i := r.place(heading)
+	if r.personal {
 		return "“…”"
 	}
-	return "“" + shorten(r.cell(p.index), 24) + "”"
+	return "“" + shorten(r.cell(i), 24) + "”"
 }
 
-func (r *Row) place(heading string) place {
-	p, ok := r.at[heading]
+func (r *Row) place(heading string) int {
+	i, ok := r.at[heading]
 	if !ok {
 		panic("paper: no column " + heading)
 	}
-	return p
+	return i
 }
 
 func (r *Row) cell(i int) string {
@@ -87,11 +88,11 @@ func (r *Row) cell(i int) string {
 
 // Text returns a cell as it stands, without the spaces around it.
 func (r *Row) Text(heading string) string {
-	p := r.place(heading)
+	i := r.place(heading)
 	if r.failed(heading) {
 		return ""
 	}
-	return r.cell(p.index)
+	return r.cell(i)
 }
 
 // parse reads a cell that is neither blank nor wrong already.
@@ -148,7 +149,7 @@ func (r *Row) Day(heading string) units.Day {
 func (r *Row) Month(heading string) units.Month {
 	return parse(r, heading, "not-a-month", "not a month such as 2022-07", func(s string) (units.Month, error) {
 		s = plainDate(s)
-		if i := r.place(heading).index; r.dates != nil && r.dates[i] {
+		if i := r.place(heading); r.dates != nil && r.dates[i] {
 			s = strings.TrimSuffix(s, "-01")
 		}
 		return units.ParseMonth(s)
