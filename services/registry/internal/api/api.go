@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/registry/access"
 	"github.com/yimu-ledger/yimu/services/registry/internal/board"
 	"github.com/yimu-ledger/yimu/services/registry/internal/register"
 )
@@ -23,8 +24,10 @@ import (
 // API is what the routes need.
 type API struct {
 	service.Deps
-	Board  *board.Board
-	People *vault.Vault
+	Board     *board.Board
+	People    *vault.Vault
+	Directory *access.Directory
+	Sessions  *access.Sessions
 
 	estates es.Repo[register.Estate, registry.Event]
 	units   es.Repo[register.Unit, registry.Event]

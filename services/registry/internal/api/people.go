@@ -2,17 +2,18 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
@@ -34,6 +35,15 @@ func (a *API) registerPeople(api huma.API) {
 	huma.Register(api, service.Command("request-correction", http.MethodPost, "/me/corrections", "Ask for a correction of one's own data"), a.requestCorrection)
 	huma.Register(api, service.Command("issue-token", http.MethodPost, "/tokens", "Issue an access token"), a.issueToken)
 	huma.Register(api, service.Command("revoke-token", http.MethodDelete, "/tokens/{token}", "Revoke an access token"), a.revokeToken)
+	huma.Register(api, huma.Operation{
+		OperationID: "log-in", Method: http.MethodPost, Path: "/sessions", DefaultStatus: http.StatusCreated,
+		Summary: "Exchange a one-time login code for a session",
+	}, a.logIn)
+	logOut := huma.Operation{
+		OperationID: "log-out", Method: http.MethodDelete, Path: "/sessions", DefaultStatus: http.StatusNoContent,
+		Summary: "End the session whose token is sent", Security: []map[string][]string{{"token": {}}},
+	}
+	huma.Register(api, logOut, a.logOut)
 	read := service.Query("person", "/people/{person}", "A person's data; reading them is recorded")
 	read.Security = []map[string][]string{{"token": {}}}
 	huma.Register(api, read, a.readPerson)
@@ -70,7 +80,7 @@ func (a *API) revokeRole(ctx context.Context, in *struct {
 	Role   registry.Role `query:"role" required:"true"`
 	Estate string        `query:"estate"`
 }) (*service.Recorded, error) {
-	if err := a.Allow(ctx, "role.grant", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Estate, Person: in.Person}); err != nil {
+	if err := a.Allow(ctx, "role.revoke", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Estate, Person: in.Person}); err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "revoke-role", in.CommandIn, roleBody{in.Role, in.Estate})
@@ -131,6 +141,42 @@ func (a *API) loginCode(ctx context.Context, in *struct {
 	out := &CodeOut{}
 	out.Body.Code, out.Body.Expires = code, a.Clock().Add(codeLife).UTC()
 	return out, nil
+}
+
+// SessionOut is a session.
+type SessionOut struct {
+	Body struct {
+		Person  string    `json:"person"`
+		Token   string    `json:"token" doc:"Acts as the person until it expires or is ended"`
+		Expires time.Time `json:"expires"`
+	}
+}
+
+// errCode says neither whether the code ever was one nor whether it is used up.
+var errCode = problem.Unauthorized("code-wrong", "this login code is wrong, was used already or has expired")
+
+func (a *API) logIn(ctx context.Context, in *struct {
+	Body struct {
+		Code string `json:"code" minLength:"1" maxLength:"100"`
+	}
+}) (*SessionOut, error) {
+	person, ok, err := a.People.UseLoginCode(ctx, in.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errCode
+	}
+	out := &SessionOut{}
+	out.Body.Person = person
+	out.Body.Token, out.Body.Expires, err = a.Sessions.Start(ctx, person)
+	return out, err
+}
+
+func (a *API) logOut(ctx context.Context, in *struct {
+	Authorization string `header:"Authorization" required:"true"`
+}) (*struct{}, error) {
+	return nil, a.Sessions.End(ctx, strings.TrimPrefix(in.Authorization, "Bearer "))
 }
 
 func (a *API) requestCorrection(ctx context.Context, in *struct {
@@ -238,7 +284,7 @@ func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 	if caller.Person == "" {
 		return out, nil
 	}
-	for _, u := range a.Titles(caller.Person) {
+	for _, u := range a.Directory.Titles(caller.Person) {
 		out.Body.Units = append(out.Body.Units, OwnUnit{u.Estate, u.ID, u.Code, u.Votes})
 	}
 	data, err := a.read(ctx, caller.Person, "own data")
@@ -251,8 +297,10 @@ func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 
 // TokenOut is a token as it is shown once.
 type TokenOut struct {
-	service.Recorded
-	Body struct {
+	Status   int
+	Position string `header:"Yimu-Position"`
+	Location string `header:"Location"`
+	Body     struct {
 		service.RecordedBody
 		Token string `json:"token,omitempty" doc:"The token itself, shown once: the ledger holds only its hash. Absent in the answer to a repeat"`
 	}
@@ -272,29 +320,43 @@ func (a *API) issueToken(ctx context.Context, in *struct {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "issue-token", in.CommandIn, in.Body)
-	id, secret := newID(req), access.NewSecret()
-	hash := sha256.Sum256([]byte(secret))
-	done, err := a.tokens.Do(ctx, id, req, register.IssueToken{Now: a.Clock(), TokenIssued: registry.TokenIssued{
-		Token: id, Hash: hex.EncodeToString(hash[:]), Person: in.Body.Person, Role: in.Body.Role,
-		Estate: in.Body.Estate, Label: in.Body.Label, Expires: in.Body.Expires.UTC(),
-	}})
+	id, token, done, err := a.issue(ctx, req, registry.TokenIssued{
+		Person: in.Body.Person, Role: in.Body.Role, Estate: in.Body.Estate, Label: in.Body.Label, Expires: in.Body.Expires.UTC(),
+	})
 	answer, err := service.Respond(id, done, err)
 	if err != nil {
 		return nil, err
 	}
-	out := &TokenOut{Recorded: *answer}
+	out := &TokenOut{Status: answer.Status, Position: answer.Position, Location: answer.Location}
 	out.Body.RecordedBody = answer.Body
 	if len(done.IDs) > 0 && !done.Repeated {
-		out.Body.Token = access.Token(id, secret)
+		out.Body.Token = token
 	}
 	return out, nil
+}
+
+func (a *API) issue(ctx context.Context, req es.Request, issued registry.TokenIssued) (id, token string, done es.Done[registry.Event], err error) {
+	id, secret := newID(req), access.NewSecret()
+	issued.Token, issued.Hash = id, access.HashSecret(secret)
+	done, err = repo(a.Deps, registry.TokenStream, register.EvolveToken).Do(ctx, id, req, register.IssueToken{Now: a.Clock(), TokenIssued: issued})
+	return id, access.Token(id, secret), done, err
+}
+
+// Issue issues a token of a role on behalf of whoever holds the system itself.
+func (a *API) Issue(ctx context.Context, role registry.Role, estate, label string, life time.Duration) (token string, at es.Position, err error) {
+	req := service.ReactionRequest(a.Deps, "registry_operator", uuid.NewString())
+	req.Actor, req.Cause = "operator", ""
+	_, token, done, err := a.issue(ctx, req, registry.TokenIssued{
+		Role: role, Estate: estate, Label: label, Expires: a.Clock().Add(life).UTC().Truncate(time.Second),
+	})
+	return token, done.Position, err
 }
 
 func (a *API) revokeToken(ctx context.Context, in *struct {
 	service.CommandIn
 	Token string `path:"token" format:"uuid"`
 }) (*service.Recorded, error) {
-	if err := a.Allow(ctx, "token.issue", authz.Resource{Type: "Token", ID: in.Token}); err != nil {
+	if err := a.Allow(ctx, "token.revoke", authz.Resource{Type: "Token", ID: in.Token}); err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "revoke-token", in.CommandIn, in.Token)

@@ -308,7 +308,7 @@ type WordsOut struct {
 }
 
 func (a *API) words(ctx context.Context, in *orderIn) (*WordsOut, error) {
-	o, err := a.may(ctx, in.Order, "workorder.read")
+	o, err := a.may(ctx, in.Order, "words.read")
 	if err != nil {
 		return nil, err
 	}
