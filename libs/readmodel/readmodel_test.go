@@ -46,7 +46,7 @@ func migrations() fs.FS {
 // the same database.
 func onEach(t *testing.T, test func(t *testing.T, open func(...readmodel.Option) *readmodel.DB)) {
 	t.Helper()
-	addresses := map[string]func(*testing.T) string{"sqlite": sqliteAddress}
+	addresses := map[string]func(testing.TB) string{"sqlite": sqliteAddress}
 	if os.Getenv("YIMU_TEST_DATABASE") != "" {
 		addresses["postgres"] = postgresAddress
 	}
@@ -69,11 +69,11 @@ func onEach(t *testing.T, test func(t *testing.T, open func(...readmodel.Option)
 	}
 }
 
-func sqliteAddress(t *testing.T) string {
+func sqliteAddress(t testing.TB) string {
 	return "sqlite://" + filepath.Join(t.TempDir(), "with space", "board.db")
 }
 
-func postgresAddress(t *testing.T) string {
+func postgresAddress(t testing.TB) string {
 	at, err := url.Parse(os.Getenv("YIMU_TEST_DATABASE"))
 	if err != nil {
 		t.Fatal("YIMU_TEST_DATABASE is not an address")

@@ -33,7 +33,7 @@ func (m Map[K, V]) In(tx *Tx) *Rows[K, V] {
 	r := &Rows[K, V]{m: m, tx: tx, entries: map[K]*entry[V]{}}
 	var err error
 	if r.index, err = m.Table.keyIndex(); err != nil {
-		tx.fail(err) //nolint:errcheck // sticks
+		tx.keep(err)
 	}
 	tx.rows = append(tx.rows, r)
 	return r
@@ -48,7 +48,8 @@ type Rows[K comparable, V any] struct {
 	tx      *Tx
 	index   []int // of the key among the columns
 	entries map[K]*entry[V]
-	changed []K // in the order of the first change
+	one     *sql.Stmt // reads one row
+	changed []K       // in the order of the first change
 }
 
 type entry[V any] struct {
@@ -111,16 +112,18 @@ func (r *Rows[K, V]) entry(k K) *entry[V] {
 	if r.tx.err != nil {
 		return e
 	}
-	stmt, err := r.tx.prepare(r.tx.ctx, r.query(1))
-	if err != nil {
-		r.tx.fail(err) //nolint:errcheck // sticks
-		return e
+	if r.one == nil {
+		var err error
+		if r.one, err = r.tx.prepare(r.tx.ctx, r.query(1)); err != nil {
+			r.tx.keep(err)
+			return e
+		}
 	}
-	switch err := stmt.QueryRowContext(r.tx.ctx, r.m.Key(k)...).Scan(r.m.Fields(&e.value)...); {
+	switch err := r.one.QueryRowContext(r.tx.short(r.tx.ctx), r.m.Key(k)...).Scan(r.m.Fields(&e.value)...); {
 	case err == nil:
 		e.exists = true
 	case !errors.Is(err, sql.ErrNoRows):
-		r.tx.fail(fmt.Errorf("readmodel: read %s: %w", r.m.Table.Name, err)) //nolint:errcheck // sticks
+		r.tx.keep(fmt.Errorf("readmodel: read %s: %w", r.m.Table.Name, err))
 	}
 	return e
 }
@@ -143,7 +146,7 @@ func (r *Rows[K, V]) Load(keys ...K) {
 		values := r.m.Key(k)
 		kk, err := keyOf(values)
 		if err != nil {
-			r.tx.fail(fmt.Errorf("readmodel: key of %s: %w", r.m.Table.Name, err)) //nolint:errcheck // sticks
+			r.tx.keep(fmt.Errorf("readmodel: key of %s: %w", r.m.Table.Name, err))
 			return
 		}
 		missing[kk] = k
@@ -152,7 +155,7 @@ func (r *Rows[K, V]) Load(keys ...K) {
 	for len(args) > 0 && r.tx.err == nil {
 		n := min(len(args), 500/len(r.m.Table.Key))
 		if err := r.load(args[:n], missing); err != nil {
-			r.tx.fail(fmt.Errorf("readmodel: read %s: %w", r.m.Table.Name, err)) //nolint:errcheck // sticks
+			r.tx.keep(fmt.Errorf("readmodel: read %s: %w", r.m.Table.Name, err))
 		}
 		args = args[n:]
 	}
