@@ -162,10 +162,16 @@ func TestTheRequestOfAReactionIsTheSameForTheSameCause(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
+	var mu sync.Mutex // orders what the test and what fire see
 	run := func(t *testing.T, ready func() bool, fire func(key string) error, f func(d *service.Deadlines)) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			d := service.NewDeadlines(time.Now, quiet, ready, func(_ context.Context, what service.Deadline) error { return fire(what.Key) })
+			isReady := func() bool { mu.Lock(); defer mu.Unlock(); return ready == nil || ready() }
+			d := service.NewDeadlines(time.Now, quiet, isReady, func(_ context.Context, what service.Deadline) error {
+				mu.Lock()
+				defer mu.Unlock()
+				return fire(what.Key)
+			})
 			done := make(chan error)
 			go func() { done <- d.Run(ctx) }()
 			f(d)
@@ -176,7 +182,12 @@ func TestDeadlines(t *testing.T) {
 		})
 	}
 	in := func(s int) time.Time { return time.Now().Add(time.Duration(s) * time.Second) }
-	advance := func(s int) { time.Sleep(time.Duration(s)*time.Second + time.Millisecond); synctest.Wait() }
+	advance := func(s int) {
+		mu.Lock()
+		mu.Unlock() //nolint:staticcheck // nothing to do, but in order
+		time.Sleep(time.Duration(s)*time.Second + time.Millisecond)
+		synctest.Wait()
+	}
 
 	t.Run("fire once each, in the order of their times", func(t *testing.T) {
 		var fired []string

@@ -36,7 +36,8 @@ type Deps struct {
 	Tracer    trace.Tracer // of Telemetry; nil: no spans
 }
 
-// Blobs keeps large things by the SHA-256 of their bytes, in hex.
+// Blobs keeps large things by the SHA-256 of their bytes, in hex; a
+// *blobs.Bucket does.
 type Blobs interface {
 	// Put returns the hash once the data is on disk. The same again is no error.
 	Put(ctx context.Context, data []byte) (hash string, err error)
