@@ -1,0 +1,418 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
+// List is how the API wraps lists. Next is what to pass as `after` for more.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"`
+}
+
+// Named is an estate in the list of all.
+type Named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Estate (小区) with its size in figures.
+type Estate struct {
+	ID             string `json:"id"`
+	Name           string `json:"name"`
+	FeeCategory    string `json:"fee_category"` // the budget line that payments feed
+	Units          int64  `json:"units"`
+	Homes          int64  `json:"homes"`
+	Shops          int64  `json:"shops"`
+	Parking        int64  `json:"parking"`
+	People         int64  `json:"people"`
+	Titles         int64  `json:"titles"`
+	MultiUnitHeads int64  `json:"multi_unit_heads"`
+}
+
+// Electorate is who may vote, by heads and area.
+type Electorate struct {
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+// Rate is a price of an agreement.
+type Rate struct {
+	Use  string     `json:"use"`
+	Rate units.Rate `json:"rate_e4_yuan"`
+	Per  string     `json:"per"`
+}
+
+// Agreement (合同) between principals and a provider.
+type Agreement struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	Principals []string  `json:"principals"`
+	Provider   string    `json:"provider"`
+	Starts     units.Day `json:"starts"`
+	Ends       units.Day `json:"ends"`
+	Rates      []Rate    `json:"rates"`
+	Services   []string  `json:"services"`
+	Options    []string  `json:"options"`
+	Change     string    `json:"change"`
+	State      string    `json:"state"` // proposed, posted, signed, active, ended
+}
+
+// Collection is what was billed and collected for one period.
+type Collection struct {
+	Period    units.Month `json:"period"`
+	Billed    units.Fen   `json:"billed_fen"`
+	Collected units.Fen   `json:"collected_fen"`
+}
+
+// BudgetLine is plan against actual of one category.
+type BudgetLine struct {
+	Direction string      `json:"direction"` // 收入 or 支出
+	Category  string      `json:"category"`
+	Planned   units.Fen   `json:"planned_fen"`
+	Actual    units.Fen   `json:"actual_fen"`
+	From      units.Month `json:"from"`
+	To        units.Month `json:"to"`
+}
+
+// Budget is a year's budget with what became of it.
+type Budget struct {
+	Year        int          `json:"year"`
+	Items       []BudgetLine `json:"items"`
+	Balance     units.Fen    `json:"balance_fen"`
+	Opening     units.Fen    `json:"opening_fen"`
+	Income      units.Fen    `json:"income_fen"`
+	Expenditure units.Fen    `json:"expenditure_fen"`
+	Suspense    units.Fen    `json:"suspense_fen"` // received, not attributed: in no line
+	Years       []int        `json:"years"`
+}
+
+// Kinds of entries.
+const (
+	KindVoucher    = "voucher"
+	KindReversal   = "reversal"
+	KindCollection = "collection" // all payments of one day, as posted
+	KindOpening    = "opening"
+)
+
+// Entry is one movement behind a line of the budget. A reversal's amount is negative.
+type Entry struct {
+	Kind         string    `json:"kind"`
+	Number       string    `json:"number"`
+	Voucher      string    `json:"voucher"` // id, where there is a voucher
+	Estate       string    `json:"estate"`
+	Date         units.Day `json:"date"`
+	Direction    string    `json:"direction"`
+	Category     string    `json:"category"`
+	Amount       units.Fen `json:"amount_fen"`
+	Text         string    `json:"text"`
+	Counterparty string    `json:"counterparty"`
+	Attachment   string    `json:"attachment_sha256"`
+	ReversedBy   string    `json:"reversed_by"`
+	Reverses     string    `json:"reverses"`
+	Corrects     string    `json:"corrects"`
+	SameAs       []string  `json:"same_attachment_as"`
+}
+
+// WorkOrders is the summary of an estate's work orders.
+type WorkOrders struct {
+	Total        int64 `json:"total"`
+	Responded    int64 `json:"responded"`
+	OnTime       int64 `json:"on_time"`
+	Completed    int64 `json:"completed"`
+	Rated        int64 `json:"rated"`
+	Satisfied    int64 `json:"satisfied"`
+	Sensor       int64 `json:"sensor"`
+	SensorWithin int64 `json:"sensor_within_10min"`
+}
+
+// Limit is how quickly one kind of matter must be dealt with.
+type Limit struct {
+	Category      string `json:"category"`
+	Matter        string `json:"matter"`
+	ArriveMinutes int64  `json:"arrive_minutes"`
+	FinishHours   int64  `json:"finish_hours"`
+}
+
+// WorkOrder (工单).
+type WorkOrder struct {
+	ID         string     `json:"id"`
+	Estate     string     `json:"estate"`
+	Number     string     `json:"number"`
+	Category   string     `json:"category"`
+	Matter     string     `json:"matter"`
+	Place      string     `json:"place"`
+	Source     string     `json:"source"`
+	State      string     `json:"state"` // reported, dispatched, arrived, finished, rated
+	Reported   *time.Time `json:"reported_at"`
+	Dispatched *time.Time `json:"dispatched_at"`
+	Arrived    *time.Time `json:"arrived_at"`
+	Finished   *time.Time `json:"finished_at"`
+	Score      int64      `json:"score"`
+	Limit      Limit      `json:"limit"`
+	OnTime     *bool      `json:"on_time"`
+	Overdue    bool       `json:"overdue"`
+	History    []Step     `json:"history"`
+}
+
+// Step is one thing that happened to a work order.
+type Step struct {
+	Type  string     `json:"type"`
+	At    *time.Time `json:"at"`
+	Crew  string     `json:"crew"`
+	Score int64      `json:"score"`
+}
+
+// Policy is how a meeting treats what the law leaves open.
+type Policy struct {
+	Revote             string `json:"revote"`
+	PaperAndElectronic string `json:"paper_and_electronic"`
+	Unreturned         string `json:"unreturned"`
+	ParkingCountsArea  bool   `json:"parking_counts_area"`
+}
+
+// Motion (议题).
+type Motion struct {
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Matter string `json:"matter"` // 民法典278-1-4
+	Rule   string `json:"rule"`   // ordinary or special
+	Scope  string `json:"scope"`  // estate, building:5, …
+}
+
+// Roll is the frozen electorate.
+type Roll struct {
+	Hash   string        `json:"hash"`
+	Heads  int64         `json:"heads"`
+	Area   units.CentiM2 `json:"area_centi_m2"`
+	Scopes []Scope       `json:"scopes"`
+}
+
+// Scope is the electorate of one scope.
+type Scope struct {
+	Scope string        `json:"scope"`
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+// Meeting (业主大会会议).
+type Meeting struct {
+	ID      string     `json:"id"`
+	Estate  string     `json:"estate"`
+	Title   string     `json:"title"`
+	State   string     `json:"state"` // draft, frozen, noticed, open, closing, closed
+	Notice  *time.Time `json:"notice_at"`
+	Opens   *time.Time `json:"opens"`
+	Closes  *time.Time `json:"closes"`
+	Past    bool       `json:"past"`
+	Policy  Policy     `json:"policy"`
+	Motions []Motion   `json:"motions"`
+	Roll    *Roll      `json:"roll"`
+	RuleSet string     `json:"rule_set"`
+	Turnout Electorate `json:"turnout"`
+}
+
+// Result is what is posted of one motion.
+type Result struct {
+	Motion            string        `json:"motion"`
+	Title             string        `json:"title"`
+	Matter            string        `json:"matter"`
+	Rule              string        `json:"rule"`
+	Scope             string        `json:"scope"`
+	ElectorateHeads   int64         `json:"electorate_heads"`
+	ElectorateArea    units.CentiM2 `json:"electorate_area_centi_m2"`
+	ParticipatingHead int64         `json:"participating_heads"`
+	ParticipatingArea units.CentiM2 `json:"participating_area_centi_m2"`
+	YesHeads          int64         `json:"yes_heads"`
+	YesArea           units.CentiM2 `json:"yes_area_centi_m2"`
+	NoHeads           int64         `json:"no_heads"`
+	NoArea            units.CentiM2 `json:"no_area_centi_m2"`
+	AbstainHeads      int64         `json:"abstain_heads"`
+	AbstainArea       units.CentiM2 `json:"abstain_area_centi_m2"`
+	QuorumMet         bool          `json:"quorum_met"`
+	Outcome           string        `json:"outcome"`
+}
+
+// Ballots is the summary of all ballots handed in, one row per choice.
+type Ballots struct {
+	Rows     int64            `json:"rows"`
+	Accepted int64            `json:"accepted"`
+	Rejected int64            `json:"rejected"`
+	Reasons  map[string]int64 `json:"reasons"`
+}
+
+// Choice on one motion.
+type Choice struct {
+	Motion string `json:"motion"`
+	Choice string `json:"choice"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// PostedBallot is a ballot of an open vote, by unit and area, without a name.
+type PostedBallot struct {
+	Entry   string        `json:"entry"`
+	Units   []string      `json:"units"`
+	Area    units.CentiM2 `json:"area_centi_m2"`
+	Channel string        `json:"channel"`
+	At      *time.Time    `json:"at"`
+	Choices []Choice      `json:"choices"`
+	Reason  string        `json:"reason"`
+}
+
+// RollEntry is one head of a roll.
+type RollEntry struct {
+	Entry     string        `json:"entry"`
+	Units     []string      `json:"units"`
+	Buildings []string      `json:"buildings"`
+	Area      units.CentiM2 `json:"area_centi_m2"`
+}
+
+// Event is one event of the ledger.
+type Event struct {
+	Position uint64          `json:"position"`
+	Stream   string          `json:"stream"`
+	Revision uint64          `json:"revision"`
+	ID       string          `json:"id"`
+	Type     string          `json:"type"`
+	Happened *time.Time      `json:"happened"`
+	Recorded time.Time       `json:"recorded"`
+	Data     json.RawMessage `json:"data"`
+	Hash     string          `json:"hash"`
+}
+
+// Operation says what became of a command.
+type Operation struct {
+	State    string `json:"state"` // recorded, or not-so-far
+	Position uint64 `json:"position"`
+	Revision uint64 `json:"revision"`
+}
+
+// Role of a person in an estate; Estate is empty for all of them.
+type Role struct {
+	Role   string `json:"role"`
+	Estate string `json:"estate"`
+}
+
+// OwnUnit is a unit of the person who asks.
+type OwnUnit struct {
+	ID     string        `json:"id"`
+	Estate string        `json:"estate"`
+	Code   string        `json:"code"`
+	Use    string        `json:"use"`
+	Area   units.CentiM2 `json:"area_centi_m2"`
+	Share  string        `json:"share"`
+	Votes  bool          `json:"votes"`
+}
+
+// PersonalData is what the vault keeps of a person.
+type PersonalData struct {
+	Name         string `json:"name"`
+	DocumentKind string `json:"document_kind"`
+	Document     string `json:"document"`
+	Phone        string `json:"phone"`
+}
+
+// Me is who asks. Reading it is itself recorded.
+type Me struct {
+	Person string       `json:"person"`
+	Roles  []Role       `json:"roles"`
+	Units  []OwnUnit    `json:"units"`
+	Data   PersonalData `json:"data"`
+}
+
+// Bill of one unit for one period.
+type Bill struct {
+	Estate string      `json:"estate"`
+	Unit   string      `json:"unit"`
+	Period units.Month `json:"period"`
+	Billed units.Fen   `json:"billed_fen"`
+	Paid   units.Fen   `json:"paid_fen"`
+}
+
+// Payment of the person who asks.
+type Payment struct {
+	ID        string      `json:"id"`
+	Received  units.Day   `json:"received"`
+	Reference string      `json:"reference"`
+	Unit      string      `json:"unit"`
+	Period    units.Month `json:"period"`
+	Amount    units.Fen   `json:"amount_fen"`
+	Channel   string      `json:"channel"`
+	Suspense  bool        `json:"suspense"`
+}
+
+// Arrears are what is owed for one unit up to today.
+type Arrears struct {
+	Estate string    `json:"estate"`
+	Unit   string    `json:"unit"`
+	Owed   units.Fen `json:"owed_fen"`
+}
+
+// OwnBallot is a ballot of the person who asks.
+type OwnBallot struct {
+	Meeting  string     `json:"meeting"`
+	Title    string     `json:"title"`
+	Stream   string     `json:"stream"`
+	Revision uint64     `json:"revision"`
+	Position uint64     `json:"position"`
+	Channel  string     `json:"channel"`
+	At       *time.Time `json:"at"`
+	Choices  []Choice   `json:"choices"`
+	Motions  []string   `json:"motions"`
+	Reason   string     `json:"reason"` // why it does not count; empty where it does, or is not settled
+}
+
+// Get reads path into a T.
+func Get[T any](ctx context.Context, c *Client, who Caller, path string, query url.Values) (T, Answer, error) {
+	var out T
+	answer, err := c.Get(ctx, who, path, query, &out)
+	return out, answer, err
+}
+
+// All reads a list to its end, page by page.
+func All[T any](ctx context.Context, c *Client, who Caller, path string, query url.Values) ([]T, Answer, error) {
+	var all []T
+	q := url.Values{}
+	for name, values := range query {
+		q[name] = values
+	}
+	for {
+		page, answer, err := Get[List[T]](ctx, c, who, path, q)
+		if err != nil {
+			return nil, answer, err
+		}
+		all = append(all, page.Items...)
+		if page.Next == "" || page.Next == q.Get("after") || len(page.Items) == 0 {
+			return all, answer, nil
+		}
+		q.Set("after", page.Next)
+	}
+}
+
+// Login exchanges a one-time code for a token of the person it was made for.
+func (c *Client) Login(ctx context.Context, code string) (person, token string, err error) {
+	encoded, err := json.Marshal(map[string]string{"code": code})
+	if err != nil {
+		return "", "", err
+	}
+	resp, err := c.do(context.WithoutCancel(ctx), Caller{}, http.MethodPost, "/sessions", "", encoded)
+	if err != nil {
+		return "", "", err
+	}
+	var out struct{ Person, Token string }
+	err = json.Unmarshal(resp.body, &out)
+	return out.Person, out.Token, err
+}
+
+// Segment escapes an id for use in a path.
+func Segment(id string) string { return url.PathEscape(id) }
+
+// Number formats a revision or a position for a path or a query.
+func Number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -1,0 +1,205 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/services/portal/internal/client"
+)
+
+// Problem is an error in plain words: what happened, what it means for the
+// reader, and what to do.
+type Problem struct {
+	Status         int
+	Code           string
+	What, Then, Do string
+	Fields         []problem.Field
+	Again          bool // trying again in a moment may help by itself
+}
+
+// Explain puts an error into words. What it does not know is an error of ours.
+func Explain(l Lang, err error) Problem {
+	var p *problem.Error
+	if !errors.As(err, &p) {
+		p = problem.Internal
+	}
+	out := Problem{Status: p.Status, Code: p.Code, Fields: p.Fields}
+	say := func(what, then, do string) { out.What, out.Then, out.Do = what, then, do }
+	if reason := Reason(l, p.Code); reason != p.Code && p.Status == http.StatusConflict {
+		say(l.T("这张票没有计入:", "This ballot does not count: ")+reason+l.T("。", "."),
+			l.T("这次提交和没有计入的原因都记进了账本,谁也不能悄悄改掉。", "The ballot and the reason are in the ledger; nobody can change them quietly."),
+			l.T("如果你认为原因不对,请联系业委会或者居委会,请他们查看名册和公告。", "If you think the reason is wrong, ask the owners' committee to look at the roll and the notice."))
+		return out
+	}
+	switch p.Code {
+	case "key-reused":
+		say(l.T("这张表格已经提交过一次,内容和这次不一样。", "This form was sent before with other content."),
+			l.T("第一次提交的有效,这次没有记录。", "The first one stands; this one was not recorded."),
+			l.T("请先看一看第一次提交的结果;要再交一份,请重新打开表格。", "Look at what became of the first; to send another, open the form anew."))
+		return out
+	case "not-caught-up":
+		out.Again = true
+		say(l.T("刚写入的内容还没有汇总到这一页。", "What was just written has not reached this page yet."),
+			l.T("你的提交没有丢,页面正在追上账本。", "Nothing is lost; the page is catching up with the ledger."),
+			l.T("这一页过几秒会自己再试。", "This page tries again by itself in a few seconds."))
+		return out
+	case "not-counted-yet":
+		say(l.T("表决还没有结束,结果还没有公布。", "Voting is not over; no result is posted yet."),
+			l.T("计票以前不公布任何人的选择,也没有中间结果。", "Until the count no choice is shown, and no partial result."),
+			l.T("截止并计票以后,结果会在会议页面公布。", "The result appears on the meeting's page once it is counted."))
+		return out
+	}
+	switch p.Status {
+	case http.StatusNotFound:
+		say(l.T("没有找到这一页。", "There is no such page."),
+			l.T("地址可能抄错了,或者账本里没有这条内容。", "The address may be mistyped, or the ledger has nothing of that name."),
+			l.T("请从首页找到你的小区。", "Find your estate on the first page."))
+	case http.StatusUnauthorized:
+		say(l.T("这一步需要先登录。", "This needs you to log in."),
+			l.T("公开的账目不用登录就能看;自己的账单、投票和报修需要登录。", "Public accounts need no login; your own bills, ballots and reports do."),
+			l.T("请用居委会或物业给你的一次性登录码登录。", "Log in with the one-time code that the office gave you."))
+	case http.StatusForbidden:
+		say(l.T("你没有做这件事的权限。", "You may not do this."),
+			l.T("什么都没有记录。", "Nothing was recorded."),
+			l.T("如果这应该是你的工作,请联系本站的运营方。", "If this is your task, ask the operator of this site."))
+	case http.StatusConflict:
+		say(l.T("这件事和账本里现在的情况对不上,没有记录。", "This does not fit what the ledger says now; it was not recorded."),
+			l.T("可能别人刚刚改动过同一件事。", "Someone may just have changed the same thing."),
+			l.T("请返回上一页重新打开,看过最新的情况再试。", "Go back, open it anew, look, and try again."))
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		say(l.T("表格里有些内容不对,没有提交。", "Something in the form is not right; it was not sent."),
+			l.T("你填的内容还在,什么都没有记录。", "What you filled in is still here; nothing was recorded."),
+			l.T("请改好标出的地方,再提交一次。", "Correct what is marked and send it again."))
+	case http.StatusRequestEntityTooLarge:
+		say(l.T("提交的内容太大了。", "That is too large."), l.T("什么都没有记录。", "Nothing was recorded."), l.T("请缩短以后再提交。", "Shorten it and send it again."))
+	case http.StatusTooManyRequests:
+		say(l.T("请求太频繁了。", "Too many requests."),
+			l.T("为了不影响别人使用,这里暂时不再回答。", "So that others are not held up, answers pause for a moment."),
+			l.T("请等一分钟再试。", "Please wait a minute and try again."))
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		out.Status, out.Again = http.StatusServiceUnavailable, true
+		say(l.T("服务暂时连不上。", "The service cannot be reached for the moment."),
+			l.T("已经记入账本的内容不会丢。", "Nothing that was recorded is lost."),
+			l.T("请过一会儿再试;刚才如果在提交表格,用同一张表格再提交一次是安全的,不会重复记录。", "Try again shortly. If you were sending a form, sending the same form again is safe: it is recorded once."))
+	default:
+		out.Status = http.StatusInternalServerError
+		say(l.T("我们这边出了错。", "Something went wrong on our side."),
+			l.T("不是你的问题。已经记入账本的内容不会丢。", "It is not your fault. Nothing that was recorded is lost."),
+			l.T("请过一会儿再试;一直不行,请联系本站的运营方。", "Try again later; if it stays so, tell the operator of this site."))
+	}
+	return out
+}
+
+// field finds what is wrong with a field, by the end of its path.
+func (p *Problem) field(name string) string {
+	if p == nil {
+		return ""
+	}
+	for _, f := range p.Fields {
+		if f.Name == name || f.Name == "body."+name {
+			return f.Detail
+		}
+	}
+	return ""
+}
+
+func invalid(p *Problem, name string) string {
+	if p.field(name) != "" {
+		return "true"
+	}
+	return "false"
+}
+
+// ReportForm is a fault being reported.
+type ReportForm struct {
+	Estate                         client.Named
+	Key                            string
+	Limits                         []client.Limit
+	Category, Matter, Place, Words string
+	Problem                        *Problem
+}
+
+// OrdersModel is the work orders of an estate.
+type OrdersModel struct {
+	Estate  client.Named
+	Summary *client.WorkOrders
+	Items   []client.WorkOrder
+	State   string
+	More    string
+	Report  *ReportForm // for who is logged in
+}
+
+// OrderModel is one work order.
+type OrderModel struct {
+	Estate  client.Named
+	Order   client.WorkOrder
+	Key     string
+	Problem *Problem
+}
+
+// PaymentForm is a payment being recorded by a clerk.
+type PaymentForm struct {
+	Estate                                             client.Named
+	Key                                                string
+	Received, Reference, Unit, Period, Amount, Channel string
+	Problem                                            *Problem
+	Done                                               bool
+}
+
+// LoginForm is a code being typed in.
+type LoginForm struct {
+	Code, Next string
+	Problem    *Problem
+}
+
+// MeModel is what a person sees of their own.
+type MeModel struct {
+	Me       client.Me
+	Bills    []client.Bill
+	Payments []client.Payment
+	Arrears  []client.Arrears
+	Ballots  []client.OwnBallot
+	Missing  []string
+	Key      string
+	Words    string
+	Problem  *Problem
+	Sent     bool
+}
+
+func (m MeModel) owed() units.Fen {
+	var sum units.Fen
+	for _, a := range m.Arrears {
+		sum += a.Owed
+	}
+	return sum
+}
+
+// ExploreModel is the payments of an estate by day.
+type ExploreModel struct {
+	Estate client.Named
+	Days   []client.Entry
+}
+
+// WaitModel is a command whose outcome is not known yet.
+type WaitModel struct {
+	Tries int
+	Next  string
+	Again string // where the form is
+}
+
+// masked hides the middle of a document's number: whoever looks over a shoulder
+// need not read it.
+func masked(document string) string {
+	r := []rune(document)
+	for i := 3; i < len(r)-4; i++ {
+		r[i] = '*'
+	}
+	return string(r)
+}
+
+// receipt is the address of the receipt of an event.
+func receipt(stream string, revision uint64) string {
+	return "/receipts" + path(stream, client.Number(revision))
+}

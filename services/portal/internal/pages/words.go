@@ -1,0 +1,159 @@
+package pages
+
+import (
+	"strings"
+
+	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+)
+
+// What the ledger says in codes and legal terms, in words a neighbour would use.
+
+func lookup(l Lang, words map[string][2]string, code string) string {
+	w, ok := words[code]
+	if !ok {
+		return code
+	}
+	return l.T(w[0], w[1])
+}
+
+// Reason says why a ballot, or one choice of it, does not count.
+func Reason(l Lang, code string) string {
+	return lookup(l, map[string][2]string{
+		string(votes.NoSuchMotion):           {"没有这个议题", "no such motion"},
+		string(votes.VotingNotOpen):          {"投票还没有开始", "voting had not begun"},
+		string(votes.VotingIsClosed):         {"截止之后才交", "came after the deadline"},
+		string(votes.NotOnTheRoll):           {"不在业主名册上", "not on the roll"},
+		string(votes.NotTheRepresentative):   {"不是这套房推选的投票人", "not the one who votes for the unit"},
+		string(votes.NotInScope):             {"议题不涉及这位业主的房屋", "the motion does not concern the owner's unit"},
+		string(votes.AlreadyVoted):           {"之前已投过,先投的算数", "had voted before; the first ballot stands"},
+		string(votes.Superseded):             {"后来改投了,后投的算数", "voted again; the last ballot stands"},
+		string(votes.ElectronicBallotStands): {"已有电子票,电子票算数", "an electronic ballot stands"},
+		string(votes.PaperBallotStands):      {"已有纸质票,纸质票算数", "a paper ballot stands"},
+		string(votes.NoSuchChoice):           {"没有这个选项", "no such choice"},
+	}, code)
+}
+
+// Choice is a choice on a motion.
+func Choice(l Lang, choice string) string {
+	return lookup(l, map[string][2]string{
+		votes.Yes: {"赞成", "For"}, votes.No: {"反对", "Against"}, votes.Abstain: {"弃权", "Abstain"},
+	}, choice)
+}
+
+// Outcome is what became of a motion.
+func Outcome(l Lang, outcome string) string {
+	return lookup(l, map[string][2]string{
+		votes.Adopted:    {"通过", "Adopted"},
+		votes.NotAdopted: {"未通过", "Not adopted"},
+		votes.NoDecision: {"未形成有效决定", "No valid decision"},
+	}, outcome)
+}
+
+func outcomeClass(outcome string) string {
+	switch outcome {
+	case votes.Adopted:
+		return "stamp yes"
+	case votes.NotAdopted:
+		return "stamp no"
+	}
+	return "stamp void"
+}
+
+// outcomeMeans says what a stamp stands for.
+func outcomeMeans(l Lang, outcome string) string {
+	return lookup(l, map[string][2]string{
+		votes.Adopted:    {"参与和同意都达到了法律要求,决定有效。", "Enough took part and enough agreed: the decision is valid."},
+		votes.NotAdopted: {"参与人数和面积够了,但同意的没有达到要求。没有通过,不等于作出了相反的决定。", "Enough took part, but too few agreed. Not adopting a motion does not decide the opposite."},
+		votes.NoDecision: {"参与的人数或面积不到三分之二,这次表决不产生决定。", "Fewer than two thirds took part, by heads or by area: this vote decides nothing."},
+	}, outcome)
+}
+
+// MeetingState is where a meeting stands.
+func MeetingState(l Lang, state string) string {
+	return lookup(l, map[string][2]string{
+		"draft": {"筹备中", "in preparation"}, "drafted": {"筹备中", "in preparation"},
+		"frozen": {"名册已封存", "roll frozen"}, "roll-frozen": {"名册已封存", "roll frozen"},
+		"noticed": {"已公告,尚未开始", "announced"}, "notice-posted": {"已公告,尚未开始", "announced"}, "announced": {"已公告,尚未开始", "announced"},
+		"open": {"正在投票", "voting is open"}, "closing": {"已截止,等待计票", "closed, being counted"}, "counting": {"已截止,等待计票", "closed, being counted"},
+		"closed": {"已结束", "closed"}, "counted": {"已结束", "closed"},
+	}, state)
+}
+
+// OrderState is where a work order stands.
+func OrderState(l Lang, state string) string {
+	return lookup(l, map[string][2]string{
+		"reported": {"已上报", "reported"}, "dispatched": {"已派单", "dispatched"}, "arrived": {"已到场", "crew arrived"},
+		"finished": {"已完成", "finished"}, "rated": {"已评价", "rated"}, "reopened": {"重新打开", "reopened"}, "overdue": {"已超时", "overdue"},
+	}, strings.TrimSuffix(strings.TrimPrefix(state, "work-order-"), ".v1"))
+}
+
+// AgreementState is where an agreement stands.
+func AgreementState(l Lang, state string) string {
+	return lookup(l, map[string][2]string{
+		"proposed": {"拟订", "proposed"}, "posted": {"公示中", "posted"}, "signed": {"已签署", "signed"}, "active": {"履行中", "in force"}, "ended": {"已终止", "ended"},
+	}, state)
+}
+
+// Role of a person.
+func Role(l Lang, role string) string {
+	return lookup(l, map[string][2]string{
+		"resident": {"住户", "resident"}, "committee": {"业委会", "owners' committee"}, "clerk": {"经办人", "clerk"}, "provider": {"物业公司", "provider"},
+		"principal": {"委托方", "principal"}, "regulator": {"监管人员", "regulator"}, "administrator": {"系统管理员", "administrator"},
+	}, role)
+}
+
+// PolicyWords says how a meeting treats what the law leaves open.
+func PolicyWords(l Lang, policy string) string {
+	return lookup(l, map[string][2]string{
+		votes.FirstBallotStands: {"同一渠道重复投票,先投的算数", "within one channel the first ballot stands"},
+		votes.LastBallotStands:  {"同一渠道重复投票,后投的算数", "within one channel the last ballot stands"},
+		votes.ElectronicStands:  {"电子票和纸质票都投了,电子票算数", "of an electronic and a paper ballot the electronic one stands"},
+		votes.PaperStands:       {"电子票和纸质票都投了,纸质票算数", "of an electronic and a paper ballot the paper one stands"},
+		votes.FirstStands:       {"电子票和纸质票都投了,先交的算数", "of an electronic and a paper ballot the first stands"},
+		votes.UnreturnedNone:    {"没有交回的票不计入任何一方", "ballots not returned count for nobody"},
+	}, policy)
+}
+
+// Scope is whom a motion concerns.
+func Scope(l Lang, scope string) string {
+	kind, which, _ := strings.Cut(scope, ":")
+	switch kind {
+	case "estate", "":
+		return l.T("全体业主", "all owners")
+	case "building":
+		return l.T("只涉及 "+which+" 栋的业主", "owners in building "+which+" only")
+	case "stair":
+		return l.T("只涉及 "+which+" 单元的业主", "owners of stair "+which+" only")
+	}
+	return l.T("只涉及列明的业主", "listed owners only")
+}
+
+// Matter is the item of the law a motion falls under: 民法典278-1-4.
+func Matter(l Lang, matter string) string {
+	digits, ok := strings.CutPrefix(matter, "民法典278-1-")
+	items := map[string]string{"1": "一", "2": "二", "3": "三", "4": "四", "5": "五", "6": "六", "7": "七", "8": "八", "9": "九"}
+	item, known := items[digits]
+	if !ok || !known {
+		return matter
+	}
+	return l.T("民法典第二百七十八条第一款第("+item+")项", "Civil Code art. 278 para. 1 item "+digits)
+}
+
+// Direction of money.
+func Direction(l Lang, direction string) string {
+	return lookup(l, map[string][2]string{finance.Income: {"收入", "income"}, finance.Expenditure: {"支出", "expenditure"}}, direction)
+}
+
+// Channel a ballot came by.
+func Channel(l Lang, channel string) string {
+	return lookup(l, map[string][2]string{votes.Electronic: {"电子票", "electronic"}, votes.Paper: {"纸质票", "paper"}}, channel)
+}
+
+// Rating of 1 to 5, in words.
+func Rating(l Lang, score int64) string {
+	if score < 1 || score > 5 {
+		return "—"
+	}
+	return []string{l.T("1 很不满意", "1 very poor"), l.T("2 不满意", "2 poor"), l.T("3 一般", "3 fair"), l.T("4 满意", "4 good"), l.T("5 很满意", "5 very good")}[score-1]
+}
