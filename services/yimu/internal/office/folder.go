@@ -84,7 +84,7 @@ func open(fsys fs.FS) (*folder, error) {
 			return k.stem == stem && mediaTypes[ext] != "" && k.document == (ext == ".json")
 		})
 		switch {
-		case e.IsDir(), i < 0 && strings.HasPrefix(stem, "."):
+		case e.IsDir(), strings.HasPrefix(e.Name(), "."):
 		case i < 0:
 			f.left = append(f.left, e.Name())
 		default:
