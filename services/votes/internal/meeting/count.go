@@ -1,6 +1,8 @@
 package meeting
 
 import (
+	"slices"
+
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 )
@@ -45,6 +47,120 @@ type Term struct {
 	Factor  int64 `json:"factor"`
 	Value   int64 `json:"value"`
 	Product int64 `json:"product"`
+}
+
+// Summary says what became of all ballots, one row for each choice on a motion.
+type Summary struct {
+	Rows     int                  `json:"rows"`
+	Accepted int                  `json:"accepted" doc:"rows that count"`
+	Rejected int                  `json:"rejected"`
+	Reasons  map[votes.Reason]int `json:"reasons" doc:"of the rejected rows"`
+}
+
+// Reject counts rows that do not count.
+func (s *Summary) Reject(reason votes.Reason, rows int) {
+	if s.Reasons == nil {
+		s.Reasons = map[votes.Reason]int{}
+	}
+	s.Rows += rows
+	s.Rejected += rows
+	if rows > 0 {
+		s.Reasons[reason] += rows
+	}
+}
+
+// Taken is a recorded BallotCast.
+type Taken struct {
+	votes.BallotCast
+	Late   bool // recorded after voting was closed in the ledger
+	Opened bool // Choices are in clear
+}
+
+// Choice returns what the ballot says on a motion; "" where that is nothing, or
+// not known yet.
+func (t Taken) Choice(motion string) string {
+	for _, c := range t.Choices {
+		if c.Motion == motion {
+			return c.Choice
+		}
+	}
+	return ""
+}
+
+// Settle says of all ballots that one head cast, in recorded order, which of
+// their motions count: for each ballot a reason, or "", for each of its Motions.
+func Settle(policy votes.Policy, taken []Taken) [][]votes.Reason {
+	var answers []Answer
+	for _, t := range taken {
+		for _, m := range t.Motions {
+			if !t.Late {
+				answers = append(answers, Answer{m, t.Channel, t.At, t.Opened && !isChoice(t.Choice(m))})
+			}
+		}
+	}
+	standing := Standing(policy, answers)
+	settled := make([][]votes.Reason, len(taken))
+	for i, t := range taken {
+		settled[i] = make([]votes.Reason, len(t.Motions))
+		for j := range t.Motions {
+			if t.Late {
+				settled[i][j] = votes.VotingIsClosed
+				continue
+			}
+			settled[i][j], standing = standing[0], standing[1:]
+		}
+	}
+	return settled
+}
+
+// Counter counts a meeting, head by head.
+type Counter struct {
+	Summary
+	meeting Meeting
+	tallies map[string]*Tally // by motion
+}
+
+// NewCounter starts the count of a meeting.
+func NewCounter(m Meeting) *Counter {
+	c := &Counter{Summary: Summary{Reasons: map[votes.Reason]int{}}, meeting: m, tallies: map[string]*Tally{}}
+	for _, motion := range m.Motions {
+		c.tallies[motion.ID] = &Tally{}
+	}
+	return c
+}
+
+// Head counts all ballots that one head cast, opened, in recorded order.
+func (c *Counter) Head(e votes.Entry, taken []Taken) {
+	for i, reasons := range Settle(c.meeting.Policy, taken) {
+		for j, reason := range reasons {
+			motion := taken[i].Motions[j]
+			if reason != "" {
+				c.Reject(reason, 1)
+				continue
+			}
+			c.Rows++
+			c.Accepted++
+			if k := slices.IndexFunc(c.meeting.Motions, func(m votes.Motion) bool { return m.ID == motion }); k >= 0 {
+				area, _ := Weight(e, c.meeting.Motions[k].Scope)
+				c.tallies[motion].Add(taken[i].Choice(motion), area)
+			}
+		}
+	}
+}
+
+// Results decides every motion.
+func (c *Counter) Results(rules RuleSet) []Result {
+	results := make([]Result, len(c.meeting.Motions))
+	for i, m := range c.meeting.Motions {
+		var electorate votes.ScopeTotal
+		for _, s := range c.meeting.Roll.Scopes {
+			if s.Scope == m.Scope {
+				electorate = s
+			}
+		}
+		results[i] = Count(rules, m, electorate, *c.tallies[m.ID])
+	}
+	return results
 }
 
 // Tally adds up the choices on one motion.

@@ -90,8 +90,9 @@ func (m Meeting) Deadline() time.Time { return m.Notice.Closes.Add(Grace) }
 // a live meeting the key is released.
 func (m Meeting) Countable() bool { return m.Closed && (m.Past || m.Key != "") }
 
-// State names how far the meeting is at an instant: drafted, frozen, posted,
-// open, closing, closed or counted.
+// State names how far the meeting is at an instant: drafted, frozen, noticed,
+// open, closing, closed or counted. A past meeting stays open until its ballots
+// are all in.
 func (m Meeting) State(now time.Time) string {
 	switch {
 	case m.Countable():
@@ -103,7 +104,7 @@ func (m Meeting) State(now time.Time) string {
 	case !m.Posted():
 		return "frozen"
 	case now.Before(m.Notice.Opens):
-		return "posted"
+		return "noticed"
 	case now.Before(m.Notice.Closes) || m.Past:
 		return "open"
 	default:

@@ -1,0 +1,428 @@
+// Package api serves votes over HTTP: meetings, rolls, ballots and results for
+// everyone, and the commands of those who hold meetings and of those who vote.
+package api
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
+)
+
+// Actions, as the policies name them.
+const (
+	actCall     = "meeting.call"
+	actFreeze   = "roll.freeze"
+	actNotice   = "notice.post"
+	actReceive  = "paper.receive"
+	actEnter    = "paper.enter"
+	actComplete = "entry.complete"
+	actClose    = "meeting.close"
+	actCast     = "ballot.cast"
+	actPast     = "past.enter"
+	actImport   = "papers.import"
+)
+
+// API is what the routes need.
+type API struct {
+	service.Deps
+	Board *board.Board
+	Rules func(units.Day) (meeting.RuleSet, bool) // in force on a day
+
+	meetings es.Repo[meeting.Meeting, votes.Event]
+	ballots  es.Repo[meeting.Ballots, votes.Event]
+	refusals es.Repo[meeting.Ballots, votes.Event]
+}
+
+// Meetings is the repository of meetings.
+func Meetings(d service.Deps) es.Repo[meeting.Meeting, votes.Event] {
+	return es.Repo[meeting.Meeting, votes.Event]{Store: d.Store, Committer: d.Committer, Prefix: votes.MeetingStream, Codec: votes.Codec, Evolve: meeting.Evolve}
+}
+
+func ballots(d service.Deps, prefix string) es.Repo[meeting.Ballots, votes.Event] {
+	return es.Repo[meeting.Ballots, votes.Event]{Store: d.Store, Committer: d.Committer, Prefix: prefix, Codec: votes.Codec, Evolve: meeting.EvolveBallots}
+}
+
+// Register adds the routes of votes.
+func (a *API) Register(api huma.API) {
+	a.meetings, a.ballots, a.refusals = Meetings(a.Deps), ballots(a.Deps, votes.BallotStream), ballots(a.Deps, votes.RefusalStream)
+
+	huma.Register(api, service.Query("meetings", "/estates/{estate}/meetings", "The owners' meetings of an estate, the newest first"), a.listMeetings)
+	huma.Register(api, service.Query("meeting", "/meetings/{meeting}", "A meeting with its motions, roll and turnout"), a.getMeeting)
+	huma.Register(api, service.Query("meeting-results", "/meetings/{meeting}/results", "What every motion came to, with the arithmetic; once it is counted"), a.getResults)
+	huma.Register(api, service.Query("meeting-ballots-summary", "/meetings/{meeting}/ballots/summary", "How many choices were handed in, and what became of them"), a.getSummary)
+	huma.Register(api, service.Query("meeting-roll", "/meetings/{meeting}/roll", "The electorate, by unit and area, without names"), a.listRoll)
+	huma.Register(api, service.Query("meeting-ballots", "/meetings/{meeting}/ballots", "Every ballot, by unit and area, without names; once it is counted"), a.listBallots)
+
+	own := service.Query("own-ballots", "/me/ballots", "The caller's own ballots and what became of them")
+	own.Security = []map[string][]string{{"token": {}}}
+	huma.Register(api, own, a.listOwn)
+
+	huma.Register(api, service.Command("draft-meeting", http.MethodPost, "/estates/{estate}/meetings", "Draft a meeting"), a.draft)
+	huma.Register(api, service.Command("freeze-roll", http.MethodPost, "/meetings/{meeting}/roll", "Freeze the roll, as titles stand now"), a.freeze)
+	huma.Register(api, service.Command("post-notice", http.MethodPost, "/meetings/{meeting}/notice", "Post the notice"), a.notice)
+	huma.Register(api, service.Command("cast-ballot", http.MethodPost, "/meetings/{meeting}/ballots", "Cast one's ballot"), a.cast)
+	huma.Register(api, service.Command("hand-in-paper", http.MethodPost, "/meetings/{meeting}/papers", "Record an envelope with a paper ballot, before it is opened"), a.handIn)
+	huma.Register(api, service.Command("enter-paper-ballot", http.MethodPost, "/meetings/{meeting}/paper-ballots", "Enter the ballot of an entry's next envelope"), a.enterPaper)
+	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
+	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
+	a.registerPapers(api)
+}
+
+// EstateIn names an estate. (huma binds only exported embedded structs.)
+type EstateIn struct {
+	Estate string `path:"estate" format:"uuid"`
+}
+
+// MeetingIn names a meeting.
+type MeetingIn struct {
+	Meeting string `path:"meeting" format:"uuid"`
+}
+
+// PageIn says which part of a list.
+type PageIn struct {
+	After int `query:"after" minimum:"0" doc:"number of the entry to read on from"`
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"200"`
+}
+
+// Items is a list, or a page of one.
+type Items[T any] struct {
+	Body struct {
+		Items []T    `json:"items"`
+		Next  string `json:"next,omitempty" doc:"what to send as after for the next page; none at the end"`
+	}
+}
+
+// MotionOut is a motion with the threshold that its matter calls for.
+type MotionOut struct {
+	votes.Motion
+	Rule string `json:"rule" enum:"ordinary,special"`
+}
+
+// MeetingOut is a meeting in a list.
+type MeetingOut struct {
+	ID     string     `json:"id"`
+	Title  string     `json:"title"`
+	State  string     `json:"state" enum:"drafted,frozen,noticed,open,closing,closed,counted"`
+	Opens  *time.Time `json:"opens,omitempty"`
+	Closes *time.Time `json:"closes,omitempty"`
+	Notice *time.Time `json:"notice_at,omitempty"`
+	Past   bool       `json:"past" doc:"entered from papers after it was held"`
+}
+
+// MeetingDetail is a meeting.
+type MeetingDetail struct {
+	Body struct {
+		MeetingOut
+		Estate       string       `json:"estate"`
+		Policy       votes.Policy `json:"policy"`
+		Motions      []MotionOut  `json:"motions"`
+		Roll         *RollOut     `json:"roll,omitempty"`
+		RuleSet      string       `json:"rule_set,omitempty"`
+		RuleHash     string       `json:"rule_hash,omitempty"`
+		NoticeInTime *bool        `json:"notice_in_time,omitempty" doc:"posted as many days before the opening as the rules ask"`
+		Turnout      Turnout      `json:"turnout"`
+		PaperEntry   bool         `json:"paper_entry_completed"`
+	}
+}
+
+// RollOut is what is posted of a frozen roll; its entries are the blob of that hash.
+type RollOut struct {
+	Hash   string             `json:"hash"`
+	Heads  int64              `json:"heads"`
+	Area   units.CentiM2      `json:"area_centi_m2"`
+	Scopes []votes.ScopeTotal `json:"scopes"`
+}
+
+// Turnout is who has cast a ballot so far.
+type Turnout struct {
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+func (a *API) listMeetings(ctx context.Context, in *EstateIn) (*Items[MeetingOut], error) {
+	if err := a.hasEstate(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	all, err := a.Board.Meetings(ctx, in.Estate)
+	if err != nil {
+		return nil, err
+	}
+	out := &Items[MeetingOut]{}
+	out.Body.Items = make([]MeetingOut, len(all))
+	for i, m := range all {
+		out.Body.Items[i] = a.meetingOut(m)
+	}
+	return out, nil
+}
+
+func (a *API) hasEstate(ctx context.Context, id string) error {
+	ok, err := a.Board.HasEstate(ctx, id)
+	if err == nil && !ok {
+		err = problem.NotFound("no-such-estate", "there is no such estate")
+	}
+	return err
+}
+
+func (a *API) meetingOut(m meeting.Meeting) MeetingOut {
+	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(a.Clock()), Past: m.Past}
+	if m.Posted() {
+		out.Opens, out.Closes, out.Notice = &m.Notice.Opens, &m.Notice.Closes, &m.Notice.At
+	}
+	return out
+}
+
+// meeting returns a meeting or the problem that there is none.
+func (a *API) meeting(ctx context.Context, id string) (meeting.Meeting, error) {
+	m, ok, err := a.Board.Meeting(ctx, id)
+	if err == nil && !ok {
+		err = meeting.ErrNoMeeting
+	}
+	return m, err
+}
+
+func (a *API) getMeeting(ctx context.Context, in *MeetingIn) (*MeetingDetail, error) {
+	m, err := a.meeting(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	set := a.rulesOf(m)
+	out := &MeetingDetail{}
+	b := &out.Body
+	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = a.meetingOut(m), m.Estate, m.Policy, m.EntryComplete
+	for _, motion := range m.Motions {
+		b.Motions = append(b.Motions, MotionOut{motion, set.Matters[motion.Matter].Threshold})
+	}
+	if m.Frozen() {
+		b.Roll = &RollOut{m.Roll.Roll, m.Roll.Heads, m.Roll.Area, m.Roll.Scopes}
+	}
+	if m.Posted() {
+		inTime := m.NoticeInTime(set)
+		b.RuleSet, b.RuleHash, b.NoticeInTime = m.Notice.RuleSet, m.Notice.RuleHash, &inTime
+	}
+	t, err := a.Board.Turnout(ctx, in.Meeting)
+	b.Turnout = Turnout{t.Heads, t.Area}
+	return out, err
+}
+
+// rulesOf returns the rules a meeting is decided by: those its notice named or,
+// before the notice, those in force now.
+func (a *API) rulesOf(m meeting.Meeting) meeting.RuleSet {
+	if set, ok := rules.ByHash(m.Notice.RuleHash); ok {
+		return set
+	}
+	return a.rulesOn(a.Clock())
+}
+
+func (a *API) rulesOn(t time.Time) meeting.RuleSet {
+	set, _ := a.Rules(units.DayOf(t)) // none: the commands refuse
+	return set
+}
+
+// ErrNotCounted says that a meeting's choices cannot be read yet.
+var ErrNotCounted = problem.Conflict("not-counted-yet", "the meeting is not counted yet: what was chosen stays closed until then")
+
+// counted returns a meeting whose choices may be seen.
+func (a *API) counted(ctx context.Context, id string) (meeting.Meeting, error) {
+	m, err := a.meeting(ctx, id)
+	if err == nil && !m.Countable() {
+		err = ErrNotCounted
+	}
+	return m, err
+}
+
+func (a *API) getResults(ctx context.Context, in *MeetingIn) (*Items[meeting.Result], error) {
+	if _, err := a.counted(ctx, in.Meeting); err != nil {
+		return nil, err
+	}
+	list, err := a.Board.Results(ctx, in.Meeting)
+	out := &Items[meeting.Result]{}
+	out.Body.Items = list
+	return out, err
+}
+
+// SummaryOut says what became of all ballots: before the count only how many
+// rows there are and who has voted.
+type SummaryOut struct {
+	Body struct {
+		Rows     int                  `json:"rows" doc:"one for each choice on a motion"`
+		Accepted *int                 `json:"accepted,omitempty"`
+		Rejected *int                 `json:"rejected,omitempty"`
+		Reasons  map[votes.Reason]int `json:"reasons,omitempty"`
+		Turnout  Turnout              `json:"turnout"`
+	}
+}
+
+func (a *API) getSummary(ctx context.Context, in *MeetingIn) (*SummaryOut, error) {
+	m, err := a.meeting(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	out := &SummaryOut{}
+	t, err := a.Board.Turnout(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Turnout = Turnout{t.Heads, t.Area}
+	if !m.Countable() {
+		out.Body.Rows, err = a.Board.Rows(ctx, in.Meeting)
+		return out, err
+	}
+	s, err := a.Board.Summary(ctx, in.Meeting)
+	out.Body.Rows, out.Body.Accepted, out.Body.Rejected, out.Body.Reasons = s.Rows, &s.Accepted, &s.Rejected, s.Reasons
+	return out, err
+}
+
+func (a *API) listRoll(ctx context.Context, in *struct {
+	MeetingIn
+	PageIn
+}) (*Items[votes.Entry], error) {
+	if _, err := a.meeting(ctx, in.Meeting); err != nil {
+		return nil, err
+	}
+	list, err := a.Board.Roll(ctx, in.Meeting, in.After, in.Limit)
+	out := &Items[votes.Entry]{}
+	out.Body.Items = list
+	if len(list) == in.Limit {
+		out.Body.Next = list[len(list)-1].Entry
+	}
+	return out, err
+}
+
+// SettledChoice is what a ballot says on a motion, and why it does not count.
+type SettledChoice struct {
+	votes.Choice
+	Reason votes.Reason `json:"reason,omitempty" doc:"why it does not count; none where it does"`
+}
+
+// PostedBallot is a ballot of an open vote.
+type PostedBallot struct {
+	Entry   string          `json:"entry,omitempty"`
+	Units   []string        `json:"units,omitempty"`
+	Area    units.CentiM2   `json:"area_centi_m2,omitempty"`
+	Channel string          `json:"channel"`
+	At      time.Time       `json:"at" doc:"received, or handed in on paper"`
+	Choices []SettledChoice `json:"choices" doc:"what it says on each motion; of a refused ballot only which motions"`
+	Reason  votes.Reason    `json:"reason,omitempty" doc:"why none of it counts, where it was refused"`
+}
+
+func (a *API) listBallots(ctx context.Context, in *struct {
+	MeetingIn
+	PageIn
+}) (*Items[PostedBallot], error) {
+	m, err := a.counted(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := a.Board.Roll(ctx, in.Meeting, in.After, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &Items[PostedBallot]{}
+	out.Body.Items = []PostedBallot{}
+	byNumber := map[string]votes.Entry{}
+	for _, e := range entries {
+		byNumber[e.Entry] = e
+	}
+	last := math.MaxInt32 // the last page has those that came after every entry, too
+	if len(entries) == in.Limit {
+		out.Body.Next = entries[len(entries)-1].Entry
+		last = in.After + in.Limit
+	}
+	list, err := a.Board.Ballots(ctx, m, in.After+1, last)
+	if err == nil && in.After == 0 { // the first page, those without an entry
+		var strangers []board.Ballot
+		strangers, err = a.Board.Ballots(ctx, m, 0, 0)
+		list = append(strangers, list...)
+	}
+	for _, b := range list {
+		p := PostedBallot{Entry: b.Entry, Units: byNumber[b.Entry].Units, Area: byNumber[b.Entry].Area}
+		p.Channel, p.At, p.Choices, p.Reason = shown(b)
+		out.Body.Items = append(out.Body.Items, p)
+	}
+	return out, err
+}
+
+func shown(b board.Ballot) (channel string, at time.Time, list []SettledChoice, reason votes.Reason) {
+	list = []SettledChoice{}
+	if r := b.Refused; r != nil {
+		for _, m := range r.Motions {
+			list = append(list, SettledChoice{votes.Choice{Motion: m}, r.Reason})
+		}
+		return r.Channel, r.At, list, r.Reason
+	}
+	for i, m := range b.Taken.Motions {
+		list = append(list, SettledChoice{votes.Choice{Motion: m, Choice: b.Taken.Choice(m)}, b.Reasons[i]})
+	}
+	return b.Taken.Channel, b.Taken.At, list, ""
+}
+
+// OwnBallot is a ballot of the caller, with where it stands in the ledger.
+type OwnBallot struct {
+	Meeting  string          `json:"meeting"`
+	Title    string          `json:"title"`
+	Ballot   string          `json:"ballot"`
+	Stream   string          `json:"stream"`
+	Revision uint64          `json:"revision"`
+	Position es.Position     `json:"position"`
+	Entry    string          `json:"entry,omitempty"`
+	Channel  string          `json:"channel"`
+	At       time.Time       `json:"at"`
+	Motions  []string        `json:"motions"`
+	Choices  []SettledChoice `json:"choices" doc:"what it says stays closed to everyone until the meeting is counted"`
+	Reason   votes.Reason    `json:"reason,omitempty" doc:"why it was refused"`
+}
+
+func (a *API) listOwn(ctx context.Context, _ *struct{}) (*Items[OwnBallot], error) {
+	person, err := voter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, of, err := a.Board.Own(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	out := &Items[OwnBallot]{}
+	out.Body.Items = make([]OwnBallot, len(list))
+	for i, b := range list {
+		o := OwnBallot{Meeting: of[i].Meeting, Title: of[i].Title, Ballot: b.Ballot, Stream: b.Stream, Revision: b.Revision, Position: b.Position, Entry: b.Entry, Motions: []string{}}
+		o.Channel, o.At, o.Choices, o.Reason = shown(b)
+		for _, c := range o.Choices {
+			o.Motions = append(o.Motions, c.Motion)
+		}
+		out.Body.Items[i] = o
+	}
+	return out, nil
+}
+
+// voter returns the person who asks. A program is nobody's vote.
+func voter(ctx context.Context) (string, error) {
+	c := service.CallerFrom(ctx)
+	switch {
+	case c.Anonymous:
+		return "", problem.Unauthorized("login-needed", "log in to see and cast your own ballots")
+	case c.Person == "":
+		return "", problem.Forbidden("not-a-person", "a program does not vote")
+	}
+	return c.Person, nil
+}
+
+func resource(m meeting.Meeting) authz.Resource {
+	return authz.Resource{Type: "Meeting", ID: m.Meeting, Estate: m.Estate}
+}
+
+// newID names what a command creates: made of the commit id, which nobody can guess.
+func newID(req es.Request) string { return uuid.NewSHA1(req.Commit, []byte("id")).String() }

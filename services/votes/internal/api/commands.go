@@ -1,0 +1,431 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+)
+
+// MotionIn is a motion as it is put to the owners.
+type MotionIn struct {
+	ID     string `json:"id" minLength:"1" maxLength:"40"`
+	Title  string `json:"title" minLength:"1" maxLength:"500"`
+	Matter string `json:"matter" maxLength:"100" doc:"article, paragraph and item, e.g. 民法典278-1-4"`
+	Scope  string `json:"scope" maxLength:"100" doc:"estate, or building: and a building"`
+	Rule   string `json:"rule,omitempty" doc:"threshold; where stated it must be the one that the matter calls for"`
+}
+
+// Draft is what is said of a meeting before its notice.
+type Draft struct {
+	Title   string       `json:"title" minLength:"1" maxLength:"200"`
+	Policy  votes.Policy `json:"policy"`
+	Motions []MotionIn   `json:"motions" minItems:"1" maxItems:"100"`
+}
+
+// command returns the command that drafts the meeting. A rule on the paper
+// that the law does not have for the matter is an error of the paper.
+func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) (meeting.DraftMeeting, error) {
+	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past}}
+	if c.Policy.Unreturned == "" {
+		c.Policy.Unreturned = votes.UnreturnedNone
+	}
+	var wrong []problem.Field
+	for i, m := range d.Motions {
+		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope})
+		if matter, ok := set.Matters[m.Matter]; ok && m.Rule != "" && m.Rule != matter.Threshold {
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].rule", i), Detail: "the law says " + matter.Threshold + " for " + m.Matter})
+		}
+	}
+	if len(wrong) > 0 {
+		return c, problem.Invalid("meeting-wrong", "the threshold follows the matter", wrong...)
+	}
+	return c, nil
+}
+
+func (a *API) draft(ctx context.Context, in *struct {
+	service.CommandIn
+	EstateIn
+	Body struct {
+		Draft
+		Past bool `json:"past,omitempty" doc:"it was held before; only for those who may enter the past"`
+	}
+}) (*service.Recorded, error) {
+	estate := authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}
+	if err := a.Allow(ctx, actCall, estate); err != nil {
+		return nil, err
+	}
+	if in.Body.Past {
+		if err := a.Allow(ctx, actPast, estate); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.hasEstate(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "draft-meeting", in.CommandIn, in.Body)
+	id := newID(req)
+	cmd, err := in.Body.command(id, in.Estate, in.Body.Past, a.rulesOn(a.Clock()))
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.meetings.Do(ctx, id, req, cmd)
+	return service.Respond(id, done, err)
+}
+
+// prepare asks whether the caller may do an action to a meeting, and returns it
+// as the board has it.
+func (a *API) prepare(ctx context.Context, id, action string) (meeting.Meeting, error) {
+	m, err := a.meeting(ctx, id)
+	if err != nil {
+		return m, err
+	}
+	if err := a.Allow(ctx, action, resource(m)); err != nil || !m.Past {
+		return m, err
+	}
+	return m, a.Allow(ctx, actPast, resource(m))
+}
+
+func (a *API) freeze(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+}) (*service.Recorded, error) {
+	m, err := a.prepare(ctx, in.Meeting, actFreeze)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := a.roll(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.meetings.Do(ctx, in.Meeting, service.NewRequest(ctx, a.Deps, "freeze-roll", in.CommandIn, nil), cmd)
+	return service.Respond(in.Meeting, done, err)
+}
+
+// roll builds the roll of a meeting as titles stand, and posts it before the
+// command that names it by hash.
+func (a *API) roll(ctx context.Context, m meeting.Meeting) (meeting.FreezeRoll, error) {
+	seen := a.Board.Position()
+	list, err := a.Board.Units(ctx, m.Estate, seen)
+	if err != nil {
+		return meeting.FreezeRoll{}, err
+	}
+	r, err := meeting.BuildRoll(m.Meeting, list, m.Policy, m.Motions)
+	if err != nil {
+		return meeting.FreezeRoll{}, err
+	}
+	hash, err := a.Blobs.Put(ctx, r.Blob())
+	if err != nil {
+		return meeting.FreezeRoll{}, err
+	}
+	if sum := sha256.Sum256(r.Blob()); hash != hex.EncodeToString(sum[:]) {
+		return meeting.FreezeRoll{}, errors.New("api: a blob is not named by its SHA-256")
+	}
+	return meeting.FreezeRoll{RollFrozen: votes.RollFrozen{
+		Meeting: m.Meeting, Roll: hash, Heads: r.Heads, Area: r.Area, Scopes: r.Scopes, SeenAt: uint64(seen),
+	}}, nil
+}
+
+// Window is when owners vote.
+type Window struct {
+	Opens  time.Time `json:"opens"`
+	Closes time.Time `json:"closes" doc:"a ballot at this instant is late"`
+	At     time.Time `json:"at,omitzero" required:"false" doc:"when it was posted; of a meeting of the past only"`
+}
+
+func (a *API) notice(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+	Body Window
+}) (*service.Recorded, error) {
+	m, err := a.prepare(ctx, in.Meeting, actNotice)
+	if err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "post-notice", in.CommandIn, in.Body)
+	req.Past = m.Past
+	done, err := a.meetings.Do(ctx, in.Meeting, req, a.postNotice(m, in.Body))
+	return service.Respond(in.Meeting, done, err)
+}
+
+func (a *API) postNotice(m meeting.Meeting, w Window) meeting.PostNotice {
+	now := a.Clock()
+	at := now
+	if m.Past {
+		at = w.At
+	}
+	return meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: a.rulesOn(at)}
+}
+
+// Cast is a ballot on its way in.
+type Cast struct {
+	Channel string         `json:"channel,omitempty" enum:"电子,纸质" doc:"of a meeting of the past only"`
+	Entry   string         `json:"entry,omitempty" doc:"of a meeting of the past only: whose ballot it is"`
+	At      time.Time      `json:"at,omitzero" required:"false" doc:"of a meeting of the past only: when it was received or handed in"`
+	Choices []votes.Choice `json:"choices" minItems:"1" maxItems:"100"`
+}
+
+func (a *API) cast(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+	Body Cast
+}) (*service.Recorded, error) {
+	box, err := a.box(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	if box.Past || !in.Body.At.IsZero() || in.Body.Entry != "" {
+		return a.castPast(ctx, in.CommandIn, box, in.Body)
+	}
+	who := service.CallerFrom(ctx)
+	if err := a.Allow(ctx, actCast, authz.Resource{Type: "Meeting", ID: in.Meeting, Estate: box.Estate, Person: who.Person}); err != nil {
+		return nil, err
+	}
+	person, err := voter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.Channel == votes.Paper {
+		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office", problem.Field{Name: "channel", Detail: "is 电子"})
+	}
+	req := service.NewRequest(ctx, a.Deps, "cast-ballot", in.CommandIn, in.Body)
+	entry, reason := box.Of(person)
+	return a.take(ctx, req, box, entry, reason, person, votes.Electronic, req.Happened, in.Body.Choices)
+}
+
+// castPast enters a ballot of a meeting that is entered as past. Of a live one
+// nobody states when a ballot came, or whose it was.
+func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box, c Cast) (*service.Recorded, error) {
+	if !box.Past {
+		return nil, meeting.ErrStatedTime
+	}
+	if err := a.Allow(ctx, actPast, resource(box.Meeting)); err != nil {
+		return nil, err
+	}
+	if c.At.IsZero() {
+		return nil, problem.Invalid("time-missing", "a ballot of the past says when it was handed in", problem.Field{Name: "at", Detail: "is missing"})
+	}
+	entry, err := entryOf(box, c.Entry)
+	if err != nil {
+		return nil, err
+	}
+	req := service.NewRequest(ctx, a.Deps, "cast-ballot", in, c)
+	req.Past = true
+	if c.Channel == "" {
+		c.Channel = votes.Electronic
+	}
+	return a.take(ctx, req, box, entry, "", "", c.Channel, c.At, c.Choices)
+}
+
+func entryOf(box *board.Box, number string) (votes.Entry, error) {
+	entry, ok := box.Entry(number)
+	if !ok {
+		return entry, problem.Invalid("no-such-entry", "the roll has no such entry", problem.Field{Name: "entry", Detail: "is not on the roll"})
+	}
+	return entry, nil
+}
+
+// box returns what taking a ballot needs to know.
+func (a *API) box(ctx context.Context, id string) (*board.Box, error) {
+	box, err := a.Board.Box(ctx, id)
+	if err == nil && box == nil {
+		err = meeting.ErrNoMeeting
+	}
+	return box, err
+}
+
+// take records a ballot, or its refusal, which it answers as a conflict.
+func (a *API) take(ctx context.Context, req es.Request, box *board.Box, entry votes.Entry, reason votes.Reason, person, channel string, at time.Time, choices []votes.Choice) (*service.Recorded, error) {
+	id := newID(req)
+	cmd := meeting.CastBallot{
+		Ballot: id, Meeting: box.Meeting, Entry: entry, NoEntry: reason, Channel: channel, At: at, Choices: choices,
+	}
+	if !box.Past {
+		sealed, err := a.seal(ctx, box, id, choices)
+		if err != nil {
+			return nil, err
+		}
+		cmd.Sealed = codec.Sealed(sealed)
+	}
+	return answer(id, a.record(ctx, req, entry.Entry, box.Meeting.Meeting, person, cmd))
+}
+
+// done is what became of a command.
+type done struct {
+	es.Done[votes.Event]
+	err error
+}
+
+// record runs a command in the stream of an entry, so that all of its ballots
+// meet there; a voter without one has a stream for refusals.
+func (a *API) record(ctx context.Context, req es.Request, entry, id, person string, cmd es.Command[meeting.Ballots, votes.Event]) done {
+	if entry == "" {
+		d, err := a.refusals.Do(ctx, id+"-"+person, req, cmd)
+		return done{d, err}
+	}
+	d, err := a.ballots.Do(ctx, id+"-"+entry, req, cmd)
+	return done{d, err}
+}
+
+// answer tells the voter: 201 where anything was taken, else 409 and why not.
+func answer(id string, d done) (*service.Recorded, error) {
+	if d.err == nil {
+		if reason := refused(d.Events); reason != "" {
+			return nil, problem.Conflict(string(reason), words[reason])
+		}
+	}
+	return service.Respond(id, d.Done, d.err)
+}
+
+// refused returns the first reason where nothing of a ballot was taken.
+func refused(events []votes.Event) (reason votes.Reason) {
+	for _, e := range events {
+		r, ok := e.(votes.BallotRefused)
+		if !ok {
+			return ""
+		}
+		if reason == "" {
+			reason = r.Reason
+		}
+	}
+	return reason
+}
+
+// words tell a voter why a ballot does not count.
+var words = map[votes.Reason]string{
+	votes.NoSuchMotion:           "the motion was not on the notice",
+	votes.VotingNotOpen:          "voting is not open yet",
+	votes.VotingIsClosed:         "voting is closed",
+	votes.NotOnTheRoll:           "you hold no title in this estate",
+	votes.NotTheRepresentative:   "another co-owner votes for your unit",
+	votes.NotInScope:             "none of your units is in the scope of the motion",
+	votes.AlreadyVoted:           "you have voted already, and the first ballot stands",
+	votes.Superseded:             "a later ballot of yours stands",
+	votes.ElectronicBallotStands: "your electronic ballot stands",
+	votes.PaperBallotStands:      "your paper ballot stands",
+	votes.NoSuchChoice:           "there is no such choice",
+}
+
+// seal closes what a live ballot says. The plaintext names only motions of the
+// notice and choices that exist, so it fits, and all are padded to one length.
+func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices []votes.Choice) (string, error) {
+	longest := make([]votes.Choice, 0, len(box.Motions))
+	said := make([]votes.Choice, 0, len(choices))
+	for _, m := range box.Motions {
+		longest = append(longest, votes.Choice{Motion: m.ID, Choice: votes.Abstain}) // every choice has two characters
+		for _, c := range choices {
+			if c.Motion == m.ID && (c.Choice == votes.Yes || c.Choice == votes.No || c.Choice == votes.Abstain) {
+				said = append(said, c)
+				break
+			}
+		}
+	}
+	size, err := json.Marshal(longest)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return "", err
+	}
+	return a.Vault.Seal(ctx, vault.MeetingKey(box.Meeting.Meeting), board.SealedField(ballot), text, len(size))
+}
+
+// Envelope is a paper ballot that was handed in.
+type Envelope struct {
+	Entry string    `json:"entry" minLength:"1" maxLength:"20"`
+	At    time.Time `json:"at,omitzero" required:"false" doc:"not to be stated: the ledger's clock says when"`
+}
+
+func (a *API) handIn(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+	Body Envelope
+}) (*service.Recorded, error) {
+	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actReceive)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Body.At.IsZero() {
+		return nil, meeting.ErrStatedTime
+	}
+	req := service.NewRequest(ctx, a.Deps, "hand-in-paper", in.CommandIn, in.Body)
+	id := newID(req)
+	return answer(id, a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.HandInPaper{Ballot: id, Meeting: box.Meeting, Entry: entry, At: req.Happened}))
+}
+
+// paper returns the entry whose paper a clerk has in hand.
+func (a *API) paper(ctx context.Context, id, number, action string) (*board.Box, votes.Entry, error) {
+	box, err := a.box(ctx, id)
+	if err != nil {
+		return nil, votes.Entry{}, err
+	}
+	if err := a.Allow(ctx, action, resource(box.Meeting)); err != nil {
+		return nil, votes.Entry{}, err
+	}
+	entry, err := entryOf(box, number)
+	return box, entry, err
+}
+
+func (a *API) enterPaper(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+	Body struct {
+		Entry   string         `json:"entry" minLength:"1" maxLength:"20"`
+		Choices []votes.Choice `json:"choices" minItems:"1" maxItems:"100"`
+	}
+}) (*service.Recorded, error) {
+	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actEnter)
+	if err != nil {
+		return nil, err
+	}
+	if box.Past {
+		return nil, meeting.ErrPastPaper
+	}
+	req := service.NewRequest(ctx, a.Deps, "enter-paper-ballot", in.CommandIn, in.Body)
+	return a.take(ctx, req, box, entry, "", "", votes.Paper, req.Happened, in.Body.Choices)
+}
+
+func (a *API) completeEntry(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+}) (*service.Recorded, error) {
+	if _, err := a.prepare(ctx, in.Meeting, actComplete); err != nil {
+		return nil, err
+	}
+	_, waiting, err := a.Board.Envelopes(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.meetings.Do(ctx, in.Meeting, service.NewRequest(ctx, a.Deps, "complete-paper-entry", in.CommandIn, nil),
+		meeting.CompletePaperEntry{Now: a.Clock(), Waiting: waiting})
+	return service.Respond(in.Meeting, d, err)
+}
+
+func (a *API) close(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+}) (*service.Recorded, error) {
+	m, err := a.prepare(ctx, in.Meeting, actClose)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Past {
+		return nil, problem.Conflict("closes-by-itself", "a live meeting closes by itself a minute after its deadline")
+	}
+	d, err := a.meetings.Do(ctx, in.Meeting, service.NewRequest(ctx, a.Deps, "close-voting", in.CommandIn, nil), meeting.CloseVoting{Now: a.Clock()})
+	return service.Respond(in.Meeting, d, err)
+}

@@ -1,0 +1,392 @@
+// Package board is the read model of votes: what the registry says of units and
+// titles, meetings with their rolls, every ballot as recorded, and the results.
+//
+// Ballots are kept as they were recorded. Which of them counts is settled when
+// it is asked for, and for all of a meeting once, when it becomes countable; so
+// a ballot costs one row and no read.
+package board
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/services/internal/electorate"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Board answers queries.
+type Board struct {
+	*readmodel.Runner
+	db  *readmodel.DB
+	log *slog.Logger
+
+	changed sync.Map // meeting → position of the event that changed it last
+	boxes   sync.Map // meeting → *cachedBox
+	loading singleflight.Group
+	rolls   rollCache
+	due     func(meeting.Meeting)
+}
+
+// New prepares the tables; Run of the board's Runner fills them. due is told of
+// every meeting whose voting is to be closed at a deadline, as soon as that is
+// known and perhaps more than once; nil tells nobody.
+func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger, due func(meeting.Meeting)) (*Board, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, dir); err != nil {
+		return nil, err
+	}
+	b := &Board{db: db, log: log, due: due}
+	if b.due == nil {
+		b.due = func(meeting.Meeting) {}
+	}
+	b.Runner = readmodel.NewRunner(db, store, log, readmodel.Projection{
+		Name:     "votes",
+		Prefixes: []string{registry.EstateStream, registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
+		Tables:   []string{"estate", "unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
+		Fold:     b.fold,
+	})
+	return b, nil
+}
+
+// HasEstate reports whether there is an estate of this id.
+func (b *Board) HasEstate(ctx context.Context, id string) (bool, error) {
+	return found(b.db.QueryRow(ctx, `SELECT 1 FROM estate WHERE id = ?`, id).Scan(new(int)))
+}
+
+// found tells an error from a row that is not there.
+func found(err error) (bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// querier is a *readmodel.DB or a *readmodel.Tx.
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// each calls f for every row; f scans it.
+func each(ctx context.Context, q querier, f func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Units returns an estate's units with their titles as of a position.
+func (b *Board) Units(ctx context.Context, estate string, at es.Position) ([]electorate.Unit, error) {
+	return unitsOf(ctx, b.db, estate, at)
+}
+
+func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all []electorate.Unit, err error) {
+	index := map[string]int{}
+	err = each(ctx, q, func(rows *sql.Rows) error {
+		var u electorate.Unit
+		if err := rows.Scan(&u.ID, &u.Code, &u.Building, &u.Use, &u.Area, &u.State); err != nil {
+			return err
+		}
+		index[u.ID] = len(all)
+		all = append(all, u)
+		return nil
+	}, `SELECT id, code, building, purpose, area, state FROM unit_version v WHERE estate = ?
+		AND since = (SELECT MAX(since) FROM unit_version w WHERE w.id = v.id AND w.since <= ?) ORDER BY code`, estate, int64(at))
+	if err != nil {
+		return nil, err
+	}
+	return all, each(ctx, q, func(rows *sql.Rows) error {
+		var id, titles string
+		if err := rows.Scan(&id, &titles); err != nil {
+			return err
+		}
+		i, ok := index[id]
+		if !ok {
+			return nil
+		}
+		return json.Unmarshal([]byte(titles), &all[i].Titles)
+	}, `SELECT id, titles FROM title_version v WHERE estate = ?
+		AND since = (SELECT MAX(since) FROM title_version w WHERE w.id = v.id AND w.since <= ?)`, estate, int64(at))
+}
+
+// Meetings lists an estate's meetings, the newest first.
+func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
+	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+		m, err := scanMeeting(rows)
+		list = append(list, m)
+		return err
+	}, `SELECT state FROM meeting WHERE estate = ? ORDER BY drafted DESC`, estate)
+}
+
+// Due lists the live meetings whose votes are still to be closed or opened.
+func (b *Board) Due(ctx context.Context) (list []meeting.Meeting, err error) {
+	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+		m, err := scanMeeting(rows)
+		list = append(list, m)
+		return err
+	}, `SELECT state FROM meeting WHERE open = ?`, true)
+}
+
+func scanMeeting(row interface{ Scan(...any) error }) (m meeting.Meeting, err error) {
+	var state string
+	if err := row.Scan(&state); err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal([]byte(state), &m)
+}
+
+// Meeting returns a meeting; false where there is none.
+func (b *Board) Meeting(ctx context.Context, id string) (meeting.Meeting, bool, error) {
+	m, err := scanMeeting(b.db.QueryRow(ctx, `SELECT state FROM meeting WHERE id = ?`, id))
+	ok, err := found(err)
+	return m, ok, err
+}
+
+// Turnout returns how many heads with which area have cast a ballot in time.
+func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err error) {
+	err = b.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
+		(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false).Scan(&t.Heads, &t.Area)
+	return t, err
+}
+
+// Rows returns how many rows of ballots there are, a row being one choice on
+// one motion.
+func (b *Board) Rows(ctx context.Context, id string) (n int, err error) {
+	return n, b.db.QueryRow(ctx, `SELECT COALESCE(SUM(answers), 0) FROM ballot WHERE meeting = ?`, id).Scan(&n)
+}
+
+// Summary returns what became of all ballots of a meeting that is counted.
+func (b *Board) Summary(ctx context.Context, id string) (s meeting.Summary, err error) {
+	var text string
+	if err := b.db.QueryRow(ctx, `SELECT summary FROM meeting WHERE id = ?`, id).Scan(&text); err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(text), &s)
+}
+
+// Results returns the results of a meeting, empty until it is counted.
+func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error) {
+	list := []meeting.Result{}
+	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var r meeting.Result
+		err := json.Unmarshal([]byte(text), &r)
+		list = append(list, r)
+		return err
+	}, `SELECT posted FROM result WHERE meeting = ? ORDER BY number`, id)
+}
+
+// Roll returns at most limit entries after a number.
+func (b *Board) Roll(ctx context.Context, id string, after, limit int) ([]votes.Entry, error) {
+	return rollOf(ctx, b.db, id, after, limit)
+}
+
+func rollOf(ctx context.Context, q querier, id string, after, limit int) ([]votes.Entry, error) {
+	list := []votes.Entry{}
+	return list, each(ctx, q, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var e votes.Entry
+		err := json.Unmarshal([]byte(text), &e)
+		list = append(list, e)
+		return err
+	}, `SELECT posted FROM roll_entry WHERE meeting = ? AND entry > ? ORDER BY entry LIMIT ?`, id, after, limit)
+}
+
+// Ballot is one recorded ballot and what became of it.
+type Ballot struct {
+	Entry    string // "" where the voter has none
+	Ballot   string
+	Stream   string
+	Revision uint64
+	Position es.Position
+	Refused  *votes.BallotRefused
+	Taken    *meeting.Taken
+	Reasons  []votes.Reason // of Taken, for each motion why it does not count, or ""
+}
+
+// Ballots returns every ballot of the heads from one entry to another, both
+// included, settled. Entry 0 holds those of voters without an entry.
+func (b *Board) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([]Ballot, error) {
+	return b.ballots(ctx, m, `entry >= ? AND entry <= ?`, from, to)
+}
+
+func (b *Board) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
+	open, err := opener(m)
+	if err != nil {
+		return nil, err
+	}
+	list := []Ballot{}
+	err = eachHead(ctx, b.db, m, open, func(head []Ballot) error {
+		list = append(list, head...)
+		return nil
+	}, where, args...)
+	return list, err
+}
+
+// eachHead calls f with all ballots of one head after another, settled.
+func eachHead(ctx context.Context, q querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
+	var head []Ballot
+	settle := func() error {
+		var taken []meeting.Taken
+		for _, b := range head {
+			if b.Taken != nil {
+				taken = append(taken, *b.Taken)
+			}
+		}
+		settled := meeting.Settle(m.Policy, taken)
+		for i := range head {
+			if head[i].Taken != nil {
+				head[i].Reasons, settled = settled[0], settled[1:]
+			}
+		}
+		return f(head)
+	}
+	entry, voter := -1, ""
+	err := each(ctx, q, func(rows *sql.Rows) error {
+		var (
+			ballot  Ballot
+			e       int
+			v, kind string
+			late    bool
+			text    []byte
+			err     error
+		)
+		if err := rows.Scan(&e, &v, &ballot.Revision, &ballot.Position, &kind, &late, &text); err != nil {
+			return err
+		}
+		if (e != entry || v != voter) && len(head) > 0 {
+			if err := settle(); err != nil {
+				return err
+			}
+			head = head[:0]
+		}
+		entry, voter = e, v
+		ballot.Stream = votes.RefusalStream + m.Meeting + "-" + v
+		if e > 0 {
+			ballot.Entry = strconv.Itoa(e)
+			ballot.Stream = votes.BallotStream + m.Meeting + "-" + ballot.Entry
+		}
+		switch kind {
+		case kindCast:
+			ballot.Taken = &meeting.Taken{Late: late}
+			err = json.Unmarshal(text, &ballot.Taken.BallotCast)
+			ballot.Ballot = ballot.Taken.Ballot
+			open(ballot.Taken)
+		case kindRefused:
+			ballot.Refused = &votes.BallotRefused{}
+			err = json.Unmarshal(text, ballot.Refused)
+			ballot.Ballot = ballot.Refused.Ballot
+		}
+		head = append(head, ballot)
+		return err
+	}, `SELECT entry, voter, revision, position, kind, late, event FROM ballot
+		WHERE meeting = ? AND kind <> '`+kindEnvelope+`' AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
+	if err != nil || len(head) == 0 {
+		return err
+	}
+	return settle()
+}
+
+// Envelopes returns how many envelopes were handed in, and how many of them
+// wait to be opened.
+func (b *Board) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
+	states := map[int]meeting.Ballots{}
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
+		var entry int
+		var kind string
+		var text []byte
+		if err := rows.Scan(&entry, &kind, &text); err != nil {
+			return err
+		}
+		event, err := decodeBallot(kind, text)
+		if err != nil {
+			return err
+		}
+		if kind == kindEnvelope {
+			handedIn++
+		}
+		states[entry] = meeting.EvolveBallots(states[entry], event)
+		return nil
+	}, `SELECT entry, kind, event FROM ballot b WHERE meeting = ? AND EXISTS
+		(SELECT 1 FROM ballot e WHERE e.meeting = b.meeting AND e.entry = b.entry AND e.kind = '`+kindEnvelope+`')
+		ORDER BY entry, revision`, id)
+	for _, s := range states {
+		waiting += len(s.Envelopes)
+	}
+	return handedIn, waiting, err
+}
+
+// Own returns the ballots that a person cast, and the meetings they belong to,
+// the newest first.
+func (b *Board) Own(ctx context.Context, person string) (list []Ballot, of []meeting.Meeting, err error) {
+	type place struct {
+		meeting meeting.Meeting
+		entry   string
+	}
+	var places []place
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
+		var p place
+		var state string
+		if err := rows.Scan(&state, &p.entry); err != nil {
+			return err
+		}
+		err := json.Unmarshal([]byte(state), &p.meeting)
+		places = append(places, p)
+		return err
+	}, `SELECT m.state, COALESCE(v.entry, '') FROM meeting m LEFT JOIN voter v ON v.meeting = m.id AND v.person = ?
+		WHERE v.person IS NOT NULL OR EXISTS (SELECT 1 FROM ballot b WHERE b.meeting = m.id AND b.entry = 0 AND b.voter = ?)
+		ORDER BY m.drafted DESC`, person, person)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range places {
+		where, arg := `entry = 0 AND voter = ?`, any(person)
+		if p.entry != "" {
+			number, err := strconv.Atoi(p.entry)
+			if err != nil {
+				return nil, nil, err
+			}
+			where, arg = `entry = ?`, number
+		}
+		ballots, err := b.ballots(ctx, p.meeting, where, arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		for range ballots {
+			of = append(of, p.meeting)
+		}
+		list = append(list, ballots...)
+	}
+	return list, of, nil
+}

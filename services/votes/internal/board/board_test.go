@@ -1,0 +1,79 @@
+package board_test
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+)
+
+// BenchmarkReplay replays ballots into the tables: the number to watch is
+// ballots/s.
+func BenchmarkReplay(b *testing.B) {
+	const ballots = 100_000
+	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = store.Close() })
+	meeting := uuid.NewString()
+	appendAll(b, store, votes.MeetingStream+meeting, votes.MeetingDrafted{Meeting: meeting, Estate: uuid.NewString()})
+	sealed := codec.Sealed(make([]byte, 0, 200))
+	for range 200 {
+		sealed += "x"
+	}
+	done := make(chan struct{}, 64)
+	for w := range 64 {
+		go func() {
+			for i := w; i < ballots; i += 64 {
+				entry := fmt.Sprint(i + 1)
+				appendAll(b, store, votes.BallotStream+meeting+"-"+entry, votes.BallotCast{
+					Ballot: uuid.NewString(), Meeting: meeting, Entry: entry, Channel: votes.Electronic, At: time.Now(), Motions: []string{"M1", "M2"}, Sealed: sealed,
+				})
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range 64 {
+		<-done
+	}
+	for b.Loop() {
+		db, err := readmodel.Open(b.Context(), "sqlite://"+filepath.Join(b.TempDir(), "votes.db"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		board, err := board.New(b.Context(), db, store, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		go func() { _ = board.Run(b.Context()) }()
+		if err := board.WaitFor(b.Context(), store.Head()); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(ballots/time.Since(start).Seconds(), "ballots/s")
+	}
+}
+
+func appendAll(b *testing.B, store es.Store, stream string, events ...votes.Event) {
+	for i, e := range events {
+		name, data, err := votes.Codec.Encode(e)
+		if err == nil {
+			_, err = store.Append(b.Context(), stream, uint64(i), es.Proposed{ID: uuid.New(), Type: name, Data: data, Meta: []byte(`{}`)})
+		}
+		if err != nil {
+			b.Error(err)
+		}
+	}
+}

@@ -1,0 +1,379 @@
+package board
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
+)
+
+// Kinds of rows in the table ballot.
+const (
+	kindCast     = "cast"
+	kindRefused  = "refused"
+	kindEnvelope = "envelope"
+)
+
+var (
+	estateTable = readmodel.Table{Name: "estate", Key: []string{"id"}, Columns: []string{"id"}}
+	unitTable   = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
+		Columns: []string{"id", "since", "estate", "code", "building", "purpose", "area", "state"}}
+	titleTable  = readmodel.Table{Name: "title_version", Key: []string{"id", "since"}, Columns: []string{"id", "since", "estate", "titles"}}
+	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "posted"}}
+	voterTable  = readmodel.Table{Name: "voter", Key: []string{"meeting", "person"}, Columns: []string{"meeting", "person", "entry", "reason"}}
+	ballotTable = readmodel.Table{Name: "ballot", Key: []string{"meeting", "entry", "voter", "revision"},
+		Columns: []string{"meeting", "entry", "voter", "revision", "position", "kind", "late", "answers", "event"}}
+	resultTable = readmodel.Table{Name: "result", Key: []string{"meeting", "number"}, Columns: []string{"meeting", "number", "posted"}}
+
+	meetingRows = readmodel.Map[string, meetingRow]{
+		Table: readmodel.Table{Name: "meeting", Key: []string{"id"}, Columns: []string{"id", "estate", "drafted", "open", "state", "summary"}},
+		Fields: func(r *meetingRow) []any {
+			return []any{&r.id, &r.estate, &r.drafted, &r.open, &r.state, &r.summary}
+		},
+	}
+)
+
+type meetingRow struct {
+	id, estate     string
+	drafted        int64
+	open           bool
+	state, summary string
+}
+
+// folding is one batch on its way into the tables.
+type folding struct {
+	*Board
+	tx       *readmodel.Tx
+	rows     *readmodel.Rows[string, meetingRow]
+	meetings map[string]*meeting.Meeting // decoded
+
+	units, titles, ballots [][]any // rows held back
+}
+
+func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
+	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
+	for _, r := range events {
+		if err := f.event(ctx, r); err != nil {
+			return fmt.Errorf("board: %s: %w", r.Type, err)
+		}
+	}
+	return f.flush(ctx)
+}
+
+func (f *folding) event(ctx context.Context, r es.Recorded) error {
+	if strings.HasPrefix(r.Stream, registry.UnitStream) || strings.HasPrefix(r.Stream, registry.EstateStream) {
+		event, err := registry.Codec.Decode(r.Type, r.Data)
+		if err != nil {
+			return err
+		}
+		return f.registry(ctx, r, event)
+	}
+	event, err := votes.Codec.Decode(r.Type, r.Data)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(r.Stream, votes.MeetingStream) {
+		return f.meeting(ctx, r, event)
+	}
+	return f.ballot(r, event)
+}
+
+func (f *folding) registry(ctx context.Context, r es.Recorded, event registry.Event) error {
+	unit := func(estate, id string, u registry.Unit) {
+		f.units = append(f.units, []any{id, int64(r.Position), estate, u.Code, u.Building, u.Use, int64(u.Area), u.State})
+	}
+	titles := func(estate, id string, titles []registry.Title) error {
+		text, err := json.Marshal(titles)
+		f.titles = append(f.titles, []any{id, int64(r.Position), estate, string(text)})
+		return err
+	}
+	switch e := event.(type) {
+	case registry.EstateFounded:
+		return f.tx.Upsert(ctx, estateTable, [][]any{{e.Estate}})
+	case registry.UnitRegistered:
+		unit(e.Estate, e.ID, e.Unit)
+	case registry.UnitCorrected:
+		unit(e.Estate, e.ID, e.Unit)
+	case registry.TitlesStated:
+		return titles(e.Estate, e.ID, e.Titles)
+	case registry.TitlesCorrected:
+		return titles(e.Estate, e.ID, e.Titles)
+	default: // settings of the estate; people and tokens are in other streams
+	}
+	return nil
+}
+
+// get returns a meeting as of the event being folded.
+func (f *folding) get(id string) (*meeting.Meeting, error) {
+	m, ok := f.meetings[id]
+	if ok {
+		return m, nil
+	}
+	m = &meeting.Meeting{}
+	if row, ok := f.rows.Get(id); ok {
+		if err := json.Unmarshal([]byte(row.state), m); err != nil {
+			return nil, err
+		}
+	}
+	f.meetings[id] = m
+	return m, nil
+}
+
+func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event) error {
+	id := strings.TrimPrefix(r.Stream, votes.MeetingStream)
+	m, err := f.get(id)
+	if err != nil {
+		return err
+	}
+	counted := m.Countable()
+	*m = meeting.Evolve(*m, event)
+	state, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	row := f.rows.Edit(id)
+	row.id, row.estate, row.state = id, m.Estate, string(state)
+	row.open = !m.Past && m.Posted() && !m.Countable()
+	if e, ok := event.(votes.MeetingDrafted); ok && e.Meeting == id {
+		row.drafted = int64(r.Position)
+	}
+	if _, ok := event.(votes.RollFrozen); ok {
+		if err := f.roll(ctx, *m); err != nil {
+			return err
+		}
+	}
+	if m.Countable() && !counted {
+		if err := f.count(ctx, *m); err != nil {
+			return err
+		}
+	}
+	f.changed.Store(id, r.Position) // whoever reads before this batch is committed reads again after it
+	if row.open {
+		f.due(*m)
+	}
+	return nil
+}
+
+var errRoll = errors.New("the roll built again from the titles is not the one that was posted")
+
+// roll builds the roll again from the titles that it was built from, for who is
+// who in it. What is posted of it must come out the same.
+func (f *folding) roll(ctx context.Context, m meeting.Meeting) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	list, err := unitsOf(ctx, f.tx, m.Estate, es.Position(m.Roll.SeenAt))
+	if err != nil {
+		return err
+	}
+	roll, err := meeting.BuildRoll(m.Meeting, list, m.Policy, m.Motions)
+	if err != nil {
+		return err
+	}
+	if sum := sha256.Sum256(roll.Blob()); hex.EncodeToString(sum[:]) != m.Roll.Roll {
+		return errRoll
+	}
+	for _, table := range []string{"roll_entry", "voter"} { // of a roll frozen before
+		if _, err := f.tx.Exec(ctx, `DELETE FROM `+table+` WHERE meeting = ?`, m.Meeting); err != nil {
+			return err
+		}
+	}
+	var entries, voters [][]any
+	for i, e := range roll.Public.Entries {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, []any{m.Meeting, i + 1, int64(e.Area), string(text)})
+	}
+	for person, v := range roll.Voters {
+		voters = append(voters, []any{m.Meeting, person, v.Entry, string(v.Reason)})
+	}
+	return errors.Join(f.tx.Upsert(ctx, entryTable, entries), f.tx.Upsert(ctx, voterTable, voters))
+}
+
+// count settles all ballots of a meeting once and for all.
+func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	set, ok := rules.ByHash(m.Notice.RuleHash)
+	if !ok {
+		return fmt.Errorf("no rule set has the hash %s that the notice names", m.Notice.RuleHash)
+	}
+	open, err := opener(m)
+	if err != nil {
+		f.log.Error("released key cannot be read", "meeting", m.Meeting, "error", err) // its ballots are void, and that can be seen
+	}
+	entries, err := rollOf(ctx, f.tx, m.Meeting, 0, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	counter := meeting.NewCounter(m)
+	err = eachHead(ctx, f.tx, m, open, func(head []Ballot) error {
+		var taken []meeting.Taken
+		for _, b := range head {
+			if b.Refused != nil {
+				counter.Reject(b.Refused.Reason, len(b.Refused.Motions))
+			} else {
+				taken = append(taken, *b.Taken)
+			}
+		}
+		if n, _ := strconv.Atoi(head[0].Entry); n > 0 && n <= len(entries) {
+			counter.Head(entries[n-1], taken)
+		}
+		return nil
+	}, `1 = 1`)
+	if err != nil {
+		return err
+	}
+	var results [][]any
+	for i, r := range counter.Results(set) {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		results = append(results, []any{m.Meeting, i, string(text)})
+	}
+	if err := f.summarise(m.Meeting, counter.Summary); err != nil {
+		return err
+	}
+	return f.tx.Upsert(ctx, resultTable, results)
+}
+
+func (f *folding) summarise(id string, s meeting.Summary) error {
+	text, err := json.Marshal(s)
+	f.rows.Edit(id).summary = string(text)
+	return err
+}
+
+func (f *folding) ballot(r es.Recorded, event votes.Event) error {
+	id, voter, err := head(r.Stream)
+	if err != nil {
+		return err
+	}
+	m, err := f.get(id)
+	if err != nil {
+		return err
+	}
+	var kind string
+	var motions []string
+	switch e := event.(type) {
+	case votes.BallotCast:
+		kind, motions = kindCast, e.Motions
+	case votes.BallotRefused:
+		kind, motions = kindRefused, e.Motions
+	case votes.PaperHandedIn:
+		kind = kindEnvelope
+	default:
+		return errors.New("no event of a ballot")
+	}
+	if m.Countable() && len(motions) > 0 { // too late to count, not too late to be seen
+		var s meeting.Summary
+		row, _ := f.rows.Get(id)
+		if err := json.Unmarshal([]byte(row.summary), &s); err != nil {
+			return err
+		}
+		reason := votes.VotingIsClosed
+		if e, ok := event.(votes.BallotRefused); ok {
+			reason = e.Reason
+		}
+		s.Reject(reason, len(motions))
+		if err := f.summarise(id, s); err != nil {
+			return err
+		}
+	}
+	entry := 0
+	if strings.HasPrefix(r.Stream, votes.BallotStream) {
+		if entry, err = strconv.Atoi(voter); err != nil {
+			return err
+		}
+		voter = ""
+	}
+	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, len(motions), string(r.Data)})
+	return nil
+}
+
+// head takes the name of a ballot's stream apart: the meeting, whose id has 36
+// letters, and the entry or the voter.
+func head(stream string) (id, voter string, err error) {
+	rest, ok := strings.CutPrefix(stream, votes.BallotStream)
+	if !ok {
+		rest, ok = strings.CutPrefix(stream, votes.RefusalStream)
+	}
+	const letters = 36
+	if !ok || len(rest) <= letters+1 || rest[letters] != '-' {
+		return "", "", fmt.Errorf("no stream of ballots: %s", stream)
+	}
+	return rest[:letters], rest[letters+1:], nil
+}
+
+// flush writes the rows held back.
+func (f *folding) flush(ctx context.Context) error {
+	err := errors.Join(
+		f.tx.Upsert(ctx, unitTable, f.units),
+		f.tx.Upsert(ctx, titleTable, f.titles),
+		f.tx.Upsert(ctx, ballotTable, f.ballots),
+	)
+	f.units, f.titles, f.ballots = f.units[:0], f.titles[:0], f.ballots[:0]
+	return err
+}
+
+// decodeBallot reads a row of the table ballot.
+func decodeBallot(kind string, text []byte) (votes.Event, error) {
+	switch kind {
+	case kindCast:
+		return decode[votes.BallotCast](text)
+	case kindRefused:
+		return decode[votes.BallotRefused](text)
+	}
+	return decode[votes.PaperHandedIn](text)
+}
+
+func decode[E votes.Event](text []byte) (votes.Event, error) {
+	var e E
+	err := json.Unmarshal(text, &e)
+	return e, err
+}
+
+// openFunc puts the choices of a ballot in clear, where they may be.
+type openFunc func(*meeting.Taken)
+
+// SealedField names the field that a ballot's choices are sealed as, so that
+// the ciphertext of one ballot does not pass for another's.
+func SealedField(ballot string) string { return "choices/" + ballot }
+
+// opener opens a meeting's ballots: those of the past are in clear, those of a
+// live one need the key that was released, and until then stay closed. A ballot
+// that cannot be opened has no choices, and does not count.
+func opener(m meeting.Meeting) (openFunc, error) {
+	switch {
+	case m.Past:
+		return func(t *meeting.Taken) { t.Opened = true }, nil
+	case m.Key == "":
+		return func(*meeting.Taken) {}, nil
+	}
+	open, err := vault.NewOpener(m.Key, vault.MeetingKey(m.Meeting))
+	if err != nil {
+		return func(t *meeting.Taken) { t.Opened = true }, err
+	}
+	return func(t *meeting.Taken) {
+		t.Opened, t.Choices = true, nil
+		if text, err := open(SealedField(t.Ballot), string(t.Sealed)); err != nil || json.Unmarshal(text, &t.Choices) != nil {
+			t.Choices = nil
+		}
+	}, nil
+}

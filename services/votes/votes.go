@@ -1,0 +1,42 @@
+// Package votes is the service by which owners decide: meetings, their rolls,
+// ballots and results (业主大会, Civil Code art. 277–280).
+package votes
+
+import (
+	"context"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/votes/internal/api"
+	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
+)
+
+// Config is what the service needs besides what every service has.
+type Config struct {
+	// Ready says whether this instance's clock can be trusted with deadlines;
+	// nil: always.
+	Ready func() bool
+}
+
+// New builds the service.
+func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
+	c := &closing{deps: deps, meetings: api.Meetings(deps)}
+	c.deadlines = service.NewDeadlines(deps.Clock, deps.Log, config.Ready, c.close)
+	b, err := board.New(ctx, deps.DB, deps.Store, deps.Log, c.watch)
+	if err != nil {
+		return nil, err
+	}
+	c.board = b
+	routes, handler := service.NewAPI(deps, "votes", b)
+	(&api.API{Deps: deps, Board: b, Rules: inForce}).Register(routes)
+	return &service.Service{
+		Name: "votes", Handler: handler, API: routes,
+		Projections: []*readmodel.Runner{b.Runner},
+		Run:         []func(context.Context) error{c.run, c.releaseKeys},
+	}, nil
+}
+
+func inForce(day units.Day) (meeting.RuleSet, bool) { return rules.InForce(day) }
