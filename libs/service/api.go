@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -61,7 +62,7 @@ func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handl
 	}
 	router := newRouter()
 	api := humago.NewWithPrefix(router, Prefix, config)
-	return api, &handler{deps: deps, name: name, followers: followers, router: router}
+	return api, &handler{deps: deps, followers: followers, router: router}
 }
 
 // Query describes an operation that only reads. Add to it as needed.
@@ -158,7 +159,6 @@ func (r *request) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flu
 
 type handler struct {
 	deps      Deps
-	name      string
 	followers []Follower
 	*router
 }
@@ -268,6 +268,8 @@ func (h *handler) finish(r *request, pattern string, span trace.Span, start time
 	}
 	level := slog.LevelDebug
 	switch {
+	case errors.Is(r.err, context.Canceled) && r.Context.Err() != nil:
+		// The caller has gone.
 	case r.err != nil:
 		level = slog.LevelError
 	case status >= http.StatusInternalServerError, took > slow:
@@ -279,7 +281,7 @@ func (h *handler) finish(r *request, pattern string, span trace.Span, start time
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("service", h.name), slog.String("request", r.id), slog.String("path", r.path),
+		slog.String("request", r.id), slog.String("path", r.path),
 		slog.Int("status", status), slog.Duration("took", took), slog.String("caller", r.principal.ID),
 	}
 	if r.err != nil {

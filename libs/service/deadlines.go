@@ -129,7 +129,7 @@ func (d *Deadlines) run(ctx context.Context, e *entry) {
 	}
 	wait := e.pause.next()
 	e.due = d.clock().Add(wait)
-	d.log.Warn("deadline will be tried again", slog.String("deadline", what.Key), slog.Duration("in", wait), slog.Any("error", err))
+	d.log.WarnContext(ctx, "deadline will be tried again", slog.String("deadline", what.Key), slog.Duration("in", wait), slog.Any("error", err))
 	d.schedule(e)
 }
 

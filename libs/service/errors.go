@@ -88,7 +88,7 @@ func newProblem(status int, message string, errs []error) *problem.Error {
 // field names what is wrong by its path within the body, or by the name of the
 // parameter. The value itself is not repeated: it may be personal.
 func field(err error) problem.Field {
-	detailer, ok := err.(huma.ErrorDetailer) //nolint:errorlint // as huma itself looks at them
+	detailer, ok := err.(huma.ErrorDetailer) // as huma itself looks at them
 	if !ok {
 		return problem.Field{Name: "body", Detail: err.Error()}
 	}

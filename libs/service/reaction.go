@@ -76,7 +76,7 @@ func (r Reaction) react(ctx context.Context, log *slog.Logger, event es.Recorded
 	return persist(ctx, log, func() error {
 		err := r.Handle(ctx, event)
 		if why, refused := refusal(err); refused {
-			log.Info("refused", slog.String("code", why.Code))
+			log.InfoContext(ctx, "refused", slog.String("code", why.Code))
 			return r.Refused(ctx, event, why)
 		}
 		return err
@@ -115,12 +115,12 @@ func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() e
 		case ctx.Err() != nil:
 			return nil
 		case final != nil:
-			log.Error("stopped", slog.Uint64("position", uint64(from())), slog.Any("error", final))
+			log.ErrorContext(ctx, "stopped", slog.Uint64("position", uint64(from())), slog.Any("error", final))
 			return final
 		case from() > start:
 			pause = 0
 		}
-		log.Warn("interrupted", slog.Uint64("position", uint64(from())), slog.Any("error", err))
+		log.WarnContext(ctx, "interrupted", slog.Uint64("position", uint64(from())), slog.Any("error", err))
 		pause.wait(ctx)
 	}
 }
@@ -136,7 +136,7 @@ func persist(ctx context.Context, log *slog.Logger, f func() error) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		log.Warn("will be tried again", slog.Any("error", err))
+		log.WarnContext(ctx, "will be tried again", slog.Any("error", err))
 	}
 }
 
