@@ -44,7 +44,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.sessions = access.NewSessions(v.Sessions().(access.SessionStore), clock)
+	w.sessions = access.NewSessions(v.Sessions(), clock)
 	w.Directory, err = access.New(access.Config{Store: store, Sessions: w.sessions, Clock: clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +166,24 @@ func TestAuthenticate(t *testing.T) {
 	w.now = w.now.Add(13 * time.Hour)
 	check("a session of yesterday", session, authz.Principal{}, "session-ended")
 	check("a token of yesterday", program, authz.Principal{}, "token-expired")
+}
+
+func FuzzAuthenticate(f *testing.F) {
+	w := newWorld(f)
+	token := w.issue(registry.TokenIssued{Token: "t1", Role: registry.Clerk})
+	session, _, err := w.sessions.Start(f.Context(), "ann")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{token, session, "", "yimu_", "yimu_t1_", "yimu_s_", "yimu__x", "yimu_t1_" + strings.Repeat("é", 64), "Bearer " + token} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := w.Authenticate(t.Context(), text)
+		if known := text == token || text == session; known != (err == nil) || known == p.Anonymous() {
+			t.Errorf("%q stands for %v, %v", text, p, err)
+		}
+	})
 }
 
 func TestTitlesFollowTheirCorrections(t *testing.T) {
