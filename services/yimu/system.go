@@ -52,9 +52,15 @@ type System struct {
 	services []*service.Service
 	deps     map[string]service.Deps // by service
 	portal   http.Handler
-	fatal    chan error
+	broken   chan error // why the store gave up
 	close    []func() error
 }
+
+// brokenError says that the store gave up: nothing is written any more, and it
+// cannot be closed.
+type brokenError struct{ error }
+
+func (e brokenError) Unwrap() error { return e.error }
 
 // partitions of each topic. In one process one is best: it makes the largest
 // groups, and each group is one write to disk.
@@ -62,7 +68,7 @@ const partitions = 1
 
 // Open opens everything in a directory. Nothing runs yet.
 func Open(ctx context.Context, options Options) (s *System, err error) {
-	s = &System{options: options, deps: map[string]service.Deps{}, fatal: make(chan error, 1)}
+	s = &System{options: options, deps: map[string]service.Deps{}, broken: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -76,7 +82,7 @@ func Open(ctx context.Context, options Options) (s *System, err error) {
 	}
 	if s.store, err = pebblestore.Open(pebblestore.Config{
 		Dir: dir("ledger"), Clock: options.Clock, Log: options.Log,
-		OnFatal: func(err error) { s.fatal <- err },
+		OnFatal: func(err error) { s.broken <- brokenError{err} },
 	}); err != nil {
 		return s, err
 	}
@@ -135,7 +141,7 @@ func Open(ctx context.Context, options Options) (s *System, err error) {
 			return finance.New(ctx, d, finance.Config{Ready: ready})
 		}},
 		{"votes", ledger.Votes, func(d service.Deps) (*service.Service, error) {
-			return votes.New(ctx, d, votes.Config{People: s.vault, Ready: ready})
+			return votes.New(ctx, d, votes.Config{Ready: ready})
 		}},
 		{"ledger", "", func(d service.Deps) (*service.Service, error) {
 			return ledger.New(ctx, d, ledger.Config{Bus: config, Publisher: publisher, Refused: refused})
@@ -231,7 +237,7 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 	}
 	g.Go(func() error {
 		select {
-		case err := <-s.fatal:
+		case err := <-s.broken:
 			return err
 		case <-ctx.Done():
 			return nil

@@ -59,11 +59,15 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, op, a.importAgreement)
 }
 
-type estateIn struct {
+// EstateIn names an estate in the path. It is exported because only then its fields are found
+// where it is embedded.
+type EstateIn struct {
 	Estate string `path:"estate" format:"uuid"`
 }
 
-type agreementIn struct {
+// AgreementIn names an agreement in the path. It is exported because only then its fields are found
+// where it is embedded.
+type AgreementIn struct {
 	Agreement string `path:"agreement" format:"uuid"`
 }
 
@@ -74,7 +78,7 @@ type Items[T any] struct {
 	}
 }
 
-func (a *API) list(ctx context.Context, in *estateIn) (*Items[board.Agreement], error) {
+func (a *API) list(ctx context.Context, in *EstateIn) (*Items[board.Agreement], error) {
 	list, err := a.Board.Agreements(ctx, in.Estate)
 	out := &Items[board.Agreement]{}
 	out.Body.Items = list
@@ -84,7 +88,7 @@ func (a *API) list(ctx context.Context, in *estateIn) (*Items[board.Agreement], 
 // AgreementOut is one agreement.
 type AgreementOut struct{ Body board.Agreement }
 
-func (a *API) get(ctx context.Context, in *agreementIn) (*AgreementOut, error) {
+func (a *API) get(ctx context.Context, in *AgreementIn) (*AgreementOut, error) {
 	found, err := a.find(ctx, in.Agreement)
 	return &AgreementOut{found}, err
 }
@@ -119,7 +123,7 @@ func (t Terms) command(id, estate string) agreement.Propose {
 
 func (a *API) propose(ctx context.Context, in *struct {
 	service.CommandIn
-	estateIn
+	EstateIn
 	Body Terms
 }) (*service.Recorded, error) {
 	if err := a.Allow(ctx, "agreement.propose", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
@@ -148,14 +152,14 @@ func (a *API) today() units.Day { return units.DayOf(a.Clock()) }
 
 func (a *API) post(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Agreement, "agreement.post", in.CommandIn, nil, agreement.Post{On: a.today()})
 }
 
 func (a *API) sign(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 	Body struct {
 		Party string `json:"party" minLength:"1" maxLength:"100" doc:"A principal or the provider, as named in the agreement"`
 	}
@@ -165,14 +169,14 @@ func (a *API) sign(ctx context.Context, in *struct {
 
 func (a *API) activate(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Agreement, "agreement.activate", in.CommandIn, nil, agreement.Activate{On: a.today()})
 }
 
 func (a *API) end(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 	Body struct {
 		On     units.Day `json:"on" format:"date" doc:"Last day"`
 		Reason string    `json:"reason" minLength:"1" maxLength:"200"`
@@ -189,7 +193,7 @@ type Option struct {
 
 func (a *API) choose(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 	Body Option
 }) (*service.Recorded, error) {
 	return a.option(ctx, in.Agreement, in.CommandIn, in.Body, false)
@@ -197,7 +201,7 @@ func (a *API) choose(ctx context.Context, in *struct {
 
 func (a *API) drop(ctx context.Context, in *struct {
 	service.CommandIn
-	agreementIn
+	AgreementIn
 	Unit   string `query:"unit" format:"uuid" required:"true"`
 	Option string `query:"option" required:"true"`
 }) (*service.Recorded, error) {
@@ -231,7 +235,7 @@ func (a *API) option(ctx context.Context, id string, in service.CommandIn, o Opt
 }
 
 func (a *API) choices(ctx context.Context, in *struct {
-	agreementIn
+	AgreementIn
 	Unit string `query:"unit" format:"uuid" required:"true"`
 }) (*Items[board.Choice], error) {
 	if _, err := a.ownUnit(ctx, in.Agreement, in.Unit); err != nil {
@@ -309,7 +313,7 @@ func parseRate(use, text string) (agreements.Rate, error) {
 // importAgreement enters an agreement of the past. It is known by kind,
 // provider and start: the same again is the same, other terms are an error.
 func (a *API) importAgreement(ctx context.Context, in *struct {
-	estateIn
+	EstateIn
 	paper.Upload
 }) (*huma.StreamResponse, error) {
 	if err := a.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {

@@ -57,7 +57,9 @@ func (a *API) Register(api huma.API) {
 	a.registerPeople(api)
 }
 
-type estateIn struct {
+// EstateIn names an estate in the path. It is exported because only then its fields are found
+// where it is embedded.
+type EstateIn struct {
 	Estate string `path:"estate" format:"uuid"`
 }
 
@@ -103,7 +105,7 @@ type EstateOut struct {
 	}
 }
 
-func (a *API) getEstate(ctx context.Context, in *estateIn) (*EstateOut, error) {
+func (a *API) getEstate(ctx context.Context, in *EstateIn) (*EstateOut, error) {
 	position := a.Board.Position()
 	e, _, err := a.estate(ctx, in.Estate)
 	if err != nil {
@@ -125,7 +127,7 @@ func (a *API) estate(ctx context.Context, id string) (board.Estate, board.Electo
 // ElectorateOut is an electorate.
 type ElectorateOut struct{ Body board.Electorate }
 
-func (a *API) getElectorate(ctx context.Context, in *estateIn) (*ElectorateOut, error) {
+func (a *API) getElectorate(ctx context.Context, in *EstateIn) (*ElectorateOut, error) {
 	_, e, err := a.estate(ctx, in.Estate)
 	if err != nil {
 		return nil, err
@@ -147,7 +149,7 @@ type UnitOut struct {
 }
 
 func (a *API) listUnits(ctx context.Context, in *struct {
-	estateIn
+	EstateIn
 	After string `query:"after" doc:"code to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
 }) (*Items[UnitOut], error) {
@@ -186,7 +188,7 @@ func (a *API) foundEstate(ctx context.Context, in *struct {
 
 func (a *API) setEstate(ctx context.Context, in *struct {
 	service.CommandIn
-	estateIn
+	EstateIn
 	Body struct {
 		Name        string `json:"name,omitempty" maxLength:"60"`
 		FeeCategory string `json:"fee_category,omitempty" maxLength:"60"`

@@ -54,7 +54,7 @@ var titleColumns = []paper.Column{
 }
 
 type paperIn struct {
-	estateIn
+	EstateIn
 	paper.Upload
 	Announced bool `query:"announced" doc:"With dry_run, of titles: a unit list will come before, so a unit that the ledger does not hold is no mistake yet"`
 }

@@ -52,7 +52,9 @@ func (a *API) registerPeople(api huma.API) {
 	huma.Register(api, me, a.me)
 }
 
-type personIn struct {
+// PersonIn names a person in the path. It is exported because only then its fields are found
+// where it is embedded.
+type PersonIn struct {
 	Person string `path:"person" format:"uuid"`
 }
 
@@ -63,7 +65,7 @@ type roleBody struct {
 
 func (a *API) grantRole(ctx context.Context, in *struct {
 	service.CommandIn
-	personIn
+	PersonIn
 	Body roleBody
 }) (*service.Recorded, error) {
 	if err := a.Allow(ctx, "role.grant", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Body.Estate, Person: in.Person}); err != nil {
@@ -76,7 +78,7 @@ func (a *API) grantRole(ctx context.Context, in *struct {
 
 func (a *API) revokeRole(ctx context.Context, in *struct {
 	service.CommandIn
-	personIn
+	PersonIn
 	Role   registry.Role `query:"role" required:"true"`
 	Estate string        `query:"estate"`
 }) (*service.Recorded, error) {
@@ -126,7 +128,7 @@ type CodeOut struct {
 
 func (a *API) loginCode(ctx context.Context, in *struct {
 	service.CommandIn
-	personIn
+	PersonIn
 }) (*CodeOut, error) {
 	if err := a.Allow(ctx, "login.invite", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
 		return nil, err
@@ -222,7 +224,7 @@ type PersonOut struct {
 }
 
 func (a *API) readPerson(ctx context.Context, in *struct {
-	personIn
+	PersonIn
 	Reason string `query:"reason" required:"true" minLength:"4" maxLength:"200" doc:"Why the data are read; stands in the ledger"`
 }) (*PersonOut, error) {
 	if err := a.Allow(ctx, "person.read", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {

@@ -66,11 +66,15 @@ func (a *API) Register(api huma.API) {
 	a.registerPapers(api)
 }
 
-type estateIn struct {
+// EstateIn names an estate in the path. It is exported because only then its fields are found
+// where it is embedded.
+type EstateIn struct {
 	Estate string `path:"estate" format:"uuid"`
 }
 
-type orderIn struct {
+// OrderIn names a work order in the path. It is exported because only then its fields are found
+// where it is embedded.
+type OrderIn struct {
 	Order string `path:"order" format:"uuid"`
 }
 
@@ -98,7 +102,7 @@ type SummaryOut struct {
 	}
 }
 
-func (a *API) summary(ctx context.Context, in *estateIn) (*SummaryOut, error) {
+func (a *API) summary(ctx context.Context, in *EstateIn) (*SummaryOut, error) {
 	out := &SummaryOut{}
 	out.Body.Position = a.Board.Position()
 	var err error
@@ -107,7 +111,7 @@ func (a *API) summary(ctx context.Context, in *estateIn) (*SummaryOut, error) {
 }
 
 func (a *API) list(ctx context.Context, in *struct {
-	estateIn
+	EstateIn
 	State string `query:"state" enum:"reported,dispatched,arrived,finished,rated"`
 	After string `query:"after" doc:"Id of the order to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
@@ -129,7 +133,7 @@ func (a *API) own(ctx context.Context, _ *struct{}) (*Items[board.Order], error)
 // OrderOut is one order.
 type OrderOut struct{ Body board.Order }
 
-func (a *API) get(ctx context.Context, in *orderIn) (*OrderOut, error) {
+func (a *API) get(ctx context.Context, in *OrderIn) (*OrderOut, error) {
 	o, err := a.Board.Order(ctx, in.Order)
 	if errors.Is(err, board.ErrNoSuchOrder) {
 		err = order.ErrNoSuchOrder
@@ -145,14 +149,14 @@ type LimitBody struct {
 	FinishHours   int64  `json:"finish_hours,omitempty" minimum:"0" maximum:"10000"`
 }
 
-func (a *API) getLimits(ctx context.Context, in *estateIn) (*Items[workorders.Limit], error) {
+func (a *API) getLimits(ctx context.Context, in *EstateIn) (*Items[workorders.Limit], error) {
 	limits, err := a.Board.Limits(ctx, in.Estate)
 	return items([]workorders.Limit(limits), err)
 }
 
 func (a *API) setLimits(ctx context.Context, in *struct {
 	service.CommandIn
-	estateIn
+	EstateIn
 	Body struct {
 		Limits []LimitBody `json:"limits" maxItems:"200"`
 	}
@@ -171,7 +175,7 @@ func (a *API) setLimits(ctx context.Context, in *struct {
 
 func (a *API) report(ctx context.Context, in *struct {
 	service.CommandIn
-	estateIn
+	EstateIn
 	Body struct {
 		Category string `json:"category" minLength:"1" maxLength:"40" example:"报修"`
 		Matter   string `json:"matter" minLength:"1" maxLength:"40" example:"路灯不亮"`
@@ -245,7 +249,7 @@ type command = es.Command[order.Order, workorders.Event]
 
 func (a *API) dispatch(ctx context.Context, in *struct {
 	service.CommandIn
-	orderIn
+	OrderIn
 	Body struct {
 		Crew string `json:"crew,omitempty" maxLength:"40" doc:"Name of the crew, not of a person"`
 	} `required:"false"`
@@ -257,7 +261,7 @@ func (a *API) dispatch(ctx context.Context, in *struct {
 
 func (a *API) arrive(ctx context.Context, in *struct {
 	service.CommandIn
-	orderIn
+	OrderIn
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Order, "workorder.arrive", in.CommandIn, nil, func(_ order.Order, now time.Time) (command, error) {
 		return order.Arrive{At: now}, nil
@@ -266,7 +270,7 @@ func (a *API) arrive(ctx context.Context, in *struct {
 
 func (a *API) finish(ctx context.Context, in *struct {
 	service.CommandIn
-	orderIn
+	OrderIn
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Order, "workorder.finish", in.CommandIn, nil, func(_ order.Order, now time.Time) (command, error) {
 		return order.Finish{At: now}, nil
@@ -275,7 +279,7 @@ func (a *API) finish(ctx context.Context, in *struct {
 
 func (a *API) rate(ctx context.Context, in *struct {
 	service.CommandIn
-	orderIn
+	OrderIn
 	Body struct {
 		Score int    `json:"score" minimum:"1" maximum:"5"`
 		Words string `json:"words,omitempty" maxLength:"1000"`
@@ -289,7 +293,7 @@ func (a *API) rate(ctx context.Context, in *struct {
 
 func (a *API) reopen(ctx context.Context, in *struct {
 	service.CommandIn
-	orderIn
+	OrderIn
 	Body struct {
 		Words string `json:"words,omitempty" maxLength:"1000"`
 	} `required:"false"`
@@ -307,7 +311,7 @@ type WordsOut struct {
 	}
 }
 
-func (a *API) words(ctx context.Context, in *orderIn) (*WordsOut, error) {
+func (a *API) words(ctx context.Context, in *OrderIn) (*WordsOut, error) {
 	o, err := a.may(ctx, in.Order, "words.read")
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ var orderColumns = []paper.Column{
 }
 
 type paperIn struct {
-	estateIn
+	EstateIn
 	paper.Upload
 }
 

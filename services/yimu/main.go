@@ -1,0 +1,72 @@
+// Command yimu is the whole system in one binary: it runs the services, imports
+// an office's papers, and keeps the keys to them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type cli struct {
+	Up      upCmd      `cmd:"" help:"Run everything in one process, on one directory."`
+	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
+	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
+	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
+	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, import, replay, memory."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `yimu 一目 is a governance ledger for residential estates: what is promised, done, spent and decided
+is an immutable event that anyone can check.
+
+Start with "yimu up --demo" and open http://127.0.0.1:8080.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	command := kong.Parse(&c, kong.Name("yimu"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+	err := command.Run()
+	var exit exitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit):
+		os.Exit(exit.status)
+	default:
+		fmt.Fprintln(os.Stderr, "yimu: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// exitError ends the process with a status once everything that is to say was said.
+type exitError struct{ status int }
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println("yimu " + version())
+	return nil
+}
+
+// released is set by the linker for a release.
+var released = ""
+
+func version() string {
+	if released != "" {
+		return released
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
