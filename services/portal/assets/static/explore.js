@@ -23,16 +23,18 @@
     // Drawn on the canvas: a tooltip of HTML would need inline style.
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, valueFormatter: yuan },
     legend: { top: 8, textStyle: { fontSize: size } },
-    grid: { left: 12, right: 12, top: 56, bottom: 64, containLabel: true },
-    xAxis: { type: "time", axisLabel: { fontSize: size, hideOverlap: true } },
-    yAxis: [
-      { type: "value", axisLabel: { fontSize: size, formatter: (fen) => (fen / 100).toLocaleString("en") } },
-      { type: "value", splitLine: { show: false }, axisLabel: { show: false } },
+    // Two pictures over one time: a day's sum and the total differ too much for one scale.
+    axisPointer: { link: [{ xAxisIndex: "all" }] },
+    grid: [
+      { left: 12, right: 16, top: 52, height: "40%", containLabel: true },
+      { left: 12, right: 16, top: "60%", bottom: 60, containLabel: true },
     ],
-    dataZoom: [{ type: "inside" }, { type: "slider", bottom: 12, height: 28 }],
+    xAxis: [0, 1].map((gridIndex) => ({ gridIndex, type: "time", axisLabel: { show: gridIndex === 1, fontSize: size, hideOverlap: true, formatter: "{yyyy}-{MM}-{dd}" } })),
+    yAxis: [0, 1].map((gridIndex) => ({ gridIndex, type: "value", splitNumber: 3, axisLabel: { fontSize: size, formatter: (fen) => (fen / 100).toLocaleString("en") } })),
+    dataZoom: [{ type: "inside", xAxisIndex: [0, 1] }, { type: "slider", xAxisIndex: [0, 1], bottom: 12, height: 28 }],
     series: [
       { name: daily, type: "bar", data: rows, barMaxWidth: 18 },
-      { name: total, type: "line", yAxisIndex: 1, data: sums, showSymbol: false },
+      { name: total, type: "line", xAxisIndex: 1, yAxisIndex: 1, data: sums, showSymbol: false },
     ],
   });
   addEventListener("resize", () => chart.resize());

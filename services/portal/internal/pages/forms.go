@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -166,6 +167,11 @@ type MeModel struct {
 	Words    string
 	Problem  *Problem
 	Sent     bool
+}
+
+// tasks are the roles that ask something of a person; living somewhere does not.
+func (m MeModel) tasks() []client.Role {
+	return slices.DeleteFunc(slices.Clone(m.Me.Roles), func(r client.Role) bool { return r.Role == "resident" })
 }
 
 func (m MeModel) owed() units.Fen {

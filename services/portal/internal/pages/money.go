@@ -145,6 +145,18 @@ type EntriesModel struct {
 	More                string // address of the rest
 }
 
+// words says what the list is: a year, a direction, or everything.
+func (m EntriesModel) words(l Lang) string {
+	s := l.T("每一笔都在这里,冲销的也不删除。金额单位:元", "Every entry is here, reversed ones too. Amounts in yuan")
+	if m.Direction != "" {
+		s = Direction(l, m.Direction) + l.T("。", ". ") + s
+	}
+	if m.Year != "" {
+		s = m.Year + l.T(" 年", " ") + s
+	}
+	return s
+}
+
 func (m EntriesModel) total() units.Fen {
 	var sum units.Fen
 	for _, e := range m.Items {

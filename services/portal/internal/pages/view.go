@@ -17,6 +17,8 @@ import (
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
+
 // Lang is the language of a page.
 type Lang string
 

@@ -208,3 +208,15 @@ func lawWords(l Lang, matter, rule string) string {
 	}
 	return s
 }
+
+// choiceWords is a whole ballot in one line.
+func choiceWords(l Lang, choices []client.Choice) string {
+	parts := make([]string, len(choices))
+	for i, c := range choices {
+		parts[i] = c.Motion + " " + Choice(l, c.Choice)
+		if c.Reason != "" {
+			parts[i] += " (" + Reason(l, c.Reason) + ")"
+		}
+	}
+	return strings.Join(parts, l.T(";", "; "))
+}

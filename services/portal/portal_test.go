@@ -1,0 +1,459 @@
+package portal_test
+
+import (
+	"encoding/csv"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/alexedwards/scs/v2/memstore"
+
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/services/portal"
+	"github.com/yimu-ledger/yimu/services/portal/internal/apitest"
+)
+
+// browser is someone who opens pages: cookies are kept, redirects followed.
+type browser struct {
+	*testing.T
+	client *http.Client
+	base   string
+}
+
+func open(t *testing.T, change ...func(*portal.Config)) (*apitest.API, browser) {
+	t.Helper()
+	api := apitest.New()
+	config := portal.Config{Services: api.Services(), Sessions: memstore.NewWithCleanupInterval(0), LoginsPerMinute: 1000, ReadsPerMinute: 100000,
+		Operator: portal.Operator{Name: "秀山社区居民委员会"}}
+	for _, c := range change {
+		c(&config)
+	}
+	site, err := portal.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(site)
+	t.Cleanup(server.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api, browser{t, &http.Client{Jar: jar}, server.URL}
+}
+
+type page struct {
+	*http.Response
+	text string
+}
+
+func (b browser) do(method, path string, body io.Reader, header ...string) page {
+	b.Helper()
+	req, err := http.NewRequestWithContext(b.Context(), method, b.base+path, body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return page{resp, string(text)}
+}
+
+func (b browser) get(path string) page { b.Helper(); return b.do(http.MethodGet, path, nil) }
+
+func (b browser) post(path string, fields ...string) page {
+	b.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, path, strings.NewReader(form.Encode()))
+}
+
+func (b browser) login(code string) {
+	b.Helper()
+	if p := b.post("/login", "code", code); p.StatusCode != http.StatusOK || p.Request.URL.Path != "/me" {
+		b.Fatalf("login ends at %s with %d", p.Request.URL, p.StatusCode)
+	}
+}
+
+func (b browser) shows(p page, status int, words ...string) {
+	b.Helper()
+	if p.StatusCode != status {
+		b.Errorf("%s %s is %d, want %d", p.Request.Method, p.Request.URL, p.StatusCode, status)
+	}
+	for _, w := range words {
+		if !strings.Contains(p.text, w) {
+			b.Errorf("%s %s does not say %q", p.Request.Method, p.Request.URL, w)
+		}
+	}
+}
+
+const (
+	estate = "/estates/" + apitest.Estate
+	closed = "/meetings/" + apitest.Closed
+	voting = "/meetings/" + apitest.Open
+)
+
+func TestPagesShowTheFiguresOfThePapers(t *testing.T) {
+	_, b := open(t)
+	for path, words := range map[string][]string{
+		"/":                         {"秀山花园", "新苑小区"},
+		estate:                      {"−11.2", "万元", "89.4", "83.3", "支出比收入多", "超出预算", "186,041.00", "预算 210,000.00 · 88.6%", "7月 7.4% → 12月 83.3%", "暂收待查", "位置 ", "18,204", "津头街道办事处、秀山社区居民委员会委托阳光居乐物业公司,2022-07-21 至 2023-07-20"},
+		"/estates/" + apitest.Empty: {"还没有公开预算", "还没有工单", "还没有开过业主大会", "还没有导入房屋清册"},
+		estate + "/entries?category=人员工资":  {"合计 9 笔", "186,041.00"},
+		estate + "/workorders":             {"215", "66.0", "142 / 215", "87.3", "登录后报修"},
+		estate + "/meetings":               {"秀山花园业主大会第一次会议", "正在投票"},
+		estate + "/explore":                {"2022-12-28", "data-fen="},
+		"/vouchers/" + "voucher-of-PZ0068": {"1,570.00", "已被 PZ0068-冲 冲销"},
+		closed: {"760 / 976 人 · 77.87%", "68,432.00 ㎡ · 77.76%", "通过", "未通过", "未形成有效决定",
+			"3 × 760 = 2,280", "2 × 976 = 1,952", "4 × 4,957,966 = 19,831,864", "3 × 6,843,200 = 20,529,600", "已有电子票,电子票算数", "民法典第二百七十八条第一款第(八)项", "只涉及 5 栋的业主"},
+		voting:              {"412", "42.2%", "不公布谁投了什么", "我要投票"},
+		"/about":            {"秀山社区居民委员会", "投诉", "隐私"},
+		estate + "?lang=en": {"Where the money went", "−112.2", `lang="en"`},
+	} {
+		b.shows(b.get(path), http.StatusOK, words...)
+		b.get("/?lang=zh")
+	}
+}
+
+func TestAnOpenMeetingShowsNoChoices(t *testing.T) {
+	_, b := open(t)
+	p := b.get(voting)
+	for _, w := range []string{"stamp", "同意人数", "results.csv", "ballots.csv"} {
+		if strings.Contains(p.text, w) {
+			t.Errorf("an open meeting's page has %q", w)
+		}
+	}
+}
+
+func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
+	_, b := open(t)
+	b.login(apitest.OwnerCode)
+	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js`)
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder} {
+		p := b.get(path)
+		if found := inline.FindString(p.text); found != "" {
+			t.Errorf("%s has %q inside", path, found)
+		}
+		if csp := p.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self'; style-src 'self'") {
+			t.Errorf("%s allows %q", path, csp)
+		}
+		if n := len(p.text); n > 60_000 {
+			t.Errorf("%s is %d bytes", path, n)
+		}
+		if strings.Count(p.text, "<h1") != 1 {
+			t.Errorf("%s has %d headings of the first order", path, strings.Count(p.text, "<h1"))
+		}
+	}
+}
+
+func TestARowOpensWithAndWithoutScripts(t *testing.T) {
+	_, b := open(t)
+	p := b.get(estate)
+	link := regexp.MustCompile(`hx-get="([^"]+)"`).FindStringSubmatch(p.text)
+	if link == nil || !strings.Contains(p.text, `href="`+link[1]+`"`) {
+		t.Fatal("a row has no link beside its script")
+	}
+	path := strings.ReplaceAll(link[1], "&amp;", "&")
+	whole, part := b.get(path), b.do(http.MethodGet, path, nil, "HX-Request", "true")
+	if !strings.Contains(whole.text, "<html") || strings.Contains(part.text, "<html") || !strings.Contains(part.text, "<table") {
+		t.Error("the same address is not a page and a table")
+	}
+}
+
+func TestTablesDownloadAsFilesASpreadsheetOpensSafely(t *testing.T) {
+	_, b := open(t)
+	for path, rows := range map[string]int{
+		"/estates.csv": 3, estate + "/budget.csv?year=2022": 10, estate + "/collection.csv": 7, estate + "/entries.csv?category=除四害与排污": 13,
+		estate + "/workorders.csv": 216, estate + "/meetings.csv": 3, estate + "/agreements.csv": 2, estate + "/units.csv": 3,
+		closed + "/results.csv": 4, closed + "/rejected.csv": 7, closed + "/ballots.csv": 2, closed + "/roll.csv": 2,
+	} {
+		p := b.get(path)
+		text, marked := strings.CutPrefix(p.text, "\ufeff")
+		if !marked || p.Header.Get("Content-Type") != "text/csv; charset=utf-8" {
+			t.Errorf("%s is no marked CSV", path)
+		}
+		all, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		if err != nil || len(all) != rows {
+			t.Errorf("%s has %d rows, want %d (%v)", path, len(all), rows, err)
+		}
+	}
+	if p := b.get(estate + "/units.csv"); !strings.Contains(p.text, "'=1+1,'+cmd") || !strings.Contains(p.text, ",-0.05") {
+		t.Errorf("formulas are not neutralised, or numbers are: %s", p.text)
+	}
+}
+
+func TestACodeLogsInOnceAndOnlyByAButton(t *testing.T) {
+	_, b := open(t)
+	p := b.get("/login/" + apitest.OwnerCode)
+	b.shows(p, http.StatusOK, "是我,登录")
+	if p.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Error("the code may leave with the referrer")
+	}
+	b.shows(b.get("/me"), http.StatusUnauthorized, "需要先登录")
+	b.shows(b.post("/login", "code", "wrong"), http.StatusUnprocessableEntity, "用不了")
+	p = b.post("/login", "code", " "+apitest.OwnerCode+" ", "next", estate)
+	b.shows(p, http.StatusOK, "秀山花园")
+	b.shows(b.get("/me"), http.StatusOK, "徐欣", "80.91", "还差 80.91", "回执", "X00***********0001")
+	b.shows(b.post("/logout"), http.StatusOK)
+	b.shows(b.get("/me"), http.StatusUnauthorized)
+}
+
+func TestALoginLeadsNowhereElse(t *testing.T) {
+	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)", "/\nx"} {
+		_, b := open(t)
+		if p := b.post("/login", "code", apitest.OwnerCode, "next", next); p.Request.URL.Path != "/me" {
+			t.Errorf("next=%q leads to %s", next, p.Request.URL)
+		}
+	}
+}
+
+func TestTheSessionCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.BaseURL = "https://yimu.example" })
+	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	p := b.post("/login", "code", apitest.OwnerCode)
+	cookie := p.Header.Get("Set-Cookie")
+	for _, w := range []string{"__Host-yimu-session=", "HttpOnly", "Secure", "SameSite=Lax", "Path=/"} {
+		if !strings.Contains(cookie, w) {
+			t.Errorf("%q lacks %s", cookie, w)
+		}
+	}
+	if p.Header.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS")
+	}
+}
+
+func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	p := b.do(http.MethodPost, voting+"/ballot", strings.NewReader("step=cast&choice-M1=赞成&key=12345678"), "Sec-Fetch-Site", "cross-site")
+	b.shows(p, http.StatusForbidden, "没有做这件事的权限")
+	if len(api.Commands) != 0 {
+		t.Error("it was recorded")
+	}
+}
+
+var keyField = regexp.MustCompile(`name="key" value="([^"]+)"`)
+
+func TestABallotIsReviewedCastOnceAndHasAReceipt(t *testing.T) {
+	api, b := open(t)
+	b.shows(b.get(voting+"/ballot"), http.StatusUnauthorized)
+	b.login(apitest.OwnerCode)
+	form := b.get(voting + "/ballot")
+	b.shows(form, http.StatusOK, "赞成", "反对", "弃权", "只涉及 5 栋的业主")
+	key := keyField.FindStringSubmatch(form.text)[1]
+
+	b.shows(b.post(voting+"/ballot", "key", key, "step", "review"), http.StatusUnprocessableEntity, "还没有选")
+	review := b.post(voting+"/ballot", "key", key, "step", "review", "choice-M1", "赞成", "choice-M2", "反对", "choice-M3", "也许")
+	b.shows(review, http.StatusOK, "请核对你的选择", "有议题没有选", key)
+	if len(api.Commands) != 0 {
+		t.Fatal("a review was recorded")
+	}
+	b.shows(b.post(voting+"/ballot", "key", key, "step", "back", "choice-M1", "赞成"), http.StatusOK, "checked")
+	for range 2 { // a double click
+		p := b.post(voting+"/ballot", "key", key, "step", "cast", "choice-M1", "赞成", "choice-M2", "反对")
+		b.shows(p, http.StatusOK, "你的票已经记入账本", "18,260", "5b0f5d3e")
+	}
+	if len(api.Commands) != 1 || api.Commands[0].Token != apitest.OwnerToken || api.Commands[0].Key != key {
+		t.Errorf("commands: %+v", api.Commands)
+	}
+}
+
+func TestARefusalOfABallotSaysWhyInWords(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1"+voting+"/ballots"] = problem.Conflict("already-voted", "the first ballot stands")
+	})
+	p := b.post(voting+"/ballot", "key", "12345678", "step", "cast", "choice-M1", "赞成")
+	b.shows(p, http.StatusConflict, "这张票没有计入:之前已投过,先投的算数", "都记进了账本")
+}
+
+func TestWhatIsNotConfirmedYetIsLookedForAgain(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	api.Set(func(a *apitest.API) { a.Pending = true })
+	p := b.post(voting+"/ballot", "key", "12345678", "step", "cast", "choice-M1", "赞成")
+	b.shows(p, http.StatusAccepted, "正在写入账本", "不用再点")
+	next := p.Header.Get("Refresh")
+	if !strings.HasPrefix(next, "2; url=/operations/") || !strings.Contains(next, "tries=1") {
+		t.Fatalf("Refresh is %q", next)
+	}
+	p = b.get(strings.TrimPrefix(strings.Replace(next, "tries=1", "tries=14", 1), "2; url="))
+	b.shows(p, http.StatusAccepted, "还没有得到确认", "原样再提交一次")
+	if p.Header.Get("Refresh") != "" {
+		t.Error("it never gives up")
+	}
+	api.Set(func(a *apitest.API) { a.Pending = false })
+	b.shows(b.get(strings.TrimPrefix(next, "2; url=")), http.StatusOK, "你的票已经记入账本")
+}
+
+func TestAFaultIsReportedAndAMistakeKeepsWhatWasTyped(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(estate+"/workorders"), http.StatusOK, "报修 · 水管漏水")
+	p := b.post(estate+"/workorders", "key", "12345678", "matter", "报修/水管漏水", "place", "", "words", "<b>漏水</b>")
+	b.shows(p, http.StatusUnprocessableEntity, "must not be empty", "&lt;b&gt;漏水&lt;/b&gt;", `value="12345678"`)
+	p = b.post(estate+"/workorders", "key", "12345678", "matter", "报修/水管漏水", "place", "16栋", "words", "漏水")
+	b.shows(p, http.StatusOK, "GD00001")
+	if c := api.Commands[0]; c.Body["matter"] != "水管漏水" || c.Body["category"] != "报修" || c.Body["words"] != "漏水" {
+		t.Errorf("recorded %v", c.Body)
+	}
+}
+
+func TestOnlyAClerkRecordsPayments(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(estate+"/payments/new"), http.StatusForbidden)
+	b.post("/logout")
+	b.login(apitest.ClerkCode)
+	b.shows(b.get(estate+"/payments/new"), http.StatusOK, "登记收款")
+	fields := []string{"key", "12345678", "received", "2022-07-21", "reference", "PAY1", "unit", "1-1-101", "period", "2022-07", "channel", "微信", "amount"}
+	b.shows(b.post(estate+"/payments/new", append(fields, "80.911")...), http.StatusUnprocessableEntity, "最多两位小数", `value="80.911"`)
+	b.shows(b.post(estate+"/payments/new", append(fields, "1,080.91")...), http.StatusOK, "上一笔已经记入账本")
+	if got := api.Commands[0].Body["amount_fen"]; got != float64(108091) {
+		t.Errorf("recorded %v fen", got)
+	}
+}
+
+func TestAReaderSeesTheirOwnWrites(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]string{}
+	_, b := open(t, func(c *portal.Config) {
+		for name, service := range c.Services {
+			c.Services[name] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				asked[r.URL.Path] = r.Header.Get("Yimu-Position")
+				mu.Unlock()
+				service.ServeHTTP(w, r)
+			})
+		}
+	})
+	b.login(apitest.OwnerCode)
+	b.get("/")
+	b.post("/me/corrections", "key", "12345678", "words", "电话变了")
+	b.shows(b.get("/me?sent=1"), http.StatusOK, "更正申请已经提交")
+	b.get(estate)
+	mu.Lock()
+	defer mu.Unlock()
+	if asked["/api/v1/estates"] != "" {
+		t.Error("who wrote nothing waits for a position")
+	}
+	for _, path := range []string{"/api/v1/me/bills", "/api/v1" + estate} {
+		if asked[path] != "18205" {
+			t.Errorf("%s was asked for position %q", path, asked[path])
+		}
+	}
+}
+
+func TestErrorsSpeakPlainly(t *testing.T) {
+	api, b := open(t)
+	b.shows(b.get("/nowhere"), http.StatusNotFound, "没有找到这一页")
+	b.shows(b.get("/estates/unknown"), http.StatusNotFound, "没有找到这一页")
+	b.shows(b.get("/receipts/ballot-x/7"), http.StatusNotFound)
+	b.shows(b.get("/receipts/ballot-x/x"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1"+estate] = problem.Unavailable("not-caught-up", "wait")
+		a.Fail["GET /api/v1/estates"] = problem.Internal
+	})
+	p := b.get(estate)
+	b.shows(p, http.StatusServiceUnavailable, "还没有汇总到这一页", `http-equiv="refresh"`)
+	if p.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	b.shows(b.get("/"), http.StatusInternalServerError, "我们这边出了错")
+}
+
+func TestAServiceThatDoesNotAnswerLeavesAGapNotAnError(t *testing.T) {
+	api, b := open(t)
+	api.Set(func(a *apitest.API) {
+		for _, rest := range []string{"/budget", "/collection", "/workorders/summary", "/meetings"} {
+			a.Fail["GET /api/v1"+estate+rest] = problem.Unavailable("service-unreachable", "down")
+		}
+	})
+	p := b.get(estate)
+	b.shows(p, http.StatusOK, "秀山花园", "暂时读不到", "1,126")
+	if strings.Contains(p.text, "还没有公开预算") || strings.Contains(p.text, "还没有开过业主大会") {
+		t.Error("a service that is down reads as one without papers")
+	}
+}
+
+func TestATokenThatEndedEndsTheSession(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	api.Set(func(a *apitest.API) { a.Fail["GET /api/v1/me"] = problem.Unauthorized("token-ended", "ended") })
+	b.shows(b.get("/me"), http.StatusUnauthorized, "去登录")
+	b.shows(b.get("/about"), http.StatusOK, "登录")
+	if p := b.get("/about"); strings.Contains(p.text, `href="/me"`) {
+		t.Error("still logged in")
+	}
+}
+
+func TestGuessingCodesIsSlowedDown(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.LoginsPerMinute = 3 })
+	var last page
+	for range 5 {
+		last = b.post("/login", "code", "guess")
+	}
+	b.shows(last, http.StatusTooManyRequests, "请求太频繁")
+	b.shows(b.do(http.MethodPost, "/api/v1/sessions", strings.NewReader(`{"code":"guess"}`)), http.StatusTooManyRequests) // another door to the same codes
+	b.shows(b.get("/"), http.StatusOK)
+}
+
+func TestReadingWithoutALoginIsLimitedAndWithATokenIsNot(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.ReadsPerMinute = 3 })
+	var last page
+	for range 5 {
+		last = b.get("/api/v1/estates")
+	}
+	b.shows(last, http.StatusTooManyRequests, "urn:yimu:too-many-requests")
+	for range 5 {
+		last = b.do(http.MethodGet, "/api/v1/estates", nil, "Authorization", "Bearer "+apitest.OwnerToken)
+	}
+	b.shows(last, http.StatusOK)
+}
+
+func TestElderModeIsRemembered(t *testing.T) {
+	_, b := open(t)
+	p := b.get(estate + "?year=2022&elder=1")
+	b.shows(p, http.StatusOK, `class="elder"`, "找人帮忙")
+	if p.Request.URL.RawQuery != "year=2022" {
+		t.Errorf("leads to %s", p.Request.URL)
+	}
+	b.shows(b.get("/about"), http.StatusOK, `class="elder"`)
+}
+
+func TestTheAPIIsOneDocument(t *testing.T) {
+	_, b := open(t)
+	b.shows(b.get("/api/v1/openapi.json"), http.StatusOK, `"openapi": "3.1.0"`, "/api/v1/estates")
+	b.shows(b.get("/api/v1/nothing"), http.StatusNotFound, "urn:yimu:no-such-path")
+}
+
+func TestWhatIsMissingIsSaidAtTheStart(t *testing.T) {
+	for name, config := range map[string]portal.Config{
+		"sessions": {}, "base URL": {Sessions: memstore.NewWithCleanupInterval(0), BaseURL: "yimu.example"},
+		"service": {Sessions: memstore.NewWithCleanupInterval(0), Services: map[string]http.Handler{"vote": http.NotFoundHandler()}},
+	} {
+		if _, err := portal.New(config); err == nil {
+			t.Errorf("no word about the %s", name)
+		}
+	}
+}
