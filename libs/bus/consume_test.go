@@ -207,7 +207,7 @@ func TestAnIdleConsumerIsQuiet(t *testing.T) {
 	<-got
 	verdict <- nil
 	requests := cluster.Fault(kfake.Fault{Observe: true, Count: -1})
-	time.Sleep(2 * time.Second) // what is measured is that nothing happens
+	time.Sleep(2 * time.Second)                 // what is measured is that nothing happens
 	if n := requests.Hits(); n == 0 || n > 20 { // heartbeats there are
 		t.Errorf("%d requests in two seconds", n)
 	}

@@ -88,7 +88,7 @@ func newPath(t testing.TB, s settings) *path {
 		running.Go(func() { _ = appender.Tell(ctx) })
 	}
 	t.Cleanup(func() { cancel(); running.Wait() })
-	until(t, func() bool { return p.client.Ready() == nil || s.clock().Sub(time.Now()).Abs() > time.Second })
+	until(t, func() bool { return p.client.Ready() == nil || time.Until(s.clock()).Abs() > time.Second })
 	return p
 }
 

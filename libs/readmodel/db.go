@@ -175,7 +175,7 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 		if err := lock.Lock(); err != nil {
 			return fmt.Errorf("readmodel: migrate: %w", err)
 		}
-		defer lock.Close() //nolint:errcheck // the lock ends with the file
+		defer lock.Close() // the lock ends with the file
 	}
 	provider, err := goose.NewProvider(dialect, db.write, fsys, opts...)
 	if err != nil {

@@ -67,7 +67,7 @@ type Runner struct {
 
 // NewRunner returns a Runner; nothing happens before Run.
 func NewRunner(db *DB, store es.Store, log *slog.Logger, p Projection) *Runner {
-	return &Runner{db: db, store: store, log: log.With("projection", p.Name), p: p}
+	return &Runner{db: db, store: store, log: log.With(slog.String("projection", p.Name)), p: p}
 }
 
 // Name returns the projection's name.
@@ -97,7 +97,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		err = nil
 	}
 	if err != nil {
-		r.log.Error("projection stopped", "position", r.Position(), "error", err)
+		r.log.ErrorContext(ctx, "projection stopped", slog.Uint64("position", uint64(r.Position())), slog.Any("error", err))
 	}
 	r.reached.stop(err)
 	return err
@@ -119,7 +119,8 @@ func (r *Runner) run(ctx context.Context) error {
 			pause = 0
 		}
 		pause = min(max(50*time.Millisecond, 2*pause), maxPause)
-		r.log.Warn("projection interrupted", "position", r.Position(), "again_in", pause, "error", err)
+		r.log.WarnContext(ctx, "projection interrupted",
+			slog.Uint64("position", uint64(r.Position())), slog.Duration("again_in", pause), slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -273,7 +274,7 @@ func (r *Runner) Rebuild(ctx context.Context) error {
 	if r.restart != nil {
 		r.restart(errRebuilt)
 	}
-	r.log.Info("projection emptied, replaying")
+	r.log.InfoContext(ctx, "projection emptied, replaying")
 	return nil
 }
 

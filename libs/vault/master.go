@@ -73,7 +73,7 @@ func createMaster(path string) (err error) {
 		return err
 	}
 	file := masterFile{AEAD: cleartext, HMAC: make([]byte, sha256.Size)}
-	rand.Read(file.HMAC) //nolint:errcheck // never fails
+	_, _ = rand.Read(file.HMAC) // never fails
 	b, err := json.MarshalIndent(file, "", "\t")
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func createMaster(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // a second name, or one that was not needed
+	defer os.Remove(f.Name()) // a second name, or one that was not needed
 	_, err = f.Write(b)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

@@ -55,7 +55,7 @@ func connect(config Config) (*connection, error) {
 	settings.MaxDiscoverAttempts = math.MaxInt
 	settings.Logger = func(level client.LogLevel, format string, args ...any) {
 		// What matters comes back as an error, so even the client's errors are details.
-		config.Logger.Debug("eventstore: "+fmt.Sprintf(format, args...), "level", level)
+		config.Logger.Debug("eventstore: "+fmt.Sprintf(format, args...), slog.Any("level", level))
 	}
 	c, err := client.NewClient(settings)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -50,7 +51,8 @@ func (s *Store) Follow(ctx context.Context, after es.Position, prefixes ...strin
 				yield(es.Batch{}, s.failed(ctx, "follow", err))
 				return
 			}
-			s.logger.Info("eventstore: following was interrupted", "through", uint64(f.through), "wait", wait, "err", err)
+			s.logger.InfoContext(ctx, "eventstore: following was interrupted",
+				slog.Uint64("through", uint64(f.through)), slog.Duration("wait", wait), slog.Any("error", err))
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():

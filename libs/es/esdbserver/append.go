@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -69,8 +70,8 @@ func (s *streamsServer) mayAppend(ctx context.Context) error {
 		err = s.config.Append(ctx)
 	}
 	if err != nil {
-		s.config.Logger.Warn("eventstore server: append refused", "reason", err)
-		grpc.SetTrailer(ctx, metadata.Pairs("exception", "access-denied"))
+		s.config.Logger.WarnContext(ctx, "eventstore server: append refused", slog.Any("reason", err))
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("exception", "access-denied"))
 		return status.Error(codes.PermissionDenied, "Access Denied")
 	}
 	if fault := s.config.Faults.Appending; fault != nil {
@@ -242,9 +243,9 @@ func (s *Server) answer(ctx context.Context, what string, err error) error {
 		return status.FromContextError(ctx.Err()).Err()
 	case errors.Is(err, es.ErrTooLarge):
 		limit := strconv.Itoa(es.MaxCommit)
-		grpc.SetTrailer(ctx, metadata.Pairs("exception", "maximum-append-size-exceeded", "maximum-append-size", limit))
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("exception", "maximum-append-size-exceeded", "maximum-append-size", limit))
 		return status.Error(codes.InvalidArgument, fmt.Sprintf("Maximum Append Size of %s Exceeded.", limit))
 	}
-	s.config.Logger.Error("eventstore server: "+what, "err", err)
+	s.config.Logger.ErrorContext(ctx, "eventstore server: "+what, slog.Any("error", err))
 	return status.Error(codes.Internal, "internal error")
 }

@@ -36,7 +36,7 @@ type Faults struct {
 // NotLeader is the answer of a follower that knows its leader. It must be
 // returned by a handler or fault of ctx.
 func NotLeader(ctx context.Context, host string, port int) error {
-	grpc.SetTrailer(ctx, metadata.Pairs(
+	_ = grpc.SetTrailer(ctx, metadata.Pairs(
 		"exception", "not-leader", "leader-endpoint-host", host, "leader-endpoint-port", strconv.Itoa(port)))
 	return status.Error(codes.NotFound, "Leader info available")
 }

@@ -107,13 +107,13 @@ type logger struct {
 
 func (l logger) Infof(format string, args ...any) {
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		l.log.Debug("pebble", "line", fmt.Sprintf(format, args...))
+		l.log.Debug("pebble", slog.String("line", fmt.Sprintf(format, args...)))
 	}
 }
 
 func (l logger) Errorf(format string, args ...any) {
 	if !l.mute() {
-		l.log.Error("pebble", "line", fmt.Sprintf(format, args...))
+		l.log.Error("pebble", slog.String("line", fmt.Sprintf(format, args...)))
 	}
 }
 

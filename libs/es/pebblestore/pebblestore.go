@@ -276,7 +276,7 @@ func (s *Store) fail(err error) {
 		if !s.opened.Load() {
 			return // Open returns it
 		}
-		s.config.Log.Error("event store failed", "err", s.failure)
+		s.config.Log.Error("event store failed", slog.Any("error", s.failure))
 		if s.config.OnFatal != nil {
 			go s.config.OnFatal(s.failure) // Pebble may hold its locks here
 		}
