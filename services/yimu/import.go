@@ -12,7 +12,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
-type importCmd struct {
+type ImportCmd struct {
 	Dir    string `arg:"" help:"Folder with the papers, such as 房屋清册.csv; any of them, CSV or XLSX." type:"existingdir"`
 	Server string `help:"Where the system answers." default:"http://127.0.0.1:8080" env:"YIMU_SERVER"`
 	Token  string `help:"Access token of a clerk of the estate, or of an administrator; see yimu token." required:"" env:"YIMU_TOKEN"`
@@ -21,7 +21,7 @@ type importCmd struct {
 	DryRun bool   `help:"Have the papers checked and change nothing."`
 }
 
-func (c *importCmd) Run(ctx context.Context) error {
+func (c *ImportCmd) Run(ctx context.Context) error {
 	folder, err := filepath.Abs(c.Dir)
 	if err != nil {
 		return err

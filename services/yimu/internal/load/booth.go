@@ -1,0 +1,231 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
+)
+
+// noticeDays is how long before voting a notice is posted, by law.
+const noticeDays = 15
+
+// Past is how far back the clock of the server stands while a [Booth] is set
+// up, so that voting is open once it shows the time again.
+const Past = -(noticeDays + 1) * 24 * time.Hour
+
+// Booth is an estate of one-unit owners, each with a token, and meetings they
+// may vote in.
+type Booth struct {
+	Estate   string
+	Meetings []string
+	Tokens   []string // of the voters
+	People   []string // their ids
+
+	admin    string // token
+	position uint64 // of the last command
+}
+
+// Setup makes a booth on a server whose clock stands back by [Past]. Voting
+// closes after so much time from now on.
+func Setup(ctx context.Context, s *Server, homes, meetings int, closes time.Duration) (*Booth, error) {
+	b := &Booth{Estate: uuid.NewString()}
+	var err error
+	if b.admin, err = s.Token(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.settle(ctx, s, homes); err != nil {
+		return nil, err
+	}
+	if err := b.hand(ctx, s); err != nil {
+		return nil, err
+	}
+	for i := range meetings {
+		id, err := b.call(ctx, s, i, closes)
+		if err != nil {
+			return nil, err
+		}
+		b.Meetings = append(b.Meetings, id)
+	}
+	return b, nil
+}
+
+// settle imports an estate with one owner to each home.
+func (b *Booth) settle(ctx context.Context, s *Server, homes int) error {
+	dir, err := os.MkdirTemp("", "yimu-papers-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	var units, titles strings.Builder
+	units.WriteString("房屋编号,楼栋,单元,房号,用途,专有部分面积(㎡),面积依据,交付状态\n")
+	titles.WriteString("房屋编号,业主姓名,证件类型,证件号,手机,份额,表决代表\n")
+	for i := range homes {
+		building, room := i/100+1, i%100+101
+		code := fmt.Sprintf("%d-1-%d", building, room)
+		fmt.Fprintf(&units, "%s,%d,1,%d,住宅,%d.%02d,登记,已交付\n", code, building, room, 60+i%80, i%100)
+		fmt.Fprintf(&titles, "%s,示例%d,身份证,L%017d,,1/1,是\n", code, i, i)
+	}
+	for name, text := range map[string]string{"房屋清册.csv": units.String(), "业主名册.csv": titles.String()} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	result, err := office.Import{Server: s.URL(), Token: b.admin, Estate: b.Estate, Name: "测试小区", Papers: os.DirFS(dir)}.Run(ctx)
+	if err == nil && !result.OK() {
+		var out strings.Builder
+		result.Write(&out)
+		err = errors.New(out.String())
+	}
+	return err
+}
+
+// Event is an event of the ledger as the API tells it.
+type Event struct {
+	Position uint64          `json:"position"`
+	Stream   string          `json:"stream"`
+	ID       uuid.UUID       `json:"id"`
+	Type     string          `json:"type"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// Events reads the ledger on from a position, to its end, and returns where
+// that was.
+func (s *Server) Events(ctx context.Context, after uint64, each func(Event) error) (uint64, error) {
+	for {
+		body, err := s.Get(ctx, "/api/v1/ledger/events?limit=1000&after="+strconv.FormatUint(after, 10))
+		if err != nil {
+			return after, err
+		}
+		var page struct {
+			Items []Event `json:"items"`
+			Next  uint64  `json:"next"`
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return after, err
+		}
+		for _, e := range page.Items {
+			if err := each(e); err != nil {
+				return after, err
+			}
+			after = e.Position
+		}
+		if page.Next == 0 {
+			return after, nil
+		}
+	}
+}
+
+// hand gives every owner a token.
+func (b *Booth) hand(ctx context.Context, s *Server) error {
+	if _, err := s.Events(ctx, 0, func(e Event) error {
+		if e.Type != "titles-stated.v1" {
+			return nil
+		}
+		var titles registry.TitlesStated
+		if err := json.Unmarshal(e.Data, &titles); err != nil {
+			return err
+		}
+		if titles.Estate == b.Estate {
+			b.People = append(b.People, titles.Titles[0].Person)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	b.Tokens = make([]string, len(b.People))
+	expires := time.Now().Add(365 * 24 * time.Hour).UTC().Format(time.RFC3339)
+	f := Press(ctx, s.Addr, 32, func(buf []byte, n int) ([]byte, bool) {
+		if n >= len(b.People) {
+			return buf, false
+		}
+		return post(buf, s.Addr, "/tokens", b.admin, "token-for-"+b.People[n], `{"person":"`+b.People[n]+`","expires":"`+expires+`"}`), true
+	}, func(n, _ int, body []byte) {
+		var issued struct{ Token string }
+		_ = json.Unmarshal(body, &issued) // an answer without one shows below
+		b.Tokens[n] = issued.Token
+	})
+	for _, token := range b.Tokens {
+		if token == "" {
+			return fmt.Errorf("a token was not issued: %w", errors.Join(f.Only(http.StatusCreated)))
+		}
+	}
+	return f.Only(http.StatusCreated)
+}
+
+// call sets up a meeting: the motion, the roll, the notice.
+func (b *Booth) call(ctx context.Context, s *Server, number int, closes time.Duration) (string, error) {
+	var drafted struct{ ID string }
+	err := b.command(ctx, s, "/estates/"+b.Estate+"/meetings", map[string]any{
+		"title":   "业主大会" + strconv.Itoa(number),
+		"policy":  votes.Policy{Revote: votes.FirstBallotStands, PaperAndElectronic: votes.ElectronicStands, Unreturned: votes.UnreturnedNone},
+		"motions": []map[string]string{{"id": "M1", "title": "选聘物业服务人", "matter": "民法典278-1-4", "scope": "estate"}},
+	}, &drafted)
+	if err != nil {
+		return "", err
+	}
+	meeting := "/meetings/" + drafted.ID
+	if err := b.command(ctx, s, meeting+"/roll", nil, nil); err != nil {
+		return "", err
+	}
+	now := time.Now().UTC()
+	err = b.command(ctx, s, meeting+"/notice", map[string]time.Time{"opens": now.Add(-time.Hour), "closes": now.Add(closes)}, nil)
+	return drafted.ID, err
+}
+
+// command sends a command that sees those before it.
+func (b *Booth) command(ctx context.Context, s *Server, path string, body, into any) error {
+	encoded := []byte{}
+	if body != nil {
+		var err error
+		if encoded, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL()+service.Prefix+path, bytes.NewReader(encoded))
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"Authorization": "Bearer " + b.admin, "Idempotency-Key": uuid.NewString(), "Content-Type": "application/json",
+		service.PositionHeader: strconv.FormatUint(b.position, 10),
+	} {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusCreated {
+		return fmt.Errorf("POST %s: %s %s", path, resp.Status, answer)
+	}
+	b.position, err = strconv.ParseUint(resp.Header.Get(service.PositionHeader), 10, 64)
+	if err != nil || into == nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
+}
+
+// Ballot appends the request of a voter's ballot in a meeting.
+func (b *Booth) Ballot(buf []byte, addr string, meeting, voter int, key, choice string) []byte {
+	return post(buf, addr, "/meetings/"+b.Meetings[meeting]+"/ballots", b.Tokens[voter], key, `{"choices":[{"motion":"M1","choice":"`+choice+`"}]}`)
+}
