@@ -413,6 +413,127 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	}
 }
 
+func TestAMeetingOfThePastByHand(t *testing.T) {
+	o := open(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	o.home("1-1", "1", 10000, "an")
+	o.home("1-2", "1", 8000, "bo")
+	draft := object{
+		"title": "业主大会", "past": true,
+		"policy":  object{"revote": "first-ballot-stands", "paper_and_electronic": "first-stands", "unreturned": "none", "parking_counts_area": false},
+		"motions": []object{{"id": "M1", "title": "筹集维修资金", "matter": "民法典278-1-6", "scope": "estate"}},
+	}
+	id := o.must("clerk", "POST", "/estates/"+o.estate+"/meetings", draft)["id"].(string)
+	at := "/meetings/" + id
+	o.must("clerk", "POST", at+"/roll", nil)
+	opens := time.Date(2025, 3, 20, 9, 0, 0, 0, units.Shanghai)
+	window := object{"opens": opens, "closes": opens.AddDate(0, 0, 10), "at": opens.AddDate(0, 0, -7)}
+	o.must("clerk", "POST", at+"/notice", window)
+	if m := o.get(at); m["notice_in_time"] != false || m["state"] != "open" {
+		t.Errorf("a meeting with a late notice: %v", m)
+	}
+	ballot := func(entry, channel, choice string, hours int) object {
+		return object{"entry": entry, "channel": channel, "at": opens.Add(time.Duration(hours) * time.Hour), "choices": []object{{"motion": "M1", "choice": choice}}}
+	}
+	o.refused("not-allowed", "an", "POST", at+"/ballots", ballot("1", "电子", "赞成", 1))
+	o.refused("not-allowed", "an", "POST", at+"/ballots", object{"choices": []object{{"motion": "M1", "choice": "赞成"}}})
+	o.refused("time-missing", "clerk", "POST", at+"/ballots", object{"entry": "1", "choices": []object{{"motion": "M1", "choice": "赞成"}}})
+	o.must("clerk", "POST", at+"/ballots", ballot("1", "电子", "反对", 3))
+	o.must("clerk", "POST", at+"/ballots", ballot("1", "纸质", "赞成", 2)) // handed in an hour before
+	o.must("clerk", "POST", at+"/ballots", ballot("2", "纸质", "赞成", 1))
+	o.refused("voting-closed", "clerk", "POST", at+"/ballots", ballot("2", "纸质", "赞成", 240))
+	o.refused("meeting-past", "clerk", "POST", at+"/papers", object{"entry": "1"})
+	o.must("clerk", "POST", at+"/close", nil)
+	o.refused("meeting-closed", "clerk", "POST", at+"/ballots", ballot("2", "纸质", "反对", 1))
+	if r := o.get(at + "/results")["items"].([]any)[0].(object); r["outcome"] != "通过" || r["rule"] != "special" || r["yes_heads"] != 2.0 {
+		t.Errorf("result %v", r)
+	}
+	if s := o.get(at + "/ballots/summary"); !reflect.DeepEqual(s["reasons"], object{"paper-ballot-stands": 1.0, "voting-closed": 1.0}) {
+		t.Errorf("summary %v", s)
+	}
+}
+
+func TestPapersThatAreWrong(t *testing.T) {
+	o := open(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	o.home("1-1", "1", 10000, "an")
+	papers := "/estates/" + o.estate + "/papers/"
+	paper := func(change func(object)) []byte {
+		p := object{
+			"title": "业主大会", "notice_posted": "2025-03-01T09:00:00+08:00", "opens": "2025-03-20 09:00", "closes": "2025-03-30 09:00:00",
+			"policy":  object{"revote": "first-ballot-stands", "paper_and_electronic": "electronic-stands"},
+			"motions": []object{{"id": "M1", "title": "x", "matter": "民法典278-1-4", "scope": "building:1"}},
+		}
+		change(p)
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	motion := func(name string, value any) func(object) {
+		return func(p object) { p["motions"].([]object)[0][name] = value }
+	}
+	head := o.store.Head()
+	for name, c := range map[string]struct {
+		body   []byte
+		column string
+	}{
+		"no JSON":                               {[]byte("标题"), ""},
+		"a title that is a number":              {paper(func(p object) { p["title"] = 7 }), "title"},
+		"no title":                              {paper(func(p object) { delete(p, "title") }), "title"},
+		"a time that is none":                   {paper(func(p object) { p["opens"] = "soon" }), ""},
+		"no notice":                             {paper(func(p object) { delete(p, "notice_posted") }), "notice_posted"},
+		"a meeting that is not over":            {paper(func(p object) { p["closes"] = "2026-03-30 09:00" }), ""},
+		"a notice from before the Civil Code":   {paper(func(p object) { p["notice_posted"] = "2020-03-30 09:00" }), ""},
+		"a policy that does not exist":          {paper(func(p object) { p["policy"].(object)["revote"] = "never" }), "policy.revote"},
+		"a rule the law does not have for this": {paper(motion("rule", "special")), "motions[0].rule"},
+		"a matter that does not exist":          {paper(motion("matter", "民法典278-1-10")), "motions[0].matter"},
+		"a building the estate does not have":   {paper(motion("scope", "building:2")), "motions[0].scope"},
+	} {
+		status, report := o.do("clerk", "POST", papers+"meeting", c.body)
+		list, _ := report["errors"].([]any)
+		if status != 422 || len(list) == 0 || list[0].(object)["column"] != c.column {
+			t.Errorf("%s: %d %v", name, status, report)
+		}
+	}
+	o.refused("not-allowed", "an", "POST", papers+"meeting", paper(func(object) {}))
+	if report := o.must("clerk", "POST", papers+"meeting?dry_run=true", paper(func(object) {})); report["dry_run"] != true {
+		t.Error(report)
+	}
+	if o.store.Head() != head {
+		t.Error("papers that are wrong, or only checked, wrote events")
+	}
+	o.refused("which-meeting", "clerk", "POST", papers+"ballots", []byte("时间,渠道,证件号,议题,选择\n2025-03-21 10:00,电子,X1,M1,赞成\n"))
+	o.must("clerk", "POST", papers+"meeting", paper(func(object) {}))
+	if status, report := o.do("clerk", "POST", papers+"meeting", paper(motion("title", "y"))); status != 422 {
+		t.Errorf("a meeting that changed: %d %v", status, report)
+	}
+
+	// Good rows go in, bad ones are listed, and the meeting stays open for them.
+	rows := "时间,渠道,证件号,议题,选择\n" +
+		"2025-03-21 10:00,电子,X1,M1,赞成\n" +
+		"2025-03-21 10:00,电报,X1,M1,赞成\n" +
+		"soon,电子,X1,M1,赞成\n" +
+		"2025-03-21 10:00,电子,,M1,赞成\n"
+	report := o.must("clerk", "POST", papers+"ballots", []byte(rows))
+	if report["recorded"] != 1.0 || report["rejected"] != 3.0 || !reflect.DeepEqual(report["refused"], object{"not-on-the-roll": 1.0}) {
+		t.Errorf("ballots %v", report)
+	}
+	if strings.Contains(fmt.Sprint(report["errors"]), "X1") {
+		t.Error("the report repeats a document")
+	}
+	id := o.get("/estates/" + o.estate + "/meetings")["items"].([]any)[0].(object)["id"].(string)
+	if m := o.get("/meetings/" + id); m["state"] != "open" {
+		t.Errorf("with rows missing the meeting is %v", m["state"])
+	}
+	right := o.must("clerk", "POST", papers+"ballots?meeting="+id, []byte("时间,渠道,证件号,议题,选择\n2025-03-21 10:00,电子,X1,M1,赞成\n"))
+	if m := o.get("/meetings/" + id); m["state"] != "counted" || right["unchanged"] != 1.0 {
+		t.Errorf("with all rows the meeting is %v: %v", m["state"], right)
+	}
+	if r := o.get("/meetings/" + id + "/results")["items"].([]any)[0].(object); r["outcome"] != "未形成有效决定" {
+		t.Errorf("with nobody taking part: %v", r)
+	}
+}
+
 func TestManyPhonesAtOnceCountOnce(t *testing.T) {
 	noon := time.Date(2030, 5, 1, 12, 0, 0, 0, units.Shanghai)
 	o := open(t, noon)

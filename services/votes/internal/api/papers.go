@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -98,20 +97,22 @@ type meetingPaper struct {
 
 // clerkTime is a time as an office writes it: RFC 3339, or without a zone,
 // which is Shanghai's then.
-type clerkTime struct{ time.Time }
+type clerkTime struct{ at time.Time }
+
+var errNotATime = errors.New("a time is not written like 2023-01-14T09:00:00+08:00")
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *clerkTime) UnmarshalText(b []byte) (err error) {
-	if t.Time, err = time.Parse(time.RFC3339, string(b)); err == nil {
+	if t.at, err = time.Parse(time.RFC3339, string(b)); err == nil {
 		return nil
 	}
 	s := strings.Replace(string(b), "T", " ", 1)
 	for _, layout := range []string{time.DateTime, "2006-01-02 15:04"} {
-		if t.Time, err = time.ParseInLocation(layout, s, units.Shanghai); err == nil {
+		if t.at, err = time.ParseInLocation(layout, s, units.Shanghai); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("is not a time such as 2023-01-14T09:00:00+08:00")
+	return errNotATime
 }
 
 // importMeeting enters a meeting that was held: drafts it, freezes its roll as
@@ -121,7 +122,9 @@ func (a *API) importMeeting(ctx context.Context, in *PaperIn) (*paper.Report, er
 	if err := json.Unmarshal(bytes.TrimPrefix(in.RawBody, []byte("\ufeff")), &p); err != nil {
 		column, reason := "", "is no JSON object that describes a meeting"
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			column, reason = wrong.Field, "is a "+wrong.Value
+			column, reason = strings.TrimPrefix(wrong.Field, "Draft."), "must not be a "+wrong.Value
+		} else if errors.Is(err, errNotATime) {
+			reason = errNotATime.Error()
 		}
 		return nil, &paper.FileError{Code: "file-unreadable", Column: column, Reason: reason}
 	}
@@ -181,12 +184,28 @@ type step struct {
 // steps decides all commands once, so that a paper that is wrong anywhere
 // changes nothing; those that the ledger holds already are left to it.
 func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step, string, error) {
-	id := uuid.NewSHA1(uuid.MustParse(estate), []byte("meeting/"+p.Title+"/"+p.Opens.UTC().Format(time.RFC3339))).String()
+	var missing []problem.Field
+	for _, f := range []struct {
+		name string
+		time clerkTime
+	}{{"notice_posted", p.Notice}, {"opens", p.Opens}, {"closes", p.Closes}} {
+		if f.time.at.IsZero() {
+			missing = append(missing, problem.Field{Name: f.name, Detail: "is missing"})
+		}
+	}
+	set := a.rulesOn(p.Notice.at)
+	switch {
+	case len(missing) > 0:
+		return nil, "", problem.Invalid("meeting-wrong", "a meeting has its times", missing...)
+	case set.ID == "":
+		return nil, "", meeting.ErrNoRules
+	}
+	id := uuid.NewSHA1(uuid.MustParse(estate), []byte("meeting/"+p.Title+"/"+p.Opens.at.UTC().Format(time.RFC3339))).String()
 	held, _, err := a.meetings.Load(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	draft, err := p.command(id, estate, true, a.rulesOn(p.Notice.Time))
+	draft, err := p.command(id, estate, true, set)
 	if err != nil {
 		return nil, "", err
 	}
@@ -206,7 +225,7 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 			return nil, "", err
 		}
 	}
-	window := Window{Opens: p.Opens.Time, Closes: p.Closes.Time, At: p.Notice.Time}
+	window := Window{Opens: p.Opens.at, Closes: p.Closes.at, At: p.Notice.at}
 	notice := a.postNotice(m, window)
 	if !held.Posted() {
 		if _, err = decided(m, notice); err != nil {

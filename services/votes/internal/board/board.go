@@ -36,11 +36,15 @@ type Board struct {
 	db  *readmodel.DB
 	log *slog.Logger
 
-	changed sync.Map // meeting → position of the event that changed it last
-	boxes   sync.Map // meeting → *cachedBox
-	loading singleflight.Group
-	rolls   rollCache
-	due     func(meeting.Meeting)
+	// What is read is kept in memory until an event is folded that changes it.
+	changed  sync.Map // meeting → position of the last event of its own
+	voted    sync.Map // meeting → position of the last ballot
+	boxes    sync.Map // meeting → *cachedBox
+	turnouts sync.Map // meeting → cachedTurnout
+	loading  singleflight.Group
+	rolls    rollCache
+
+	due func(meeting.Meeting)
 }
 
 // New prepares the tables; Run of the board's Runner fills them. due is told of
@@ -65,6 +69,12 @@ func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger
 		Fold:     b.fold,
 	})
 	return b, nil
+}
+
+// since reports whether nothing changed what was read at a position.
+func since(changes *sync.Map, id string, at es.Position) bool {
+	last, ok := changes.Load(id)
+	return !ok || at >= last.(es.Position)
 }
 
 // HasEstate reports whether there is an estate of this id.
@@ -169,9 +179,21 @@ func (b *Board) Meeting(ctx context.Context, id string) (meeting.Meeting, bool, 
 
 // Turnout returns how many heads with which area have cast a ballot in time.
 func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err error) {
+	if c, ok := b.turnouts.Load(id); ok && since(&b.voted, id, c.(cachedTurnout).at) {
+		return c.(cachedTurnout).ScopeTotal, nil
+	}
+	at := b.Position()
 	err = b.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
 		(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false).Scan(&t.Heads, &t.Area)
+	if err == nil {
+		b.turnouts.Store(id, cachedTurnout{t, at})
+	}
 	return t, err
+}
+
+type cachedTurnout struct {
+	votes.ScopeTotal
+	at es.Position
 }
 
 // Rows returns how many rows of ballots there are, a row being one choice on

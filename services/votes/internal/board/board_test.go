@@ -1,9 +1,11 @@
-package board_test
+package board
 
 import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,8 +17,41 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
-	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 )
+
+func TestEveryEventOfABallotIsKept(t *testing.T) {
+	for name := range kinds {
+		if !slices.Contains(votes.Codec.Names(), name) {
+			t.Errorf("%s is no stored name", name)
+		}
+	}
+	for _, e := range []votes.Event{votes.BallotCast{}, votes.BallotRefused{}, votes.PaperHandedIn{}} {
+		name, data, err := votes.Codec.Encode(e)
+		if err != nil || kinds[name] == "" {
+			t.Fatalf("%T: %v", e, err)
+		}
+		if got, err := decodeBallot(kinds[name], data); err != nil || reflect.TypeOf(got) != reflect.TypeOf(e) {
+			t.Errorf("%T comes back as %T: %v", e, got, err)
+		}
+	}
+}
+
+func TestTheStreamOfABallotNamesMeetingAndHead(t *testing.T) {
+	id := uuid.NewString()
+	for stream, want := range map[string]string{
+		"ballot-" + id + "-17":     "17",
+		"refusal-" + id + "-" + id: id,
+		"refusal-" + id + "-":      "",
+		"ballot-" + id:             "",
+		"ballot-x-17":              "",
+		"meeting-" + id + "-17":    "",
+	} {
+		meeting, voter, err := head(stream)
+		if (err == nil) != (want != "") || voter != want || err == nil && meeting != id {
+			t.Errorf("%s: %q %q %v", stream, meeting, voter, err)
+		}
+	}
+}
 
 // BenchmarkReplay replays ballots into the tables: the number to watch is
 // ballots/s.
@@ -53,7 +88,7 @@ func BenchmarkReplay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		board, err := board.New(b.Context(), db, store, slog.New(slog.DiscardHandler), nil)
+		board, err := New(b.Context(), db, store, slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -44,7 +44,7 @@ type cachedBox struct {
 // Box returns a meeting with its roll as of the board's position; nil where
 // there is no such meeting.
 func (b *Board) Box(ctx context.Context, id string) (*Box, error) {
-	if c, ok := b.boxes.Load(id); ok && b.current(id, c.(*cachedBox).at) {
+	if c, ok := b.boxes.Load(id); ok && since(&b.changed, id, c.(*cachedBox).at) {
 		return c.(*cachedBox).box, nil
 	}
 	loaded, err, _ := b.loading.Do(id, func() (any, error) {
@@ -67,12 +67,6 @@ func (b *Board) Box(ctx context.Context, id string) (*Box, error) {
 	})
 	box, _ := loaded.(*Box)
 	return box, err
-}
-
-// current reports whether what was read at a position is still so.
-func (b *Board) current(id string, at es.Position) bool {
-	changed, ok := b.changed.Load(id)
-	return !ok || at >= changed.(es.Position)
 }
 
 // rollCache keeps rolls by their hash: they never change, and many meetings of

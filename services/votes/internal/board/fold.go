@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -60,15 +61,21 @@ type folding struct {
 	rows     *readmodel.Rows[string, meetingRow]
 	meetings map[string]*meeting.Meeting // decoded
 
+	voted map[string]es.Position // meetings → last ballot
+
 	units, titles, ballots [][]any // rows held back
 }
 
 func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
-	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
+	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}, voted: map[string]es.Position{}}
 	for _, r := range events {
 		if err := f.event(ctx, r); err != nil {
 			return fmt.Errorf("board: %s: %w", r.Type, err)
 		}
+	}
+	// Whoever reads before this batch is committed reads again after it.
+	for id, at := range f.voted {
+		b.voted.Store(id, at)
 	}
 	return f.flush(ctx)
 }
@@ -81,14 +88,14 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 		}
 		return f.registry(ctx, r, event)
 	}
+	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
+		return f.ballot(r)
+	}
 	event, err := votes.Codec.Decode(r.Type, r.Data)
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(r.Stream, votes.MeetingStream) {
-		return f.meeting(ctx, r, event)
-	}
-	return f.ballot(r, event)
+	return f.meeting(ctx, r, event)
 }
 
 func (f *folding) registry(ctx context.Context, r es.Recorded, event registry.Event) error {
@@ -160,7 +167,8 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 			return err
 		}
 	}
-	f.changed.Store(id, r.Position) // whoever reads before this batch is committed reads again after it
+	f.changed.Store(id, r.Position) // as with voted
+	f.voted[id] = r.Position
 	if row.open {
 		f.due(*m)
 	}
@@ -260,7 +268,12 @@ func (f *folding) summarise(id string, s meeting.Summary) error {
 	return err
 }
 
-func (f *folding) ballot(r es.Recorded, event votes.Event) error {
+// kinds are the events of a ballot by their stored names.
+var kinds = map[string]string{"ballot-cast.v1": kindCast, "ballot-refused.v1": kindRefused, "paper-handed-in.v1": kindEnvelope}
+
+// ballot keeps a ballot as it was recorded. Most events of the service are
+// ballots, so it reads of one no more than it needs.
+func (f *folding) ballot(r es.Recorded) error {
 	id, voter, err := head(r.Stream)
 	if err != nil {
 		return err
@@ -269,29 +282,24 @@ func (f *folding) ballot(r es.Recorded, event votes.Event) error {
 	if err != nil {
 		return err
 	}
-	var kind string
-	var motions []string
-	switch e := event.(type) {
-	case votes.BallotCast:
-		kind, motions = kindCast, e.Motions
-	case votes.BallotRefused:
-		kind, motions = kindRefused, e.Motions
-	case votes.PaperHandedIn:
-		kind = kindEnvelope
-	default:
+	kind, ok := kinds[r.Type]
+	if !ok {
 		return errors.New("no event of a ballot")
 	}
-	if m.Countable() && len(motions) > 0 { // too late to count, not too late to be seen
+	var e struct {
+		Motions []json.RawMessage `json:"motions"`
+		Reason  votes.Reason      `json:"reason"`
+	}
+	if err := json.Unmarshal(r.Data, &e); err != nil {
+		return err
+	}
+	if m.Countable() && len(e.Motions) > 0 { // too late to count, not too late to be seen
 		var s meeting.Summary
 		row, _ := f.rows.Get(id)
 		if err := json.Unmarshal([]byte(row.summary), &s); err != nil {
 			return err
 		}
-		reason := votes.VotingIsClosed
-		if e, ok := event.(votes.BallotRefused); ok {
-			reason = e.Reason
-		}
-		s.Reject(reason, len(motions))
+		s.Reject(cmp.Or(e.Reason, votes.VotingIsClosed), len(e.Motions))
 		if err := f.summarise(id, s); err != nil {
 			return err
 		}
@@ -303,7 +311,8 @@ func (f *folding) ballot(r es.Recorded, event votes.Event) error {
 		}
 		voter = ""
 	}
-	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, len(motions), string(r.Data)})
+	f.voted[id] = r.Position
+	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, len(e.Motions), r.Data})
 	return nil
 }
 
@@ -321,12 +330,12 @@ func head(stream string) (id, voter string, err error) {
 	return rest[:letters], rest[letters+1:], nil
 }
 
-// flush writes the rows held back.
+// flush writes the rows held back. None of them ever changes.
 func (f *folding) flush(ctx context.Context) error {
 	err := errors.Join(
-		f.tx.Upsert(ctx, unitTable, f.units),
-		f.tx.Upsert(ctx, titleTable, f.titles),
-		f.tx.Upsert(ctx, ballotTable, f.ballots),
+		f.tx.InsertMissing(ctx, unitTable, f.units),
+		f.tx.InsertMissing(ctx, titleTable, f.titles),
+		f.tx.InsertMissing(ctx, ballotTable, f.ballots),
 	)
 	f.units, f.titles, f.ballots = f.units[:0], f.titles[:0], f.ballots[:0]
 	return err

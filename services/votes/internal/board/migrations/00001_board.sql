@@ -59,7 +59,7 @@ CREATE TABLE ballot (
     kind     TEXT NOT NULL,   -- cast, refused or envelope
     late     BOOLEAN NOT NULL, -- recorded after voting was closed in the ledger
     answers  BIGINT NOT NULL, -- motions it answers
-    event    TEXT NOT NULL,   -- as recorded
+    event    BYTEA NOT NULL,  -- as recorded
     PRIMARY KEY (meeting, entry, voter, revision)
 );
 CREATE TABLE result (
