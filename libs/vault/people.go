@@ -51,7 +51,7 @@ const (
 func (v *Vault) EnsurePeople(ctx context.Context, given []PersonalData) ([]Known, error) {
 	hashes := make([][]byte, len(given))
 	for i, p := range given {
-		if normalised(p.Document) == "" {
+		if Document(p.Document) == "" {
 			return nil, fmt.Errorf("person %d: %w", i, ErrNoDocument)
 		}
 		hashes[i] = v.documentHash(p.Document)
@@ -284,7 +284,7 @@ func (v *Vault) PutPerson(ctx context.Context, id string, data PersonalData) err
 		return fmt.Errorf("%s: %w", PersonKey(id), err)
 	}
 	var hash []byte
-	if normalised(data.Document) != "" {
+	if Document(data.Document) != "" {
 		hash = v.documentHash(data.Document)
 	}
 	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
@@ -308,11 +308,11 @@ func (v *Vault) PutPerson(ctx context.Context, id string, data PersonalData) err
 }
 
 // documentHash is by what a person is found.
-func (v *Vault) documentHash(document string) []byte { return v.HMAC("document", normalised(document)) }
+func (v *Vault) documentHash(document string) []byte { return v.HMAC("document", Document(document)) }
 
-// normalised returns a document's number as it is compared: whatever the width
-// and case of its letters, spaces and dashes.
-func normalised(document string) string {
+// Document returns a document's number as people are found by it: whatever the
+// width and case of its letters, spaces and dashes. It may be empty.
+func Document(document string) string {
 	return strings.ToUpper(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) {
 			return -1

@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/registry/access"
 	"github.com/yimu-ledger/yimu/services/registry/internal/board"
 	"github.com/yimu-ledger/yimu/services/registry/internal/register"
@@ -29,6 +30,7 @@ type API struct {
 	Directory *access.Directory
 	Sessions  *access.Sessions
 
+	known   *estates.Registry
 	estates es.Repo[register.Estate, registry.Event]
 	units   es.Repo[register.Unit, registry.Event]
 	people  es.Repo[register.Person, registry.Event]
@@ -42,6 +44,7 @@ func repo[S any](d service.Deps, prefix string, evolve func(S, registry.Event) S
 
 // Register adds the registry's routes.
 func (a *API) Register(api huma.API) {
+	a.known = &estates.Registry{Store: a.Store}
 	a.estates = repo(a.Deps, registry.EstateStream, register.EvolveEstate)
 	a.units = repo(a.Deps, registry.UnitStream, register.EvolveUnit)
 	a.people = repo(a.Deps, registry.PersonStream, register.EvolvePerson)
@@ -57,44 +60,8 @@ func (a *API) Register(api huma.API) {
 	a.registerPeople(api)
 }
 
-// EstateIn names an estate in the path. It is exported because only then its fields are found
-// where it is embedded.
-type EstateIn struct {
-	Estate string `path:"estate" format:"uuid"`
-}
-
-// Items is a list.
-type Items[T any] struct {
-	Body struct {
-		Items []T `json:"items"`
-	}
-}
-
-func items[T any](list []T) *Items[T] {
-	out := &Items[T]{}
-	out.Body.Items = list
-	if list == nil {
-		out.Body.Items = []T{}
-	}
-	return out
-}
-
-// EstateName is an estate in a list.
-type EstateName struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-func (a *API) listEstates(ctx context.Context, _ *struct{}) (*Items[EstateName], error) {
-	all, err := a.Board.Estates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]EstateName, len(all))
-	for i, e := range all {
-		list[i] = EstateName{e.ID, e.Name}
-	}
-	return items(list), nil
+func (a *API) listEstates(ctx context.Context, _ *struct{}) (*service.Items[board.Name], error) {
+	return service.List(a.Board.Estates(ctx))
 }
 
 // EstateOut is an estate.
@@ -105,7 +72,7 @@ type EstateOut struct {
 	}
 }
 
-func (a *API) getEstate(ctx context.Context, in *EstateIn) (*EstateOut, error) {
+func (a *API) getEstate(ctx context.Context, in *estates.In) (*EstateOut, error) {
 	position := a.Board.Position()
 	e, _, err := a.estate(ctx, in.Estate)
 	if err != nil {
@@ -127,7 +94,7 @@ func (a *API) estate(ctx context.Context, id string) (board.Estate, board.Electo
 // ElectorateOut is an electorate.
 type ElectorateOut struct{ Body board.Electorate }
 
-func (a *API) getElectorate(ctx context.Context, in *EstateIn) (*ElectorateOut, error) {
+func (a *API) getElectorate(ctx context.Context, in *estates.In) (*ElectorateOut, error) {
 	_, e, err := a.estate(ctx, in.Estate)
 	if err != nil {
 		return nil, err
@@ -149,10 +116,10 @@ type UnitOut struct {
 }
 
 func (a *API) listUnits(ctx context.Context, in *struct {
-	EstateIn
+	estates.In
 	After string `query:"after" doc:"code to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
-}) (*Items[UnitOut], error) {
+}) (*service.Items[UnitOut], error) {
 	if _, _, err := a.estate(ctx, in.Estate); err != nil {
 		return nil, err
 	}
@@ -164,14 +131,14 @@ func (a *API) listUnits(ctx context.Context, in *struct {
 	for i, u := range all {
 		list[i] = UnitOut{u.ID, u.Code, u.Building, u.Stair, u.Room, u.Use, u.Area, u.Basis, u.State}
 	}
-	return items(list), nil
+	return service.List(list, nil)
 }
 
 func (a *API) foundEstate(ctx context.Context, in *struct {
 	service.CommandIn
 	Body struct {
 		Name string `json:"name" minLength:"1" maxLength:"60"`
-		ID   string `json:"id,omitempty" format:"uuid" doc:"Chosen by the caller, for papers that are imported again; else by the ledger"`
+		ID   string `json:"id,omitempty" format:"uuid" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" doc:"Chosen by the caller, for papers that are imported again; else by the ledger"`
 	}
 }) (*service.Recorded, error) {
 	if err := a.Allow(ctx, "estate.create", authz.Resource{Type: "Estate", Estate: in.Body.ID}); err != nil {
@@ -188,7 +155,7 @@ func (a *API) foundEstate(ctx context.Context, in *struct {
 
 func (a *API) setEstate(ctx context.Context, in *struct {
 	service.CommandIn
-	EstateIn
+	estates.In
 	Body struct {
 		Name        string `json:"name,omitempty" maxLength:"60"`
 		FeeCategory string `json:"fee_category,omitempty" maxLength:"60"`

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
-	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -53,31 +51,9 @@ var titleColumns = []paper.Column{
 	{Name: headShare, Required: true}, {Name: headVotes, Required: true},
 }
 
-type paperIn struct {
-	EstateIn
-	paper.Upload
-	Announced bool `query:"announced" doc:"With dry_run, of titles: a unit list will come before, so a unit that the ledger does not hold is no mistake yet"`
-}
-
 func (a *API) registerPapers(api huma.API) {
-	for kind, work := range map[string]func(context.Context, *paperIn, *paper.Progress) (*paper.Report, error){
-		"units": a.importUnits, "titles": a.importTitles,
-	} {
-		op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, "Import a paper: "+kind)
-		op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = paper.MaxFile, -1, http.StatusOK
-		huma.Register(api, op, func(ctx context.Context, in *paperIn) (*huma.StreamResponse, error) {
-			if err := a.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
-				return nil, err
-			}
-			return in.Answer(kind, a.Clock, a.Log, func(ctx context.Context, p *paper.Progress) (*paper.Report, error) {
-				// A paper may be checked before there is an estate to take it.
-				if _, _, err := a.estate(ctx, in.Estate); err != nil && !(in.DryRun && errors.Is(err, register.ErrNoSuchEstate)) {
-					return nil, err
-				}
-				return work(ctx, in, p)
-			}), nil
-		})
-	}
+	paper.Take(api, a.Deps, a.known, "units", a.importUnits)
+	paper.Take(api, a.Deps, a.known, "titles", a.importTitles)
 }
 
 // unitID names a unit's stream by what makes the unit unique.
@@ -86,7 +62,7 @@ func unitID(estate, code string) string {
 }
 
 // importUnits takes the unit list whole or not at all.
-func (a *API) importUnits(ctx context.Context, in *paperIn, p *paper.Progress) (*paper.Report, error) {
+func (a *API) importUnits(ctx context.Context, in *paper.In, p *paper.Progress) (*paper.Report, error) {
 	sheet, err := paper.Read(in.FileName(), in.RawBody, unitColumns)
 	if err != nil {
 		return nil, err
@@ -99,6 +75,11 @@ func (a *API) importUnits(ctx context.Context, in *paperIn, p *paper.Progress) (
 			Area:  r.CentiM2(headArea),
 			Basis: r.OneOf(headBasis, registry.BasisRegister, registry.BasisSurvey, registry.BasisContract),
 			State: r.OneOf(headState, registry.Delivered, registry.SoldUndelivered, registry.Unsold),
+		}
+		if r.OK() {
+			if err := register.CheckUnit(u); err != nil {
+				_ = r.Refuse("", err) // it is one
+			}
 		}
 		if row, twice := first[u.Code]; twice && u.Code != "" {
 			r.Fail(headCode, "duplicate-unit", "the unit "+r.Quote(headCode)+" stands in row "+strconv.Itoa(row)+" already")
@@ -122,7 +103,10 @@ func (a *API) importUnits(ctx context.Context, in *paperIn, p *paper.Progress) (
 			id := unitID(in.Estate, u.Code)
 			done, err := a.units.Do(ctx, id, a.row(ctx, in.Estate, "units", upload, u.Code),
 				register.RegisterUnit{Estate: in.Estate, ID: id, Unit: u})
-			return count(report, done, err)
+			if err == nil {
+				paper.Tally(report, done)
+			}
+			return err
 		})
 }
 
@@ -131,18 +115,6 @@ func (a *API) importUnits(ctx context.Context, in *paperIn, p *paper.Progress) (
 // anything to do, and each upload asks anew.
 func (a *API) row(ctx context.Context, estate, kind, upload, code string) es.Request {
 	return service.RowRequest(ctx, a.Deps, estate, kind, upload+"/"+code, code)
-}
-
-func count(report *paper.Report, done es.Done[registry.Event], err error) error {
-	switch {
-	case err != nil:
-		return err
-	case len(done.IDs) == 0:
-		report.Same(done.Position)
-	default:
-		report.Record(done.Position)
-	}
-	return nil
 }
 
 // owner is one row of the title list.
@@ -155,7 +127,7 @@ type owner struct {
 
 // importTitles takes the title list whole or not at all. It states all titles of
 // the units it names; what it says nothing of stays as it is.
-func (a *API) importTitles(ctx context.Context, in *paperIn, p *paper.Progress) (*paper.Report, error) {
+func (a *API) importTitles(ctx context.Context, in *paper.In, p *paper.Progress) (*paper.Report, error) {
 	sheet, err := paper.Read(in.FileName(), in.RawBody, titleColumns)
 	if err != nil {
 		return nil, err
@@ -200,10 +172,11 @@ func (a *API) importTitles(ctx context.Context, in *paperIn, p *paper.Progress) 
 		}
 		done, err := a.units.Do(ctx, unitID(in.Estate, code), a.row(ctx, in.Estate, "titles", upload, code),
 			register.StateTitles{Estate: in.Estate, Titles: titles})
+		if err != nil {
+			return err
+		}
 		for range owners {
-			if err := count(report, done, err); err != nil {
-				return err
-			}
+			paper.Tally(report, done)
 		}
 		return nil
 	})
@@ -219,6 +192,9 @@ func readOwner(r *paper.Row) *owner {
 	}
 	o.title.Part, o.title.Whole = r.Share(headShare)
 	o.title.Votes = r.Yes(headVotes)
+	if o.person.Document != "" && vault.Document(o.person.Document) == "" {
+		r.Fail(headDocument, "not-a-document", "has neither letters nor digits")
+	}
 	return o
 }
 
@@ -231,7 +207,7 @@ func checkTitles(owners []*owner) {
 			return
 		}
 		titles[i] = o.title
-		titles[i].Person = o.person.Document
+		titles[i].Person = vault.Document(o.person.Document)
 	}
 	err, _ := errors.AsType[*problem.Error](register.CheckTitles(titles))
 	if err == nil {
@@ -271,11 +247,8 @@ func (a *API) know(ctx context.Context, estate, upload string, owners []*owner) 
 	}
 	return paper.Run(ctx, byPerson, paper.Workers, nil, func(ctx context.Context, o *owner) error {
 		id := o.title.Person
-		if _, err := a.people.Do(ctx, id, a.row(ctx, estate, "person", upload, id), register.RegisterPerson{ID: id, Kind: o.title.Kind}); err != nil {
-			return err
-		}
 		fields := slices.Compact(slices.Sorted(slices.Values(changed[id])))
-		_, err := a.people.Do(ctx, id, a.row(ctx, estate, "person-data", upload, id), register.CorrectPersonalData{Fields: fields})
+		_, err := a.people.Do(ctx, id, a.row(ctx, estate, "person", upload, id), register.RegisterPerson{ID: id, Kind: o.title.Kind, Corrected: fields})
 		return err
 	})
 }

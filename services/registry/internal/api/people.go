@@ -31,6 +31,7 @@ func (a *API) registerPeople(api huma.API) {
 	huma.Register(api, service.Command("grant-role", http.MethodPost, "/people/{person}/roles", "Give a person a role"), a.grantRole)
 	huma.Register(api, service.Command("revoke-role", http.MethodDelete, "/people/{person}/roles", "Take a role back"), a.revokeRole)
 	huma.Register(api, service.Command("register-person", http.MethodPost, "/people", "Make a person known, by their document"), a.registerPerson)
+	huma.Register(api, service.Command("correct-person", http.MethodPut, "/people/{person}", "Correct a person's data"), a.correctPerson)
 	huma.Register(api, service.Command("login-code", http.MethodPost, "/people/{person}/login-codes", "Make a one-time login code"), a.loginCode)
 	huma.Register(api, service.Command("request-correction", http.MethodPost, "/me/corrections", "Ask for a correction of one's own data"), a.requestCorrection)
 	huma.Register(api, service.Command("issue-token", http.MethodPost, "/tokens", "Issue an access token"), a.issueToken)
@@ -71,6 +72,11 @@ func (a *API) grantRole(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "role.grant", authz.Resource{Type: "Person", ID: in.Person, Estate: in.Body.Estate, Person: in.Person}); err != nil {
 		return nil, err
 	}
+	if in.Body.Estate != "" {
+		if err := a.known.Check(ctx, in.Body.Estate); err != nil {
+			return nil, err
+		}
+	}
 	req := service.NewRequest(ctx, a.Deps, "grant-role", in.CommandIn, in.Body)
 	done, err := a.people.Do(ctx, in.Person, req, register.GrantRole{Role: in.Body.Role, Estate: in.Body.Estate})
 	return service.Respond(in.Person, done, err)
@@ -108,14 +114,70 @@ func (a *API) registerPerson(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "person.register", authz.Resource{Type: "Person"}); err != nil {
 		return nil, err
 	}
+	if vault.Document(in.Body.Document) == "" {
+		return nil, errDocument
+	}
 	known, err := a.People.EnsurePeople(ctx, []vault.PersonalData{vault.PersonalData(in.Body.PersonBody)})
 	if err != nil {
 		return nil, err
 	}
 	id := known[0].ID
 	req := service.NewRequest(ctx, a.Deps, "register-person", in.CommandIn, in.Body)
-	done, err := a.people.Do(ctx, id, req, register.RegisterPerson{ID: id, Kind: in.Body.Kind})
+	done, err := a.people.Do(ctx, id, req, register.RegisterPerson{ID: id, Kind: in.Body.Kind, Corrected: known[0].Changed})
 	return service.Respond(id, done, err)
+}
+
+var (
+	errDocument = problem.Invalid("not-a-document", "the number of a document has letters or digits",
+		problem.Field{Name: "document", Detail: "has neither letters nor digits"})
+	errDocumentTaken = problem.Conflict("document-taken", "another person is known by this document")
+)
+
+// correctPerson records which fields are corrected and then corrects them; where
+// the latter fails, repeating the command does it.
+func (a *API) correctPerson(ctx context.Context, in *struct {
+	service.CommandIn
+	PersonIn
+	Body PersonBody
+}) (*service.Recorded, error) {
+	if err := a.Allow(ctx, "person.correct", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
+		return nil, err
+	}
+	if vault.Document(in.Body.Document) == "" {
+		return nil, errDocument
+	}
+	was, err := a.People.Person(ctx, in.Person)
+	if errors.Is(err, vault.ErrNoPerson) {
+		return nil, register.ErrNoSuchPerson
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch id, taken, err := a.People.PersonByDocument(ctx, in.Body.Document); {
+	case err != nil:
+		return nil, err
+	case taken && id != in.Person:
+		return nil, errDocumentTaken
+	}
+	req := service.NewRequest(ctx, a.Deps, "correct-person", in.CommandIn, in.Body)
+	done, err := a.people.Do(ctx, in.Person, req, register.CorrectPersonalData{Fields: in.Body.differs(PersonBody(was))})
+	if err == nil {
+		err = a.People.PutPerson(ctx, in.Person, vault.PersonalData(in.Body))
+	}
+	return service.Respond(in.Person, done, err)
+}
+
+// differs names the fields that are other than they were.
+func (b PersonBody) differs(was PersonBody) (fields []string) {
+	for _, f := range []struct{ name, is, was string }{
+		{"name", b.Name, was.Name}, {"document_kind", b.DocumentKind, was.DocumentKind},
+		{"document", b.Document, was.Document}, {"phone", b.Phone, was.Phone},
+	} {
+		if f.is != f.was {
+			fields = append(fields, f.name)
+		}
+	}
+	return fields
 }
 
 // CodeOut is a one-time login code.
@@ -133,8 +195,8 @@ func (a *API) loginCode(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "login.invite", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
 		return nil, err
 	}
-	if p, _, err := a.people.Load(ctx, in.Person); err != nil || p.ID == "" {
-		return nil, errors.Join(err, register.ErrNoSuchPerson)
+	if err := a.exists(ctx, in.Person); err != nil {
+		return nil, err
 	}
 	code, err := a.People.NewLoginCode(ctx, in.Person, codeLife)
 	if err != nil {
@@ -143,6 +205,15 @@ func (a *API) loginCode(ctx context.Context, in *struct {
 	out := &CodeOut{}
 	out.Body.Code, out.Body.Expires = code, a.Clock().Add(codeLife).UTC()
 	return out, nil
+}
+
+// exists returns an error where nobody is registered under an id.
+func (a *API) exists(ctx context.Context, person string) error {
+	p, _, err := a.people.Load(ctx, person)
+	if err == nil && p.ID == "" {
+		err = register.ErrNoSuchPerson
+	}
+	return err
 }
 
 // SessionOut is a session.
@@ -176,9 +247,13 @@ func (a *API) logIn(ctx context.Context, in *struct {
 }
 
 func (a *API) logOut(ctx context.Context, in *struct {
-	Authorization string `header:"Authorization" required:"true"`
+	Authorization string `header:"Authorization"`
 }) (*struct{}, error) {
-	return nil, a.Sessions.End(ctx, strings.TrimPrefix(in.Authorization, "Bearer "))
+	if service.CallerFrom(ctx).Anonymous {
+		return nil, problem.Unauthorized("login-needed", "send the token of the session")
+	}
+	_, token, _ := strings.Cut(in.Authorization, " ")
+	return nil, a.Sessions.End(ctx, token)
 }
 
 func (a *API) requestCorrection(ctx context.Context, in *struct {
@@ -245,7 +320,11 @@ func (a *API) read(ctx context.Context, person, reason string) (PersonBody, erro
 	// Every reading is one of its own: its key is the moment and who reads.
 	caller := service.CallerFrom(ctx).ID
 	req := service.NewRequest(ctx, a.Deps, "read-person", service.CommandIn{IdempotencyKey: caller + now.Format(time.RFC3339Nano)}, person)
-	if _, err := a.people.Do(ctx, person, req, register.ReadPersonalData{Reader: caller, Fields: personalFields, Reason: reason, At: now}); err != nil {
+	_, err := a.people.Do(ctx, person, req, register.ReadPersonalData{Reader: caller, Fields: personalFields, Reason: reason, At: now})
+	if errors.Is(err, es.ErrPending) {
+		err = problem.Unavailable("reading-not-recorded", "personal data are shown once their reading is recorded; ask again")
+	}
+	if err != nil {
 		return PersonBody{}, err
 	}
 	data, err := a.People.Person(ctx, person)
@@ -321,6 +400,16 @@ func (a *API) issueToken(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "token.issue", authz.Resource{Type: "Token", Estate: in.Body.Estate, Person: in.Body.Person}); err != nil {
 		return nil, err
 	}
+	if in.Body.Person != "" {
+		if err := a.exists(ctx, in.Body.Person); err != nil {
+			return nil, err
+		}
+	}
+	if in.Body.Estate != "" {
+		if err := a.known.Check(ctx, in.Body.Estate); err != nil {
+			return nil, err
+		}
+	}
 	req := service.NewRequest(ctx, a.Deps, "issue-token", in.CommandIn, in.Body)
 	id, token, done, err := a.issue(ctx, req, registry.TokenIssued{
 		Person: in.Body.Person, Role: in.Body.Role, Estate: in.Body.Estate, Label: in.Body.Label, Expires: in.Body.Expires.UTC(),
@@ -358,7 +447,11 @@ func (a *API) revokeToken(ctx context.Context, in *struct {
 	service.CommandIn
 	Token string `path:"token" format:"uuid"`
 }) (*service.Recorded, error) {
-	if err := a.Allow(ctx, "token.revoke", authz.Resource{Type: "Token", ID: in.Token}); err != nil {
+	t, _, err := a.tokens.Load(ctx, in.Token)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Allow(ctx, "token.revoke", authz.Resource{Type: "Token", ID: in.Token, Estate: t.Estate, Person: t.Person}); err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "revoke-token", in.CommandIn, in.Token)

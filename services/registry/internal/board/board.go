@@ -160,16 +160,22 @@ func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 // ErrNoSuchEstate says there is no estate of this id.
 var ErrNoSuchEstate = errors.New("board: no such estate")
 
+// Name is an estate in a list.
+type Name struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
 // Estates lists all estates by name.
-func (b *Board) Estates(ctx context.Context) ([]Estate, error) {
+func (b *Board) Estates(ctx context.Context) ([]Name, error) {
 	rows, err := b.db.Query(ctx, `SELECT id, name FROM estate ORDER BY name, id`)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	list := []Estate{}
+	var list []Name
 	for rows.Next() {
-		var e Estate
+		var e Name
 		if err := rows.Scan(&e.ID, &e.Name); err != nil {
 			return nil, err
 		}

@@ -47,14 +47,18 @@ func EvolvePerson(p Person, e registry.Event) Person {
 	return p
 }
 
-// RegisterPerson makes a person known by a random id.
-type RegisterPerson struct{ ID, Kind string }
+// RegisterPerson makes a person known by a random id. Of someone known already it
+// records which fields of their data were replaced thereby.
+type RegisterPerson struct {
+	ID, Kind  string
+	Corrected []string
+}
 
 // Decide implements es.Command.
 func (c RegisterPerson) Decide(p Person) ([]registry.Event, error) {
 	switch {
 	case p.ID != "":
-		return nil, nil
+		return CorrectPersonalData{c.Corrected}.Decide(p)
 	case c.Kind != registry.Natural && c.Kind != registry.Legal:
 		return nil, ErrOwnerKind
 	}
@@ -140,6 +144,8 @@ func (c RevokeRole) Decide(p Person) ([]registry.Event, error) {
 // Token is the state of a token's stream.
 type Token struct {
 	ID      string
+	Person  string // acts as this person, or for a role
+	Estate  string // where the role holds
 	Revoked bool
 }
 
@@ -147,7 +153,7 @@ type Token struct {
 func EvolveToken(t Token, e registry.Event) Token {
 	switch e := e.(type) {
 	case registry.TokenIssued:
-		t.ID = e.Token
+		t.ID, t.Person, t.Estate = e.Token, e.Person, e.Estate
 	case registry.TokenRevoked:
 		t.Revoked = true
 	default: // events of other streams

@@ -2,7 +2,9 @@ package register
 
 import (
 	"cmp"
+	"math/big"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -16,12 +18,19 @@ var (
 	ErrUnitBasis   = problem.Invalid("unknown-basis", "the basis of the area must be 登记, 实测 or 合同")
 	ErrUnitState   = problem.Invalid("unknown-state", "the delivery state must be 已交付, 已售未交付 or 未售")
 	ErrUnitCode    = problem.Invalid("code-missing", "a unit needs a code")
+	ErrUnitText    = problem.Invalid("text-too-long", "code, building, stair and room have at most 60 characters each")
 	ErrNoTitles    = problem.Invalid("titles-missing", "a unit needs at least one title")
 	ErrShares      = problem.Invalid("shares-do-not-add-up", "the shares of a unit's titles must add up to one")
 	ErrVoters      = problem.Invalid("not-one-voter", "exactly one co-owner votes for a unit")
 	ErrSameOwner   = problem.Invalid("owner-twice", "an owner has one title to a unit, not two")
 	ErrOwnerKind   = problem.Invalid("unknown-kind", "an owner is natural or legal")
 	ErrShareNumber = problem.Invalid("share-not-positive", "a share is a positive fraction")
+	ErrManyTitles  = problem.Invalid("too-many-titles", "a unit has at most 200 titles")
+)
+
+const (
+	longestText = 60  // characters
+	mostTitles  = 200 // they are one event, and that is limited
 )
 
 // Unit is the state of a unit's stream.
@@ -74,6 +83,8 @@ func CheckUnit(u registry.Unit) error {
 	switch {
 	case u.Code == "":
 		return ErrUnitCode
+	case slices.ContainsFunc([]string{u.Code, u.Building, u.Stair, u.Room}, func(s string) bool { return utf8.RuneCountInString(s) > longestText }):
+		return ErrUnitText
 	case u.Area <= 0:
 		return ErrUnitArea
 	case !slices.Contains([]string{registry.Home, registry.Shop, registry.Parking}, u.Use):
@@ -113,14 +124,17 @@ func (c StateTitles) Decide(u Unit) ([]registry.Event, error) {
 // CheckTitles says what is wrong with the titles of one unit: shares that do not
 // add up, no or two voting co-owners, an owner listed twice.
 func CheckTitles(titles []registry.Title) error {
-	if len(titles) == 0 {
+	switch {
+	case len(titles) == 0:
 		return ErrNoTitles
+	case len(titles) > mostTitles:
+		return ErrManyTitles
 	}
-	part, whole, voters := int64(0), int64(1), 0
-	seen := map[string]bool{}
+	var sum big.Rat
+	voters, seen := 0, map[string]bool{}
 	for _, t := range titles {
 		switch {
-		case t.Part <= 0 || t.Whole <= 0 || t.Part > t.Whole:
+		case t.Part <= 0 || t.Part > t.Whole:
 			return ErrShareNumber
 		case t.Kind != registry.Natural && t.Kind != registry.Legal:
 			return ErrOwnerKind
@@ -131,26 +145,13 @@ func CheckTitles(titles []registry.Title) error {
 		if t.Votes {
 			voters++
 		}
-		part, whole = part*t.Whole+t.Part*whole, whole*t.Whole
-		if d := gcd(part, whole); d > 1 {
-			part, whole = part/d, whole/d
-		}
-		if whole > 1e9 {
-			return ErrShareNumber
-		}
+		sum.Add(&sum, big.NewRat(t.Part, t.Whole))
 	}
 	switch {
-	case part != whole:
+	case sum.Cmp(big.NewRat(1, 1)) != 0:
 		return ErrShares
 	case voters != 1:
 		return ErrVoters
 	}
 	return nil
-}
-
-func gcd(a, b int64) int64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

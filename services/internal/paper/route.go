@@ -1,0 +1,63 @@
+package paper
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
+)
+
+// In is a paper of an estate on its way in.
+type In struct {
+	estates.In
+	Upload
+	Announced bool `query:"announced" doc:"With dry_run: papers that this one refers to will come before it, so what the ledger does not hold yet is no mistake"`
+}
+
+// Work reads a paper, has its rows recorded and reports.
+type Work func(ctx context.Context, in *In, p *Progress) (*Report, error)
+
+// Take adds the route by which one kind of paper comes in, for whoever may
+// import papers. Only a dry run does not need the estate to be there.
+func Take(api huma.API, deps service.Deps, registry *estates.Registry, kind string, work Work) {
+	op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, "Import a paper: "+kind)
+	op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = MaxFile, -1, http.StatusOK
+	huma.Register(api, op, func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
+		if err := deps.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+			return nil, err
+		}
+		if err := registry.Check(ctx, in.Estate); err != nil && !(in.DryRun && errors.Is(err, estates.ErrNoSuchEstate)) {
+			return nil, err
+		}
+		return in.Answer(kind, deps.Clock, deps.Log, func(ctx context.Context, p *Progress) (*Report, error) {
+			return work(ctx, in, p)
+		}), nil
+	})
+}
+
+// Tally counts a row by what became of its command.
+func Tally[E any](r *Report, done es.Done[E]) {
+	if len(done.IDs) == 0 || done.Repeated {
+		r.Same(done.Position)
+		return
+	}
+	r.Record(done.Position)
+}
+
+// Refuse notes on the row that a rule refuses what it says, below a heading or,
+// with "", the row as a whole. Any error that is not a refusal is returned.
+func (r *Row) Refuse(heading string, err error) error {
+	refusal, ok := errors.AsType[*problem.Error](err)
+	if !ok {
+		return err
+	}
+	r.Fail(heading, refusal.Code, refusal.Detail)
+	return nil
+}
