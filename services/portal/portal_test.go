@@ -443,7 +443,8 @@ func TestElderModeIsRemembered(t *testing.T) {
 
 func TestTheAPIIsOneDocument(t *testing.T) {
 	_, b := open(t)
-	b.shows(b.get("/api/v1/openapi.json"), http.StatusOK, `"openapi": "3.1.0"`, "/api/v1/estates")
+	b.shows(b.get("/api/v1/openapi.json"), http.StatusOK, `"openapi": "3.1.0"`, `"/estates"`, `"url": "/api/v1"`)
+	b.shows(b.get("/api/v1/openapi/votes.json"), http.StatusOK)
 	b.shows(b.get("/api/v1/nothing"), http.StatusNotFound, "urn:yimu:no-such-path")
 }
 

@@ -107,8 +107,8 @@ func New() *API {
 	here := func(r *http.Request) bool { return r.PathValue("estate") == Estate }
 	none := func() (any, error) { return object{"items": []any{}}, nil }
 
-	get("/openapi.json", func(*http.Request) (any, error) {
-		return object{"paths": object{"/api/v1/estates": object{"get": object{}}}, "components": object{"schemas": object{}}}, nil
+	get("/openapi/{document}", func(*http.Request) (any, error) {
+		return object{"paths": object{"/estates": object{"get": object{}}}, "components": object{"schemas": object{}}}, nil
 	})
 	get("/estates", func(*http.Request) (any, error) {
 		return list([]object{{"id": Estate, "name": "秀山花园"}, {"id": Empty, "name": "新苑小区"}})
@@ -171,14 +171,7 @@ func New() *API {
 				items = append(items, e)
 			}
 		}
-		after, _ := strconv.Atoi(q.Get("after"))
-		limit, _ := strconv.Atoi(q.Get("limit"))
-		items = items[min(after, len(items)):]
-		out := object{"items": items}
-		if limit > 0 && len(items) > limit {
-			out["items"], out["next"] = items[:limit], strconv.Itoa(after+limit)
-		}
-		return out, nil
+		return page(items, r)
 	})
 	get("/vouchers/{voucher}", func(r *http.Request) (any, error) {
 		for _, e := range entries {
@@ -212,13 +205,7 @@ func New() *API {
 				items = append(items, o)
 			}
 		}
-		after, _ := strconv.Atoi(r.URL.Query().Get("after"))
-		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
-		out := object{"items": items[min(after, len(items)):min(after+max(limit, 1), len(items))]}
-		if after+limit < len(items) {
-			out["next"] = strconv.Itoa(after + limit)
-		}
-		return out, nil
+		return page(items, r)
 	})
 	get("/workorders/{order}", func(r *http.Request) (any, error) {
 		for _, o := range orders {
@@ -264,6 +251,7 @@ func New() *API {
 			for _, name := range []string{"title", "matter", "rule", "scope"} {
 				m[name] = motions[i][name]
 			}
+			m["arithmetic"] = arithmetic(m)
 			m["abstain_area_centi_m2"] = int64(m["participating_area_centi_m2"].(float64) - m["yes_area_centi_m2"].(float64) - m["no_area_centi_m2"].(float64))
 			items = append(items, m)
 		}
@@ -323,9 +311,9 @@ func New() *API {
 		case ClerkToken:
 			roles = append(roles, object{"role": "clerk", "estate": Estate})
 		}
-		return object{"person": ownerPerson, "roles": roles,
-			"units": []object{{"id": "u1", "estate": Estate, "code": "1-1-101", "use": "住宅", "area_centi_m2": 8990, "share": "1/2", "votes": true}},
-			"data":  object{"name": "徐欣", "document_kind": "身份证", "document": "X00000000000000001", "phone": "19900000001"}}, nil
+		return object{"id": ownerPerson, "roles": roles,
+			"units":  []object{{"id": "u1", "estate": Estate, "code": "1-1-101", "votes": true}},
+			"person": object{"name": "徐欣", "document_kind": "身份证", "document": "X00000000000000001", "phone": "19900000001"}}, nil
 	})
 	bills := []object{}
 	for i, paid := range []int64{8091, 8091, 8091, 8091, 8091, 0} {
@@ -400,6 +388,50 @@ func token(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
+// page is what comes after an id, without a word about the next page.
+func page(items []object, r *http.Request) (any, error) {
+	if after := r.URL.Query().Get("after"); after != "" {
+		items = items[slices.IndexFunc(items, func(o object) bool { return o["id"] == after })+1:]
+	}
+	if limit, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil {
+		items = items[:min(limit, len(items))]
+	}
+	return object{"items": items}, nil
+}
+
+// arithmetic spells out how a motion was decided, as the API does.
+func arithmetic(m object) []object {
+	n := func(name string) int64 { return int64(m[name].(float64)) } // whole numbers, as JSON gives them
+	steps := []object{}
+	compare := func(test, measure string, factor, part, times, whole int64, strict bool) bool {
+		left, right := factor*part, times*whole
+		sign := "<"
+		met := left > right || !strict && left == right
+		switch {
+		case met && strict:
+			sign = ">"
+		case met:
+			sign = "≥"
+		case left == right:
+			sign = "≤"
+		}
+		steps = append(steps, object{"test": test, "measure": measure, "compare": sign, "met": met,
+			"left": object{"factor": factor, "value": part, "product": left}, "right": object{"factor": times, "value": whole, "product": right}})
+		return met
+	}
+	heads := compare("quorum", "heads", 3, n("participating_heads"), 2, n("electorate_heads"), false)
+	area := compare("quorum", "area_centi_m2", 3, n("participating_area_centi_m2"), 2, n("electorate_area_centi_m2"), false)
+	if heads && area {
+		factor, times, strict := int64(2), int64(1), true
+		if m["rule"] == "special" {
+			factor, times, strict = 4, 3, false
+		}
+		compare("approval", "heads", factor, n("yes_heads"), times, n("participating_heads"), strict)
+		compare("approval", "area_centi_m2", factor, n("yes_area_centi_m2"), times, n("participating_area_centi_m2"), strict)
+	}
+	return steps
+}
+
 func entries() []object {
 	list := []object{}
 	add := func(number string, r []string, amount units.Fen) object {
@@ -424,6 +456,9 @@ func entries() []object {
 		amount, err := strconv.ParseInt(r[1], 10, 64)
 		must(err)
 		list = append(list, object{"kind": "collection", "date": r[0], "direction": "收入", "category": "物业服务费", "amount_fen": amount})
+	}
+	for i, e := range list {
+		e["id"] = "entry-" + strconv.Itoa(i)
 	}
 	slices.SortStableFunc(list, func(a, b object) int { return strings.Compare(a["date"].(string), b["date"].(string)) })
 	return list

@@ -72,10 +72,10 @@ func (c *Client) Get(ctx context.Context, who Caller, path string, query url.Val
 	answer := Answer{}
 	answer.Position, _ = strconv.ParseUint(resp.header.Get("Yimu-Position"), 10, 64)
 	if answer.Position == 0 {
+		// Where the answer has no header its body may say; a list has neither.
 		var in struct {
 			Position uint64 `json:"position"`
 		}
-		// A list has no position of its own; then the header is all there is.
 		_ = json.Unmarshal(resp.body, &in)
 		answer.Position = in.Position
 	}

@@ -6,15 +6,26 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 )
 
-// List is how the API wraps lists. Next is what to pass as `after` for more.
+// List is how the API wraps lists. Next is what to pass as `after` for more;
+// some lists leave it out and go on after the last item, see [All].
 type List[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next"`
+	Next  Cursor `json:"next"`
+}
+
+// Cursor is a place in a list: a number in some lists, text in others.
+type Cursor string
+
+// UnmarshalJSON takes both.
+func (c *Cursor) UnmarshalJSON(b []byte) error {
+	*c = Cursor(strings.Trim(string(b), `"`))
+	return nil
 }
 
 // Named is an estate in the list of all.
@@ -100,10 +111,12 @@ const (
 	KindReversal   = "reversal"
 	KindCollection = "collection" // all payments of one day, as posted
 	KindOpening    = "opening"
+	KindSuspense   = "suspense"
 )
 
 // Entry is one movement behind a line of the budget. A reversal's amount is negative.
 type Entry struct {
+	ID           string    `json:"id"` // for after
 	Kind         string    `json:"kind"`
 	Number       string    `json:"number"`
 	Voucher      string    `json:"voucher"` // id, where there is a voucher
@@ -119,6 +132,7 @@ type Entry struct {
 	Reverses     string    `json:"reverses"`
 	Corrects     string    `json:"corrects"`
 	SameAs       []string  `json:"same_attachment_as"`
+	Refused      string    `json:"refused"` // why it does not count
 }
 
 // WorkOrders is the summary of an estate's work orders.
@@ -157,17 +171,8 @@ type WorkOrder struct {
 	Finished   *time.Time `json:"finished_at"`
 	Score      int64      `json:"score"`
 	Limit      Limit      `json:"limit"`
-	OnTime     *bool      `json:"on_time"`
+	OnTime     bool       `json:"on_time"` // of one that is finished
 	Overdue    bool       `json:"overdue"`
-	History    []Step     `json:"history"`
-}
-
-// Step is one thing that happened to a work order.
-type Step struct {
-	Type  string     `json:"type"`
-	At    *time.Time `json:"at"`
-	Crew  string     `json:"crew"`
-	Score int64      `json:"score"`
 }
 
 // Policy is how a meeting treats what the law leaves open.
@@ -207,7 +212,7 @@ type Meeting struct {
 	ID      string     `json:"id"`
 	Estate  string     `json:"estate"`
 	Title   string     `json:"title"`
-	State   string     `json:"state"` // draft, frozen, noticed, open, closing, closed
+	State   string     `json:"state"` // drafted, frozen, noticed, open, closing, closed, counted
 	Notice  *time.Time `json:"notice_at"`
 	Opens   *time.Time `json:"opens"`
 	Closes  *time.Time `json:"closes"`
@@ -238,6 +243,39 @@ type Result struct {
 	AbstainArea       units.CentiM2 `json:"abstain_area_centi_m2"`
 	QuorumMet         bool          `json:"quorum_met"`
 	Outcome           string        `json:"outcome"`
+	Words             Words         `json:"rule_in_words"`
+	Arithmetic        []Step        `json:"arithmetic"` // approval only where the quorum is met
+}
+
+// Words is one sentence in both languages.
+type Words struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// Tests and measures of a step.
+const (
+	TestQuorum   = "quorum"
+	TestApproval = "approval"
+	MeasureHeads = "heads"
+	MeasureArea  = "area_centi_m2"
+)
+
+// Step is one comparison of whole numbers that decided a motion.
+type Step struct {
+	Test    string `json:"test"`
+	Measure string `json:"measure"`
+	Left    Term   `json:"left"`
+	Compare string `json:"compare"`
+	Right   Term   `json:"right"`
+	Met     bool   `json:"met"`
+}
+
+// Term is factor × value = product.
+type Term struct {
+	Factor  int64 `json:"factor"`
+	Value   int64 `json:"value"`
+	Product int64 `json:"product"`
 }
 
 // Ballots is the summary of all ballots handed in, one row per choice.
@@ -300,15 +338,12 @@ type Role struct {
 	Estate string `json:"estate"`
 }
 
-// OwnUnit is a unit of the person who asks.
+// OwnUnit is a unit that the person who asks has a title to.
 type OwnUnit struct {
-	ID     string        `json:"id"`
-	Estate string        `json:"estate"`
-	Code   string        `json:"code"`
-	Use    string        `json:"use"`
-	Area   units.CentiM2 `json:"area_centi_m2"`
-	Share  string        `json:"share"`
-	Votes  bool          `json:"votes"`
+	ID     string `json:"id"`
+	Estate string `json:"estate"`
+	Code   string `json:"code"`
+	Votes  bool   `json:"votes"`
 }
 
 // PersonalData is what the vault keeps of a person.
@@ -321,10 +356,10 @@ type PersonalData struct {
 
 // Me is who asks. Reading it is itself recorded.
 type Me struct {
-	Person string       `json:"person"`
-	Roles  []Role       `json:"roles"`
-	Units  []OwnUnit    `json:"units"`
-	Data   PersonalData `json:"data"`
+	ID     string        `json:"id"`
+	Person *PersonalData `json:"person,omitempty"` // none for a program
+	Roles  []Role        `json:"roles"`
+	Units  []OwnUnit     `json:"units"`
 }
 
 // Bill of one unit for one period.
@@ -344,6 +379,7 @@ type Payment struct {
 	Unit      string      `json:"unit"`
 	Period    units.Month `json:"period"`
 	Amount    units.Fen   `json:"amount_fen"`
+	Refunded  units.Fen   `json:"refunded_fen"`
 	Channel   string      `json:"channel"`
 	Suspense  bool        `json:"suspense"`
 }
@@ -376,12 +412,17 @@ func Get[T any](ctx context.Context, c *Client, who Caller, path string, query u
 	return out, answer, err
 }
 
-// All reads a list to its end, page by page.
-func All[T any](ctx context.Context, c *Client, who Caller, path string, query url.Values) ([]T, Answer, error) {
+// All reads a list to its end, page by page of at most limit items. Where an
+// answer names no next page, a full one is followed by what comes after its
+// last item, by its key; a nil key says that such a list has one page.
+func All[T any](ctx context.Context, c *Client, who Caller, path string, query url.Values, limit int, key func(T) string) ([]T, Answer, error) {
 	var all []T
 	q := url.Values{}
 	for name, values := range query {
 		q[name] = values
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
 	}
 	for {
 		page, answer, err := Get[List[T]](ctx, c, who, path, q)
@@ -389,11 +430,20 @@ func All[T any](ctx context.Context, c *Client, who Caller, path string, query u
 			return nil, answer, err
 		}
 		all = append(all, page.Items...)
-		if page.Next == "" || page.Next == q.Get("after") || len(page.Items) == 0 {
+		next := After(page, limit, key)
+		if next == "" || next == q.Get("after") {
 			return all, answer, nil
 		}
-		q.Set("after", page.Next)
+		q.Set("after", next)
 	}
+}
+
+// After is where the page after this one begins; empty at the end.
+func After[T any](page List[T], limit int, key func(T) string) string {
+	if page.Next != "" || key == nil || limit == 0 || len(page.Items) < limit {
+		return string(page.Next)
+	}
+	return key(page.Items[len(page.Items)-1])
 }
 
 // Login exchanges a one-time code for a token of the person it was made for.
@@ -409,6 +459,12 @@ func (c *Client) Login(ctx context.Context, code string) (person, token string, 
 	var out struct{ Person, Token string }
 	err = json.Unmarshal(resp.body, &out)
 	return out.Person, out.Token, err
+}
+
+// Logout ends a session's token.
+func (c *Client) Logout(ctx context.Context, token string) error {
+	_, err := c.do(ctx, Caller{Token: token}, http.MethodDelete, "/sessions", "", nil)
+	return err
 }
 
 // Segment escapes an id for use in a path.

@@ -174,6 +174,13 @@ func (m MeModel) tasks() []client.Role {
 	return slices.DeleteFunc(slices.Clone(m.Me.Roles), func(r client.Role) bool { return r.Role == "resident" })
 }
 
+func (m MeModel) data() client.PersonalData {
+	if m.Me.Person == nil {
+		return client.PersonalData{}
+	}
+	return *m.Me.Person
+}
+
 func (m MeModel) owed() units.Fen {
 	var sum units.Fen
 	for _, a := range m.Arrears {

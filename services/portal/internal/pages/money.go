@@ -160,7 +160,9 @@ func (m EntriesModel) words(l Lang) string {
 func (m EntriesModel) total() units.Fen {
 	var sum units.Fen
 	for _, e := range m.Items {
-		sum += e.Amount
+		if e.Refused == "" {
+			sum += e.Amount
+		}
 	}
 	return sum
 }
@@ -170,6 +172,10 @@ func entryText(l Lang, e client.Entry) string {
 	case client.KindCollection:
 		if e.Text == "" {
 			return l.T("当天收到的物业费合计", "all fees received that day")
+		}
+	case client.KindSuspense:
+		if e.Text == "" {
+			return l.T("暂收待查", "held in suspense")
 		}
 	case client.KindOpening:
 		if e.Text == "" {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
@@ -16,12 +17,11 @@ type MeetingModel struct {
 	Posted  bool
 }
 
-// quorum is what every matter needs to take part, by heads and by area
-// (Civil Code art. 278 para. 2).
+// quorum and approval are the shares of the law, to draw the line and to choose
+// how many decimals a share needs. What was decided, and by which arithmetic,
+// is the API's: see [client.Step].
 var quorum = Threshold{2, 3}
 
-// approval is the share of participants that must agree: three quarters, with
-// the number itself, for special matters; more than half for all others.
 func approval(rule string) Threshold {
 	if rule == "special" {
 		return Threshold{3, 4}
@@ -29,85 +29,89 @@ func approval(rule string) Threshold {
 	return Threshold{1, 2}
 }
 
-// known says whether the page can redo a rule's arithmetic.
-func known(rule string) bool { return rule == "special" || rule == "ordinary" }
+// step finds the comparison behind a gauge. One that was not made, as approval
+// where too few took part, is not found.
+func step(r client.Result, test, measure string) (client.Step, bool) {
+	for _, s := range r.Arithmetic {
+		if s.Test == test && s.Measure == measure {
+			return s, true
+		}
+	}
+	return client.Step{}, false
+}
+
+// threshold is the share a step asks for: 3 × part against 2 × whole is 2/3.
+func threshold(r client.Result, test, measure string) Threshold {
+	if s, ok := step(r, test, measure); ok {
+		return Threshold{s.Right.Factor, s.Left.Factor}
+	}
+	if test == client.TestQuorum {
+		return quorum
+	}
+	return approval(r.Rule)
+}
 
 // gauge is one bar that the law judges.
 type gauge struct {
-	What       string
-	Segments   []segment // of a line of 1000
-	Tick       string
-	Text       string
-	Met        bool
-	ShareWords string
+	What, Text, Share string
+	Segments          []segment // of a line of 1000
+	Tick              string
+	Judged, Met       bool
 }
 
 type segment struct{ Class, X, Width string }
 
 func gauges(l Lang, r client.Result) []gauge {
-	need := approval(r.Rule)
-	part := func(n, of int64) []segment { return []segment{{"part", "0", str(along(n, of, 1000))}} }
+	one := func(n, of int64) []segment { return []segment{{"part", "0", str(along(n, of, 1000))}} }
 	split := func(yes, no, of int64) []segment {
-		y, both := along(yes, of, 1000), along(yes+no, of, 1000)
 		if of == 0 {
 			return nil
 		}
+		y, both := along(yes, of, 1000), along(yes+no, of, 1000)
 		return []segment{{"y", "0", str(y)}, {"x", str(y), str(both - y)}, {"o", str(both), str(1000 - both)}}
 	}
-	tests := arithmetic(l, r)
-	return []gauge{
-		{l.T("参与人数", "Took part · heads"), part(r.ParticipatingHead, r.ElectorateHeads), tick(quorum),
-			Count(r.ParticipatingHead) + " / " + Count(r.ElectorateHeads) + l.T(" 人", ""), tests[0].Met, Vote(r.ParticipatingHead, r.ElectorateHeads, quorum)},
-		{l.T("参与面积", "Took part · area"), part(int64(r.ParticipatingArea), int64(r.ElectorateArea)), tick(quorum),
-			Square(r.ParticipatingArea) + " ㎡", tests[1].Met, Vote(int64(r.ParticipatingArea), int64(r.ElectorateArea), quorum)},
-		{l.T("同意人数", "For · heads"), split(r.YesHeads, r.NoHeads, r.ParticipatingHead), tick(need),
-			Count(r.YesHeads) + " / " + Count(r.ParticipatingHead) + l.T(" 人", ""), tests[2].Met, Vote(r.YesHeads, r.ParticipatingHead, need)},
-		{l.T("同意面积", "For · area"), split(int64(r.YesArea), int64(r.NoArea), int64(r.ParticipatingArea)), tick(need),
-			Square(r.YesArea) + " ㎡", tests[3].Met, Vote(int64(r.YesArea), int64(r.ParticipatingArea), need)},
-	}
-}
-
-func tick(t Threshold) string { return "M" + str(along(t.Num, t.Den, 1000)) + " 0V22" }
-
-// sum is one test of the law in whole numbers.
-type sum struct {
-	What, Left, Sign, Right string
-	Met                     bool
-}
-
-// arithmetic redoes a result: participation is ≥ 2/3 of all, by heads and by
-// area; agreement is > 1/2, or ≥ 3/4, of those who took part, by both.
-func arithmetic(l Lang, r client.Result) []sum {
-	need := approval(r.Rule)
-	strict := r.Rule != "special"
-	test := func(what string, part, whole int64, t Threshold, strict bool) sum {
-		left, right := part*t.Den, whole*t.Num
-		s := sum{What: what, Left: times(t.Den, part), Right: times(t.Num, whole)}
-		switch {
-		case left > right && strict:
-			s.Sign, s.Met = ">", true
-		case left >= right && !strict:
-			s.Sign, s.Met = "≥", true
-		case left == right:
-			s.Sign = "="
-		default:
-			s.Sign = "<"
+	draw := func(what, test, measure string, part, whole int64, segments []segment) gauge {
+		t := threshold(r, test, measure)
+		s, judged := step(r, test, measure)
+		g := gauge{What: what, Share: Vote(part, whole, t), Segments: segments, Tick: "M" + str(along(t.Num, t.Den, 1000)) + " 0V22", Judged: judged, Met: s.Met}
+		if measure == client.MeasureHeads {
+			g.Text = Count(part) + " / " + Count(whole) + l.T(" 人", "")
+		} else {
+			g.Text = Square(units.CentiM2(part)) + " ㎡"
 		}
-		return s
+		return g
 	}
-	return []sum{
-		test(l.T("参与人数", "heads taking part"), r.ParticipatingHead, r.ElectorateHeads, quorum, false),
-		test(l.T("参与面积", "area taking part"), int64(r.ParticipatingArea), int64(r.ElectorateArea), quorum, false),
-		test(l.T("同意人数", "heads for"), r.YesHeads, r.ParticipatingHead, need, strict),
-		test(l.T("同意面积", "area for"), int64(r.YesArea), int64(r.ParticipatingArea), need, strict),
+	allHeads, allArea := r.ElectorateHeads, int64(r.ElectorateArea)
+	heads, area := r.ParticipatingHead, int64(r.ParticipatingArea)
+	return []gauge{
+		draw(l.T("参与人数", "Took part · heads"), client.TestQuorum, client.MeasureHeads, heads, allHeads, one(heads, allHeads)),
+		draw(l.T("参与面积", "Took part · area"), client.TestQuorum, client.MeasureArea, area, allArea, one(area, allArea)),
+		draw(l.T("同意人数", "For · heads"), client.TestApproval, client.MeasureHeads, r.YesHeads, heads, split(r.YesHeads, r.NoHeads, heads)),
+		draw(l.T("同意面积", "For · area"), client.TestApproval, client.MeasureArea, int64(r.YesArea), area, split(int64(r.YesArea), int64(r.NoArea), area)),
 	}
 }
 
-func times(factor, n int64) string {
-	if factor == 1 {
-		return Count(n)
+// stepWords is what a step compares.
+func stepWords(l Lang, s client.Step) string {
+	switch s.Test + " " + s.Measure {
+	case client.TestQuorum + " " + client.MeasureHeads:
+		return l.T("参与人数", "heads taking part")
+	case client.TestQuorum + " " + client.MeasureArea:
+		return l.T("参与面积", "area taking part")
+	case client.TestApproval + " " + client.MeasureHeads:
+		return l.T("同意人数", "heads for")
+	case client.TestApproval + " " + client.MeasureArea:
+		return l.T("同意面积", "area for")
 	}
-	return Count(factor) + " × " + Count(n) + " = " + Count(factor*n)
+	return s.Test
+}
+
+// times spells a product out: 3 × 760 = 2,280.
+func times(t client.Term) string {
+	if t.Factor == 1 {
+		return Count(t.Value)
+	}
+	return Count(t.Factor) + " × " + Count(t.Value) + " = " + Count(t.Product)
 }
 
 func met(l Lang, ok bool) string {
@@ -124,13 +128,17 @@ func metClass(ok bool) string {
 	return "no"
 }
 
-// ruleWords is the rule of a motion as a neighbour would say it.
+// ruleWords is the rule of a motion as a neighbour would say it, for a motion
+// that has no result yet; a result brings the words of its own rule set.
 func ruleWords(l Lang, rule string) string {
 	s := l.T("参与表决的业主,人数和面积都要达到全体的三分之二;", "Those who take part must be at least two thirds of all owners, by heads and by area; ")
-	if rule == "special" {
+	switch rule {
+	case "special":
 		return s + l.T("同意的,人数和面积都要达到参与者的四分之三。", "those in favour at least three quarters of the participants, by both.")
+	case "ordinary":
+		return s + l.T("同意的,人数和面积都要超过参与者的一半。", "those in favour more than half of the participants, by both.")
 	}
-	return s + l.T("同意的,人数和面积都要超过参与者的一半。", "those in favour more than half of the participants, by both.")
+	return ""
 }
 
 // posted is one row of the numbers a result must be posted with.
@@ -138,7 +146,9 @@ type posted struct{ What, Heads, HeadShare, Area, AreaShare string }
 
 func postedRows(l Lang, r client.Result) []posted {
 	ph, pa := r.ParticipatingHead, int64(r.ParticipatingArea)
-	share := func(part, whole int64) string { return Vote(part, whole, approval(r.Rule)) }
+	share := func(part, whole int64) string {
+		return Vote(part, whole, threshold(r, client.TestApproval, client.MeasureHeads))
+	}
 	return []posted{
 		{l.T("全体", "All"), Count(r.ElectorateHeads), "", Square(r.ElectorateArea), ""},
 		{l.T("参与(占全体)", "Took part (of all)"), Count(ph), Vote(ph, r.ElectorateHeads, quorum), Square(r.ParticipatingArea), Vote(pa, int64(r.ElectorateArea), quorum)},
@@ -201,12 +211,12 @@ func resultWords(l Lang, r client.Result) string {
 }
 
 // lawWords names the item of the law, and says the rule.
-func lawWords(l Lang, matter, rule string) string {
-	s := Matter(l, matter) + l.T("。", ". ")
-	if known(rule) {
-		s += ruleWords(l, rule)
+func lawWords(l Lang, matter, rule string, words client.Words) string {
+	said := l.T(words.ZH, words.EN)
+	if said == "" {
+		said = ruleWords(l, rule)
 	}
-	return s
+	return Matter(l, matter) + l.T("。", ". ") + said
 }
 
 // choiceWords is a whole ballot in one line.
@@ -219,4 +229,9 @@ func choiceWords(l Lang, choices []client.Choice) string {
 		}
 	}
 	return strings.Join(parts, l.T(";", "; "))
+}
+
+// sealed says that a ballot's choices cannot be read, yet or ever.
+func sealed(b client.OwnBallot) bool {
+	return !slices.ContainsFunc(b.Choices, func(c client.Choice) bool { return c.Choice != "" })
 }

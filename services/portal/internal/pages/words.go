@@ -145,6 +145,11 @@ func Direction(l Lang, direction string) string {
 	return lookup(l, map[string][2]string{finance.Income: {"收入", "income"}, finance.Expenditure: {"支出", "expenditure"}}, direction)
 }
 
+// EntryRefused says why an entry does not count.
+func EntryRefused(l Lang, code string) string {
+	return lookup(l, map[string][2]string{"period-closed": {"账期已经关闭", "its period was closed"}}, code)
+}
+
 // Channel a ballot came by.
 func Channel(l Lang, channel string) string {
 	return lookup(l, map[string][2]string{votes.Electronic: {"电子票", "electronic"}, votes.Paper: {"纸质票", "paper"}}, channel)

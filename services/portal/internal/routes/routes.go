@@ -98,8 +98,8 @@ var table = []struct{ pattern, service string }{
 // Prefix of the whole API.
 const Prefix = "/api/v1"
 
-// DocumentPath is where each service serves its own OpenAPI document, and the
-// portal the joined one.
+// DocumentPath is where all of the API is described. The part of one service is
+// at /api/v1/openapi/<service>.json, from the service itself.
 const DocumentPath = Prefix + "/openapi.json"
 
 // New returns a handler of everything below /api/v1. A service that is not in
@@ -120,6 +120,14 @@ func New(services map[string]http.Handler) (http.Handler, error) {
 	}
 	mux.Handle(Prefix+"/", problemHandler(problem.NotFound("no-such-path", "the API has nothing at this path")))
 	mux.Handle("GET "+DocumentPath, document(services))
+	mux.Handle("GET "+Prefix+"/openapi/{document}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _, _ := strings.Cut(r.PathValue("document"), ".")
+		if services[name] == nil {
+			problem.Write(w, problem.NotFound("no-such-service", "there is no service of this name here"))
+			return
+		}
+		services[name].ServeHTTP(w, r)
+	}))
 	return mux, nil
 }
 
@@ -193,7 +201,7 @@ func document(services map[string]http.Handler) http.Handler {
 			if services[name] == nil {
 				continue
 			}
-			doc, err := fetch(r.Context(), services[name])
+			doc, err := fetch(r.Context(), name, services[name])
 			if err != nil {
 				problem.Write(w, problem.Unavailable("document-incomplete", "the service "+name+" did not give its part"))
 				return
@@ -207,8 +215,8 @@ func document(services map[string]http.Handler) http.Handler {
 	})
 }
 
-func fetch(ctx context.Context, service http.Handler) (map[string]any, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://api.internal"+DocumentPath, nil)
+func fetch(ctx context.Context, name string, service http.Handler) (map[string]any, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://api.internal"+Prefix+"/openapi/"+name+".json", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +285,8 @@ func join(documents map[string]map[string]any) map[string]any {
 			"description": "The public interface of a governance ledger for residential estates. Amounts are in fen, areas in 0.01 m², times in RFC 3339.",
 			"license":     map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
-		"paths": paths, "components": components,
+		"servers": []any{map[string]any{"url": Prefix}}, // where the parts put their paths too
+		"paths":   paths, "components": components,
 	}
 }
 

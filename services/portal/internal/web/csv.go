@@ -50,8 +50,12 @@ func (q *request) csv(w http.ResponseWriter, name string, heading []string, rows
 }
 
 // table reads a whole list and writes one row for each item.
-func table[T any](w http.ResponseWriter, q *request, name, path string, ask url.Values, heading []string, row func(T) []string) error {
-	items, answer, err := client.All[T](q.Context(), q.site.api, q.who, path, ask)
+func table[T any](w http.ResponseWriter, q *request, name, path string, ask url.Values, key func(T) string, heading []string, row func(T) []string) error {
+	limit := 0
+	if key != nil {
+		limit = 1000 // the most that a page of the API holds
+	}
+	items, answer, err := client.All(q.Context(), q.site.api, q.who, path, ask, limit, key)
 	if err != nil {
 		return err
 	}
@@ -78,6 +82,10 @@ func instant(t *time.Time) string {
 	return t.In(units.Shanghai).Format("2006-01-02 15:04:05")
 }
 
+func entryID(e client.Entry) string { return e.ID }
+
+func orderID(o client.WorkOrder) string { return o.ID }
+
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
 
 func percent(part, all int64) string {
@@ -89,7 +97,7 @@ func percent(part, all int64) string {
 }
 
 func (s *site) estatesCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "小区", "/estates", nil, []string{"编号", "小区"},
+	return table(w, q, "小区", "/estates", nil, nil, []string{"编号", "小区"},
 		func(e client.Named) []string { return []string{e.ID, e.Name} })
 }
 
@@ -106,7 +114,7 @@ func (s *site) budgetCSV(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) collectionCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "收缴率", q.in("/collection"), nil, []string{"账期", "应收(元)", "实收(元)", "收缴率(%)"},
+	return table(w, q, "收缴率", q.in("/collection"), nil, nil, []string{"账期", "应收(元)", "实收(元)", "收缴率(%)"},
 		func(c client.Collection) []string {
 			return []string{string(c.Period), c.Billed.String(), c.Collected.String(), percent(int64(c.Collected), int64(c.Billed))}
 		})
@@ -114,19 +122,18 @@ func (s *site) collectionCSV(w http.ResponseWriter, q *request) error {
 
 func (s *site) entriesCSV(w http.ResponseWriter, q *request) error {
 	ask := filters(q, "year", "direction", "category")
-	ask.Set("limit", "500")
-	return table(w, q, "收支", q.in("/entries"), ask, []string{"日期", "凭证号", "类型", "方向", "科目", "金额(元)", "摘要", "对方", "附件sha256", "被冲销于", "冲销"},
+	return table(w, q, "收支", q.in("/entries"), ask, entryID, []string{"日期", "凭证号", "类型", "方向", "科目", "金额(元)", "摘要", "对方", "附件sha256", "被冲销于", "冲销"},
 		func(e client.Entry) []string {
 			return []string{string(e.Date), e.Number, e.Kind, e.Direction, e.Category, e.Amount.String(), e.Text, e.Counterparty, e.Attachment, e.ReversedBy, e.Reverses}
 		})
 }
 
 func (s *site) ordersCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "工单", q.in("/workorders"), url.Values{"limit": {"500"}}, []string{"工单号", "类别", "事项", "位置", "来源", "状态", "上报时间", "派单时间", "到场时间", "完成时间", "评价(1-5)", "按时"},
+	return table(w, q, "工单", q.in("/workorders"), nil, orderID, []string{"工单号", "类别", "事项", "位置", "来源", "状态", "上报时间", "派单时间", "到场时间", "完成时间", "评价(1-5)", "按时"},
 		func(o client.WorkOrder) []string {
 			onTime, score := "", ""
-			if o.OnTime != nil {
-				onTime = map[bool]string{true: "是", false: "否"}[*o.OnTime]
+			if o.Finished != nil {
+				onTime = map[bool]string{true: "是", false: "否"}[o.OnTime]
 			}
 			if o.Score > 0 {
 				score = whole(o.Score)
@@ -136,14 +143,14 @@ func (s *site) ordersCSV(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) meetingsCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "业主大会", q.in("/meetings"), nil, []string{"编号", "会议", "状态", "公告时间", "开始", "截止"},
+	return table(w, q, "业主大会", q.in("/meetings"), nil, nil, []string{"编号", "会议", "状态", "公告时间", "开始", "截止"},
 		func(m client.Meeting) []string {
 			return []string{m.ID, m.Title, m.State, instant(m.Notice), instant(m.Opens), instant(m.Closes)}
 		})
 }
 
 func (s *site) agreementsCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "合同", q.in("/agreements"), nil, []string{"编号", "类型", "委托方", "服务方", "开始", "结束", "收费标准", "服务内容", "可选服务", "状态"},
+	return table(w, q, "合同", q.in("/agreements"), nil, nil, []string{"编号", "类型", "委托方", "服务方", "开始", "结束", "收费标准", "服务内容", "可选服务", "状态"},
 		func(a client.Agreement) []string {
 			rates := make([]string, len(a.Rates))
 			for i, r := range a.Rates {
@@ -158,14 +165,14 @@ func (s *site) unitsCSV(w http.ResponseWriter, q *request) error {
 		Code, Building, Stair, Room, Use, Basis, State string
 		Area                                           units.CentiM2 `json:"area_centi_m2"`
 	}
-	return table(w, q, "房屋", q.in("/units"), url.Values{"limit": {"1000"}}, []string{"房屋编号", "楼栋", "单元", "房号", "用途", "专有部分面积(㎡)", "面积依据", "交付状态"},
+	return table(w, q, "房屋", q.in("/units"), nil, func(u unit) string { return u.Code }, []string{"房屋编号", "楼栋", "单元", "房号", "用途", "专有部分面积(㎡)", "面积依据", "交付状态"},
 		func(u unit) []string {
 			return []string{u.Code, u.Building, u.Stair, u.Room, u.Use, u.Area.String(), u.Basis, u.State}
 		})
 }
 
 func (s *site) resultsCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "表决结果", q.of("/results"), nil, []string{"议题", "标题", "依据", "规则", "范围", "全体人数", "全体面积(㎡)", "参与人数", "参与面积(㎡)", "同意人数", "同意面积(㎡)", "反对人数", "反对面积(㎡)", "弃权人数", "弃权面积(㎡)", "结果"},
+	return table(w, q, "表决结果", q.of("/results"), nil, nil, []string{"议题", "标题", "依据", "规则", "范围", "全体人数", "全体面积(㎡)", "参与人数", "参与面积(㎡)", "同意人数", "同意面积(㎡)", "反对人数", "反对面积(㎡)", "弃权人数", "弃权面积(㎡)", "结果"},
 		func(r client.Result) []string {
 			return []string{r.Motion, r.Title, r.Matter, r.Rule, r.Scope, whole(r.ElectorateHeads), r.ElectorateArea.String(), whole(r.ParticipatingHead), r.ParticipatingArea.String(), whole(r.YesHeads), r.YesArea.String(), whole(r.NoHeads), r.NoArea.String(), whole(r.AbstainHeads), r.AbstainArea.String(), r.Outcome}
 		})
@@ -184,7 +191,7 @@ func (s *site) rejectedCSV(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) ballotsCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "选票", q.of("/ballots"), url.Values{"limit": {"1000"}}, []string{"名册序号", "房屋", "面积(㎡)", "渠道", "时间", "选择", "未计入的原因"},
+	return table(w, q, "选票", q.of("/ballots"), nil, nil, []string{"名册序号", "房屋", "面积(㎡)", "渠道", "时间", "选择", "未计入的原因"},
 		func(b client.PostedBallot) []string {
 			choices, why := make([]string, len(b.Choices)), []string{}
 			if b.Reason != "" {
@@ -201,7 +208,7 @@ func (s *site) ballotsCSV(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) rollCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, "名册", q.of("/roll"), url.Values{"limit": {"1000"}}, []string{"名册序号", "房屋", "楼栋", "面积(㎡)"},
+	return table(w, q, "名册", q.of("/roll"), nil, nil, []string{"名册序号", "房屋", "楼栋", "面积(㎡)"},
 		func(e client.RollEntry) []string {
 			return []string{e.Entry, strings.Join(e.Units, "、"), strings.Join(e.Buildings, "、"), e.Area.String()}
 		})

@@ -46,7 +46,7 @@ func (s *site) reader(ctx context.Context, person string) *pages.Reader {
 
 // remember keeps roles and units, and no personal data, in the session.
 func (s *site) remember(ctx context.Context, me client.Me) {
-	me.Data = client.PersonalData{}
+	me.Person = nil
 	if encoded, err := json.Marshal(me); err == nil {
 		s.sessions.Put(ctx, keyReader, encoded)
 	}
@@ -116,7 +116,7 @@ func (s *site) login(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) logout(w http.ResponseWriter, q *request) error {
-	if token := s.sessions.GetString(q.Context(), keyToken); token != "" && s.Logout != nil {
+	if token := s.sessions.GetString(q.Context(), keyToken); token != "" {
 		if err := s.Logout(q.Context(), token); err != nil {
 			s.Log.WarnContext(q.Context(), "token outlives its session", "err", err)
 		}

@@ -13,7 +13,12 @@ import (
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
 )
 
-const pageSize = "50"
+// Rows on one page of a list.
+const (
+	ordersPerPage  = 50
+	entriesPerPage = 200
+	mostPerPage    = 1000 // of the API
+)
 
 // pages routes everything a reader can open.
 func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
@@ -189,15 +194,15 @@ func (s *site) entries(w http.ResponseWriter, q *request) error {
 	}
 	at := "/estates/" + client.Segment(e.ID) + "/entries"
 	ask := filters(q, "year", "direction", "category", "after")
-	ask.Set("limit", "200")
+	ask.Set("limit", strconv.Itoa(entriesPerPage))
 	list, err := get[client.List[client.Entry]](q, at, ask)
 	if err != nil {
 		return err
 	}
 	m := pages.EntriesModel{Estate: *q.view.Estate, Year: ask.Get("year"), Direction: ask.Get("direction"), Category: ask.Get("category"), Items: list.Items}
-	if list.Next != "" {
+	if next := client.After(list, entriesPerPage, entryID); next != "" {
 		more := filters(q, "year", "direction", "category")
-		more.Set("after", list.Next)
+		more.Set("after", next)
 		m.More = at + "?" + more.Encode()
 	}
 	if q.Header.Get("HX-Request") == "true" {
@@ -239,17 +244,32 @@ func (s *site) explore(w http.ResponseWriter, q *request) error {
 	if category == "" {
 		category = finance.DefaultFeeCategory
 	}
-	list, answer, err := client.All[client.Entry](q.Context(), s.api, q.who, "/estates/"+client.Segment(e.ID)+"/entries",
-		url.Values{"direction": {finance.Income}, "category": {category}, "limit": {"500"}})
+	list, answer, err := client.All(q.Context(), s.api, q.who, "/estates/"+client.Segment(e.ID)+"/entries",
+		url.Values{"direction": {finance.Income}, "category": {category}}, mostPerPage, entryID)
 	if err != nil {
 		return err
 	}
 	q.note(answer)
-	list = slices.DeleteFunc(list, func(e client.Entry) bool { return e.Kind != client.KindCollection })
+	days := byDay(list)
 	q.view.Title, q.view.Figures = q.view.T("每天收到多少", "Day by day"), true
 	q.view.Scripts = []string{"echarts.common.min.js", "explore.js"}
 	q.view.Files = []pages.Link{{Href: "/estates/" + client.Segment(e.ID) + "/entries.csv?" + url.Values{"direction": {finance.Income}, "category": {category}}.Encode(), Text: q.view.T("每日合计", "Daily totals")}}
-	return q.render(w, http.StatusOK, pages.Explore(q.view, pages.ExploreModel{Estate: *q.view.Estate, Days: list}))
+	return q.render(w, http.StatusOK, pages.Explore(q.view, pages.ExploreModel{Estate: *q.view.Estate, Days: days}))
+}
+
+// byDay adds up what was received on each day, for whatever month.
+func byDay(list []client.Entry) []client.Entry {
+	var days []client.Entry
+	for _, e := range list {
+		switch {
+		case e.Kind != client.KindCollection:
+		case len(days) > 0 && days[len(days)-1].Date == e.Date:
+			days[len(days)-1].Amount += e.Amount
+		default:
+			days = append(days, e)
+		}
+	}
+	return days
 }
 
 func (s *site) meetings(w http.ResponseWriter, q *request) error {
@@ -328,7 +348,7 @@ func (q *request) orders(state string) (pages.OrdersModel, error) {
 	at := "/estates/" + client.Segment(e.ID) + "/workorders"
 	m := pages.OrdersModel{Estate: *q.view.Estate, State: state}
 	ask := filters(q, "after")
-	ask.Set("limit", pageSize)
+	ask.Set("limit", strconv.Itoa(ordersPerPage))
 	if state != "" {
 		ask.Set("state", state)
 	}
@@ -337,8 +357,8 @@ func (q *request) orders(state string) (pages.OrdersModel, error) {
 		return m, err
 	}
 	m.Items = list.Items
-	if list.Next != "" {
-		more := url.Values{"after": {list.Next}}
+	if next := client.After(list, ordersPerPage, orderID); next != "" {
+		more := url.Values{"after": {next}}
 		if state != "" {
 			more.Set("state", state)
 		}
@@ -389,10 +409,11 @@ func (s *site) receipt(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return problem.NotFound("no-such-page", "a revision is a number")
 	}
-	events, _, err := client.All[client.Event](q.Context(), s.api, q.who, "/ledger/streams/"+client.Segment(stream), nil)
+	read, err := get[client.List[client.Event]](q, "/ledger/streams/"+client.Segment(stream), url.Values{"from": {client.Number(revision)}, "limit": {"1"}})
 	if err != nil {
 		return err
 	}
+	events := read.Items
 	at := slices.IndexFunc(events, func(e client.Event) bool { return e.Revision == revision })
 	if at < 0 {
 		return problem.NotFound("no-such-event", "the ledger has no such event")

@@ -66,6 +66,9 @@ func New(config Config) http.Handler {
 	if s.Login == nil {
 		s.Login = s.api.Login
 	}
+	if s.Logout == nil {
+		s.Logout = s.api.Logout
+	}
 
 	s.sessions = scs.New()
 	s.sessions.Store = config.Sessions
@@ -268,6 +271,9 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 		// The token ran out or was revoked: the session is worth nothing any more.
 		_ = s.sessions.Destroy(q.Context())
 		q.view.Reader = nil
+	}
+	if code := status(err); q.Method == http.MethodGet && (code == http.StatusUnprocessableEntity || code == http.StatusBadRequest) {
+		err = problem.NotFound("no-such-page", "the address is not one of this site's") // an id that is none
 	}
 	p := pages.Explain(q.view.Lang, err)
 	if p.Status >= http.StatusInternalServerError {
