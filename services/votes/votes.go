@@ -8,6 +8,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/votes/internal/api"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
@@ -31,7 +32,7 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	}
 	c.board = b
 	routes, handler := service.NewAPI(deps, "votes", b)
-	(&api.API{Deps: deps, Board: b, Rules: inForce}).Register(routes)
+	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce}).Register(routes)
 	return &service.Service{
 		Name: "votes", Handler: handler, API: routes,
 		Projections: []*readmodel.Runner{b.Runner},

@@ -480,7 +480,7 @@ func TestPapersThatAreWrong(t *testing.T) {
 		"no JSON":                               {[]byte("标题"), ""},
 		"a title that is a number":              {paper(func(p object) { p["title"] = 7 }), "title"},
 		"no title":                              {paper(func(p object) { delete(p, "title") }), "title"},
-		"a time that is none":                   {paper(func(p object) { p["opens"] = "soon" }), ""},
+		"a time that is none":                   {paper(func(p object) { p["opens"] = "soon" }), "opens"},
 		"no notice":                             {paper(func(p object) { delete(p, "notice_posted") }), "notice_posted"},
 		"a meeting that is not over":            {paper(func(p object) { p["closes"] = "2026-03-30 09:00" }), ""},
 		"a notice from before the Civil Code":   {paper(func(p object) { p["notice_posted"] = "2020-03-30 09:00" }), ""},

@@ -17,6 +17,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 	"github.com/yimu-ledger/yimu/services/votes/rules"
@@ -39,8 +40,9 @@ const (
 // API is what the routes need.
 type API struct {
 	service.Deps
-	Board *board.Board
-	Rules func(units.Day) (meeting.RuleSet, bool) // in force on a day
+	Board   *board.Board
+	Estates *estates.Registry
+	Rules   func(units.Day) (meeting.RuleSet, bool) // in force on a day
 
 	meetings es.Repo[meeting.Meeting, votes.Event]
 	ballots  es.Repo[meeting.Ballots, votes.Event]
@@ -80,11 +82,6 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
 	a.registerPapers(api)
-}
-
-// EstateIn names an estate. (huma binds only exported embedded structs.)
-type EstateIn struct {
-	Estate string `path:"estate" format:"uuid"`
 }
 
 // MeetingIn names a meeting.
@@ -153,8 +150,8 @@ type Turnout struct {
 	Area  units.CentiM2 `json:"area_centi_m2"`
 }
 
-func (a *API) listMeetings(ctx context.Context, in *EstateIn) (*Items[MeetingOut], error) {
-	if err := a.hasEstate(ctx, in.Estate); err != nil {
+func (a *API) listMeetings(ctx context.Context, in *estates.In) (*Items[MeetingOut], error) {
+	if err := a.Estates.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
 	all, err := a.Board.Meetings(ctx, in.Estate)
@@ -167,14 +164,6 @@ func (a *API) listMeetings(ctx context.Context, in *EstateIn) (*Items[MeetingOut
 		out.Body.Items[i] = a.meetingOut(m)
 	}
 	return out, nil
-}
-
-func (a *API) hasEstate(ctx context.Context, id string) error {
-	ok, err := a.Board.HasEstate(ctx, id)
-	if err == nil && !ok {
-		err = problem.NotFound("no-such-estate", "there is no such estate")
-	}
-	return err
 }
 
 func (a *API) meetingOut(m meeting.Meeting) MeetingOut {
@@ -418,6 +407,10 @@ func voter(ctx context.Context) (string, error) {
 		return "", problem.Forbidden("not-a-person", "a program does not vote")
 	}
 	return c.Person, nil
+}
+
+func estateResource(id string) authz.Resource {
+	return authz.Resource{Type: "Estate", ID: id, Estate: id}
 }
 
 func resource(m meeting.Meeting) authz.Resource {

@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
@@ -58,13 +59,13 @@ func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) (meeti
 
 func (a *API) draft(ctx context.Context, in *struct {
 	service.CommandIn
-	EstateIn
+	estates.In
 	Body struct {
 		Draft
 		Past bool `json:"past,omitempty" doc:"it was held before; only for those who may enter the past"`
 	}
 }) (*service.Recorded, error) {
-	estate := authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}
+	estate := estateResource(in.Estate)
 	if err := a.Allow(ctx, actCall, estate); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (a *API) draft(ctx context.Context, in *struct {
 			return nil, err
 		}
 	}
-	if err := a.hasEstate(ctx, in.Estate); err != nil {
+	if err := a.Estates.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "draft-meeting", in.CommandIn, in.Body)

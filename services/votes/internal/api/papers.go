@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
-	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -41,92 +38,76 @@ var ballotColumns = []paper.Column{
 	{Name: headDocument, Required: true, Personal: true}, {Name: headMotion, Required: true}, {Name: headChoice, Required: true, Personal: true},
 }
 
-// PaperIn is a paper of an estate.
-type PaperIn struct {
-	EstateIn
-	paper.Upload
-}
-
 // registerPapers adds the papers of a meeting of the past: the meeting itself
 // (会议.json), and its ballots (选票).
 func (a *API) registerPapers(api huma.API) {
-	operation := func(kind, summary string) huma.Operation {
-		op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, summary)
-		op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = paper.MaxFile, -1, http.StatusOK
-		return op
-	}
-	huma.Register(api, operation("meeting", "Import a paper: a meeting that was held"), func(ctx context.Context, in *PaperIn) (*huma.StreamResponse, error) {
-		if err := a.mayImport(ctx, in.Estate); err != nil {
+	paper.Take(api, a.Deps, a.Estates, "meeting", func(ctx context.Context, in *paper.In, _ *paper.Progress) (*paper.Report, error) {
+		if err := a.Allow(ctx, actPast, estateResource(in.Estate)); err != nil {
 			return nil, err
 		}
-		return in.Answer("meeting", a.Clock, a.Log, func(ctx context.Context, _ *paper.Progress) (*paper.Report, error) {
-			return a.importMeeting(ctx, in)
-		}), nil
+		return a.importMeeting(ctx, in)
 	})
-	type ballotsIn struct {
-		PaperIn
+
+	op := service.Command("import-ballots", http.MethodPost, "/estates/{estate}/papers/ballots", "Import a paper: ballots")
+	op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = paper.MaxFile, -1, http.StatusOK
+	huma.Register(api, op, func(ctx context.Context, in *struct {
+		paper.In
 		Meeting string `query:"meeting" format:"uuid" doc:"whose ballots they are; not needed where the estate has one meeting of the past at their time"`
-	}
-	huma.Register(api, operation("ballots", "Import a paper: the ballots of a meeting that was held"), func(ctx context.Context, in *ballotsIn) (*huma.StreamResponse, error) {
-		if err := a.mayImport(ctx, in.Estate); err != nil {
+	}) (*huma.StreamResponse, error) {
+		for _, action := range []string{actImport, actPast} {
+			if err := a.Allow(ctx, action, estateResource(in.Estate)); err != nil {
+				return nil, err
+			}
+		}
+		if err := a.Estates.Check(ctx, in.Estate); err != nil {
 			return nil, err
 		}
 		return in.Answer("ballots", a.Clock, a.Log, func(ctx context.Context, p *paper.Progress) (*paper.Report, error) {
-			return a.importBallots(ctx, &in.PaperIn, in.Meeting, p)
+			return a.importBallots(ctx, &in.In, in.Meeting, p)
 		}), nil
 	})
-}
-
-func (a *API) mayImport(ctx context.Context, estate string) error {
-	r := authz.Resource{Type: "Estate", ID: estate, Estate: estate}
-	for _, action := range []string{actImport, actPast} {
-		if err := a.Allow(ctx, action, r); err != nil {
-			return err
-		}
-	}
-	return a.hasEstate(ctx, estate)
 }
 
 // meetingPaper is 会议.json.
 type meetingPaper struct {
-	Draft
-	Notice clerkTime `json:"notice_posted"`
-	Opens  clerkTime `json:"opens"`
-	Closes clerkTime `json:"closes"`
+	Title   string       `json:"title"`
+	Notice  string       `json:"notice_posted"`
+	Opens   string       `json:"opens"`
+	Closes  string       `json:"closes"`
+	Policy  votes.Policy `json:"policy"`
+	Motions []MotionIn   `json:"motions"`
 }
 
-// clerkTime is a time as an office writes it: RFC 3339, or without a zone,
-// which is Shanghai's then.
-type clerkTime struct{ at time.Time }
-
-var errNotATime = errors.New("a time is not written like 2023-01-14T09:00:00+08:00")
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (t *clerkTime) UnmarshalText(b []byte) (err error) {
-	if t.at, err = time.Parse(time.RFC3339, string(b)); err == nil {
-		return nil
-	}
-	s := strings.Replace(string(b), "T", " ", 1)
-	for _, layout := range []string{time.DateTime, "2006-01-02 15:04"} {
-		if t.at, err = time.ParseInLocation(layout, s, units.Shanghai); err == nil {
-			return nil
+// window reads the times of the paper, as an office writes them: RFC 3339, or
+// without a zone, which is Shanghai's then.
+func (p meetingPaper) window() (w Window, err error) {
+	var wrong []problem.Field
+	for _, f := range []struct {
+		name, text string
+		to         *time.Time
+	}{{"notice_posted", p.Notice, &w.At}, {"opens", p.Opens, &w.Opens}, {"closes", p.Closes, &w.Closes}} {
+		ok := false
+		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04"} {
+			if t, err := time.ParseInLocation(layout, f.text, units.Shanghai); err == nil && !ok {
+				*f.to, ok = t, true
+			}
+		}
+		if !ok {
+			wrong = append(wrong, problem.Field{Name: f.name, Detail: "is not a time such as 2023-01-14T09:00:00+08:00"})
 		}
 	}
-	return errNotATime
+	if len(wrong) > 0 {
+		err = problem.Invalid("meeting-wrong", "a meeting has its times", wrong...)
+	}
+	return w, err
 }
 
 // importMeeting enters a meeting that was held: drafts it, freezes its roll as
 // titles stand, and posts its notice. Interrupted, it goes on where it stopped.
-func (a *API) importMeeting(ctx context.Context, in *PaperIn) (*paper.Report, error) {
-	var p meetingPaper
-	if err := json.Unmarshal(bytes.TrimPrefix(in.RawBody, []byte("\ufeff")), &p); err != nil {
-		column, reason := "", "is no JSON object that describes a meeting"
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			column, reason = strings.TrimPrefix(wrong.Field, "Draft."), "must not be a "+wrong.Value
-		} else if errors.Is(err, errNotATime) {
-			reason = errNotATime.Error()
-		}
-		return nil, &paper.FileError{Code: "file-unreadable", Column: column, Reason: reason}
+func (a *API) importMeeting(ctx context.Context, in *paper.In) (*paper.Report, error) {
+	p, err := paper.ReadJSON[meetingPaper](in.RawBody)
+	if err != nil {
+		return nil, err
 	}
 	report := paper.NewReport("meeting", &paper.Sheet{File: in.FileName()})
 	report.Rows = 1
@@ -184,32 +165,25 @@ type step struct {
 // steps decides all commands once, so that a paper that is wrong anywhere
 // changes nothing; those that the ledger holds already are left to it.
 func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step, string, error) {
-	var missing []problem.Field
-	for _, f := range []struct {
-		name string
-		time clerkTime
-	}{{"notice_posted", p.Notice}, {"opens", p.Opens}, {"closes", p.Closes}} {
-		if f.time.at.IsZero() {
-			missing = append(missing, problem.Field{Name: f.name, Detail: "is missing"})
-		}
+	window, err := p.window()
+	if err != nil {
+		return nil, "", err
 	}
-	set := a.rulesOn(p.Notice.at)
-	switch {
-	case len(missing) > 0:
-		return nil, "", problem.Invalid("meeting-wrong", "a meeting has its times", missing...)
-	case set.ID == "":
+	set := a.rulesOn(window.At)
+	if set.ID == "" {
 		return nil, "", meeting.ErrNoRules
 	}
-	id := uuid.NewSHA1(uuid.MustParse(estate), []byte("meeting/"+p.Title+"/"+p.Opens.at.UTC().Format(time.RFC3339))).String()
+	id := uuid.NewSHA1(uuid.MustParse(estate), []byte("meeting/"+p.Title+"/"+window.Opens.UTC().Format(time.RFC3339))).String()
 	held, _, err := a.meetings.Load(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	draft, err := p.command(id, estate, true, set)
+	described := Draft{p.Title, p.Policy, p.Motions}
+	draft, err := described.command(id, estate, true, set)
 	if err != nil {
 		return nil, "", err
 	}
-	list := []step{{"draft", p.Draft, draft}}
+	list := []step{{"draft", described, draft}}
 	m := held
 	if !held.Drafted() {
 		if m, err = decided(m, draft); err != nil {
@@ -225,7 +199,6 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 			return nil, "", err
 		}
 	}
-	window := Window{Opens: p.Opens.at, Closes: p.Closes.at, At: p.Notice.at}
 	notice := a.postNotice(m, window)
 	if !held.Posted() {
 		if _, err = decided(m, notice); err != nil {
@@ -260,7 +233,7 @@ type ballotRow struct {
 // importBallots enters the ballots of a meeting of the past, each row by itself
 // and those of one head in order of time. When all rows went in the meeting is
 // closed; rows that a rule refuses are no mistake of the paper.
-func (a *API) importBallots(ctx context.Context, in *PaperIn, id string, p *paper.Progress) (*paper.Report, error) {
+func (a *API) importBallots(ctx context.Context, in *paper.In, id string, p *paper.Progress) (*paper.Report, error) {
 	sheet, err := paper.Read(in.FileName(), in.RawBody, ballotColumns)
 	if err != nil {
 		return nil, err
@@ -277,32 +250,29 @@ func (a *API) importBallots(ctx context.Context, in *PaperIn, id string, p *pape
 	}
 	report := paper.NewReport("ballots", sheet)
 	report.Check(sheet)
+	if in.DryRun { // also where the meeting itself was only checked
+		return report, nil
+	}
 	slices.SortStableFunc(rows, func(x, y *ballotRow) int { return x.at.Compare(y.at) })
 	box, err := a.pastMeeting(ctx, in.Estate, id, rows)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.identify(ctx, in.Estate, box, rows); err != nil || in.DryRun {
-		return report, err
+	if err := a.identify(ctx, in.Estate, box, rows); err != nil {
+		return nil, err
 	}
 	var mu sync.Mutex
 	cast := map[string]bool{}
 	groups := paper.Group(rows, func(b *ballotRow) string { return b.entry.Entry + "/" + b.voter })
 	err = paper.Run(ctx, groups, paper.Workers, p, func(ctx context.Context, b *ballotRow) error {
 		ballot, done, err := a.importBallot(ctx, in.Estate, box, b)
-		if visible, ok := errors.AsType[*problem.Error](err); ok {
-			b.row.Fail("", visible.Code, visible.Detail)
-			report.Reject(b.row)
-			return nil
-		}
 		if err != nil {
+			if err = b.row.Refuse("", err); err == nil {
+				report.Reject(b.row)
+			}
 			return err
 		}
-		if done.Repeated {
-			report.Same(done.Position)
-		} else {
-			report.Record(done.Position)
-		}
+		paper.Tally(report, done)
 		if reason := refused(done.Events); reason != "" {
 			report.Refuse(string(reason))
 			return nil

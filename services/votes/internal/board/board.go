@@ -64,8 +64,8 @@ func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger
 	}
 	b.Runner = readmodel.NewRunner(db, store, log, readmodel.Projection{
 		Name:     "votes",
-		Prefixes: []string{registry.EstateStream, registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
-		Tables:   []string{"estate", "unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
+		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
+		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
 		Fold:     b.fold,
 	})
 	return b, nil
@@ -75,11 +75,6 @@ func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger
 func since(changes *sync.Map, id string, at es.Position) bool {
 	last, ok := changes.Load(id)
 	return !ok || at >= last.(es.Position)
-}
-
-// HasEstate reports whether there is an estate of this id.
-func (b *Board) HasEstate(ctx context.Context, id string) (bool, error) {
-	return found(b.db.QueryRow(ctx, `SELECT 1 FROM estate WHERE id = ?`, id).Scan(new(int)))
 }
 
 // found tells an error from a row that is not there.

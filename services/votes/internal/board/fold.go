@@ -29,8 +29,7 @@ const (
 )
 
 var (
-	estateTable = readmodel.Table{Name: "estate", Key: []string{"id"}, Columns: []string{"id"}}
-	unitTable   = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
+	unitTable = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
 		Columns: []string{"id", "since", "estate", "code", "building", "purpose", "area", "state"}}
 	titleTable  = readmodel.Table{Name: "title_version", Key: []string{"id", "since"}, Columns: []string{"id", "since", "estate", "titles"}}
 	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "posted"}}
@@ -81,12 +80,12 @@ func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded
 }
 
 func (f *folding) event(ctx context.Context, r es.Recorded) error {
-	if strings.HasPrefix(r.Stream, registry.UnitStream) || strings.HasPrefix(r.Stream, registry.EstateStream) {
+	if strings.HasPrefix(r.Stream, registry.UnitStream) {
 		event, err := registry.Codec.Decode(r.Type, r.Data)
 		if err != nil {
 			return err
 		}
-		return f.registry(ctx, r, event)
+		return f.registry(r, event)
 	}
 	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
 		return f.ballot(r)
@@ -98,7 +97,7 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 	return f.meeting(ctx, r, event)
 }
 
-func (f *folding) registry(ctx context.Context, r es.Recorded, event registry.Event) error {
+func (f *folding) registry(r es.Recorded, event registry.Event) error {
 	unit := func(estate, id string, u registry.Unit) {
 		f.units = append(f.units, []any{id, int64(r.Position), estate, u.Code, u.Building, u.Use, int64(u.Area), u.State})
 	}
@@ -108,8 +107,6 @@ func (f *folding) registry(ctx context.Context, r es.Recorded, event registry.Ev
 		return err
 	}
 	switch e := event.(type) {
-	case registry.EstateFounded:
-		return f.tx.Upsert(ctx, estateTable, [][]any{{e.Estate}})
 	case registry.UnitRegistered:
 		unit(e.Estate, e.ID, e.Unit)
 	case registry.UnitCorrected:
@@ -118,7 +115,7 @@ func (f *folding) registry(ctx context.Context, r es.Recorded, event registry.Ev
 		return titles(e.Estate, e.ID, e.Titles)
 	case registry.TitlesCorrected:
 		return titles(e.Estate, e.ID, e.Titles)
-	default: // settings of the estate; people and tokens are in other streams
+	default: // estates, people and tokens are in other streams
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 -- +goose Up
 -- What the registry says of units and titles, every version of it: a roll is
 -- built as of a position, and must come out the same whenever it is built again.
-CREATE TABLE estate (
-    id TEXT PRIMARY KEY
-);
 CREATE TABLE unit_version (
     id       TEXT NOT NULL,
     since    BIGINT NOT NULL, -- position
