@@ -67,82 +67,102 @@ func shortDir(t *testing.T) string {
 type election struct {
 	*load.Booth
 
-	next    atomic.Int64 // number of the next new request
-	mu      sync.Mutex
-	answers map[int]answer // by number of the request; without a status while there is none
+	mu    sync.Mutex
+	asked []*request
+	fresh int   // voters who have not been asked yet come from here on, through all meetings
+	voted []int // those whose ballot was acknowledged
 
 	position uint64            // up to which the ledger was read
 	events   map[uuid.UUID]int // how often each BallotCast is there
 	streams  map[string]int    // how many of them each stream holds
 }
 
-type answer struct {
-	status int
+// request is a ballot on its way in, under one key however often it is sent.
+type request struct {
+	key    string
+	voter  int // counted through all meetings
+	choice string
+	status int       // 0 while there is no answer
 	event  uuid.UUID // of an acknowledged ballot
 }
 
-// voter says whose ballot request i is: three of four are new, the fourth is of
-// someone who was asked for a little earlier and wants to vote again.
-func (e *election) voter(i int) (meeting, voter int, choice string) {
-	n, choice := i-i/4, votes.Yes
-	if i%4 == 3 {
-		n, choice = max(0, n-1-i%89), votes.No
+// ask makes a new request: of a new voter, or of one who has voted and wants to
+// vote otherwise now. There is none once all have voted.
+func (e *election) ask() *request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := &request{key: "request-" + strconv.Itoa(len(e.asked)), voter: e.fresh, choice: votes.Yes}
+	switch {
+	case len(e.voted) > 0 && len(e.asked)%4 == 0:
+		r.voter, r.choice = e.voted[rand.IntN(len(e.voted))], votes.No
+	case e.fresh == len(e.Meetings)*len(e.Tokens):
+		return nil
+	default:
+		e.fresh++
 	}
-	return n / len(e.Tokens), n % len(e.Tokens), choice
+	e.asked = append(e.asked, r)
+	return r
 }
 
-// load sends first what had no answer, then some that had one, then new
-// ballots, and calls enough once so many were answered.
-func (e *election) load(ctx context.Context, t *testing.T, s *load.Server, answered int, enough func()) {
-	var todo []int
-	for i, a := range e.answers {
-		if a.status == 0 || rand.IntN(len(e.answers)) < 30 {
-			todo = append(todo, i)
+// answered keeps an answer. The same request never gets another one.
+func (e *election) answered(t *testing.T, r *request, status int, body []byte) {
+	var event uuid.UUID
+	switch status {
+	case http.StatusCreated:
+		var recorded service.RecordedBody
+		if err := json.Unmarshal(body, &recorded); err != nil || len(recorded.Events) != 1 {
+			t.Errorf("answered with %s", body)
+			return
+		}
+		event = recorded.Events[0]
+	case http.StatusConflict:
+	case http.StatusAccepted, http.StatusServiceUnavailable:
+		return // not known
+	default:
+		t.Errorf("answered %d: %s", status, body)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r.status != 0 && (r.status != status || r.event != event) {
+		t.Errorf("%s was answered %d %s, and %d %s when it was repeated", r.key, r.status, r.event, status, event)
+	}
+	if r.status == 0 && status == http.StatusCreated {
+		e.voted = append(e.voted, r.voter)
+	}
+	r.status, r.event = status, event
+}
+
+// load sends what had no answer, some of what had one, and then as many new
+// requests, and calls enough once so many were answered in all.
+func (e *election) load(ctx context.Context, t *testing.T, s *load.Server, fresh, until int, enough func()) {
+	var todo []*request
+	for _, r := range e.asked {
+		if r.status == 0 || rand.IntN(len(e.asked)) < 30 {
+			todo = append(todo, r)
 		}
 	}
-	var sent sync.Map // request by number on this run
-	var count atomic.Int64
+	var (
+		sent sync.Map
+		done atomic.Int64
+	)
 	load.Press(ctx, s.Addr, 64, func(buf []byte, n int) ([]byte, bool) {
-		i := 0
-		if n < len(todo) {
-			i = todo[n]
-		} else {
-			i = int(e.next.Add(1) - 1)
+		var r *request
+		switch {
+		case n < len(todo):
+			r = todo[n]
+		case n < len(todo)+fresh:
+			r = e.ask()
 		}
-		meeting, voter, choice := e.voter(i)
-		if meeting == len(e.Meetings) {
+		if r == nil {
 			return buf, false
 		}
-		sent.Store(n, i)
-		e.mu.Lock()
-		e.answers[i] = e.answers[i]
-		e.mu.Unlock()
-		return e.Ballot(buf, s.Addr, meeting, voter, "request-"+strconv.Itoa(i), choice), true
+		sent.Store(n, r)
+		return e.Ballot(buf, s.Addr, r.voter/len(e.Tokens), r.voter%len(e.Tokens), r.key, r.choice), true
 	}, func(n, status int, body []byte) {
-		got := answer{status: status}
-		if status == http.StatusCreated {
-			var recorded service.RecordedBody
-			if err := json.Unmarshal(body, &recorded); err != nil || len(recorded.Events) != 1 {
-				t.Errorf("answered with %s", body)
-				return
-			}
-			got.event = recorded.Events[0]
-		} else if status != http.StatusConflict {
-			if status != http.StatusAccepted && status != http.StatusServiceUnavailable {
-				t.Errorf("answered %d: %s", status, body)
-			}
-			got = answer{} // not known
-		}
-		number, _ := sent.Load(n)
-		i, _ := number.(int)
-		e.mu.Lock()
-		before := e.answers[i]
-		e.answers[i] = got
-		e.mu.Unlock()
-		if before.status != 0 && got.status != 0 && before != got {
-			t.Errorf("request %d was answered %v, and %v when it was repeated", i, before, got)
-		}
-		if count.Add(1) == int64(answered) {
+		r, _ := sent.Load(n)
+		e.answered(t, r.(*request), status, body) //nolint:forcetypeassert // only these are kept
+		if done.Add(1) == int64(until) {
 			enough()
 		}
 	})
@@ -168,9 +188,9 @@ func (e *election) audit(ctx context.Context, t *testing.T, s *load.Server) {
 			t.Errorf("%s holds %d ballots", stream, n)
 		}
 	}
-	for i, a := range e.answers {
-		if a.status == http.StatusCreated && e.events[a.event] != 1 {
-			t.Errorf("request %d was acknowledged, and its ballot is in the ledger %d times", i, e.events[a.event])
+	for _, r := range e.asked {
+		if r.status == http.StatusCreated && e.events[r.event] != 1 {
+			t.Errorf("%s was acknowledged, and its ballot is in the ledger %d times", r.key, e.events[r.event])
 		}
 	}
 }
@@ -204,13 +224,13 @@ func TestEveryAcknowledgedBallotOutlivesTheProcess(t *testing.T) {
 	}
 	s.Kill()
 
-	e := &election{Booth: booth, answers: map[int]answer{}, events: map[uuid.UUID]int{}, streams: map[string]int{}}
+	e := &election{Booth: booth, events: map[uuid.UUID]int{}, streams: map[string]int{}}
 	var slowest time.Duration
 	for range *crashes {
 		s := start(0)
 		slowest = max(slowest, s.Ready)
 		e.audit(ctx, t, s)
-		e.load(ctx, t, s, 100+rand.IntN(mostShots-100), s.Kill)
+		e.load(ctx, t, s, 1<<30, 100+rand.IntN(mostShots-100), s.Kill)
 		s.Kill()
 		if t.Failed() {
 			return
@@ -218,19 +238,15 @@ func TestEveryAcknowledgedBallotOutlivesTheProcess(t *testing.T) {
 	}
 
 	s = start(0)
-	for range 20 { // what had no answer gets one
-		e.next.Store(int64(len(e.Meetings)*len(e.Tokens)) * 2)
-		if !e.unanswered() {
-			break
-		}
-		e.load(ctx, t, s, -1, nil)
-	}
+	e.load(ctx, t, s, 0, -1, nil)
 	e.audit(ctx, t, s)
 	tally := map[string]int{}
-	for i, a := range e.answers {
-		_, _, choice := e.voter(i)
-		if a.status == http.StatusCreated {
-			tally[choice]++
+	for _, r := range e.asked {
+		switch r.status {
+		case 0:
+			t.Errorf("%s had no answer to the end", r.key)
+		case http.StatusCreated:
+			tally[r.choice]++
 		}
 	}
 	if taken := tally[votes.Yes] + tally[votes.No]; len(e.events) != taken {
@@ -245,17 +261,8 @@ func TestEveryAcknowledgedBallotOutlivesTheProcess(t *testing.T) {
 	if counted[votes.Yes] != tally[votes.Yes] || counted[votes.No] != tally[votes.No] {
 		t.Errorf("counted %v, acknowledged %v", counted, tally)
 	}
-	t.Logf("%d ballots acknowledged over %d kills; ready after at most %v", len(e.events), *crashes, slowest)
-}
-
-// unanswered reports whether some request has no answer.
-func (e *election) unanswered() bool {
-	for _, a := range e.answers {
-		if a.status == 0 {
-			return true
-		}
-	}
-	return false
+	t.Logf("%d ballots acknowledged and %d refused over %d kills; ready after at most %v",
+		len(e.events), len(e.asked)-len(e.events), *crashes, slowest.Round(time.Millisecond))
 }
 
 // count waits until all meetings are counted and adds up their results.
