@@ -1,0 +1,73 @@
+# Everything that is done to yimu from a shell. A machine needs Go, Node and make;
+# only `race` wants a C compiler too, and only `screenshots` Chromium.
+
+MODULES := contracts libs services
+ASSETS  := services/portal/assets
+PAGES   := services/portal/internal/pages
+DATA    ?= data
+LISTEN  ?= 127.0.0.1:8080
+CRASHES ?= 100
+
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# go run keeps what it builds in Go's cache; the templates' compiler is of the version that go.mod names.
+LINT  ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+TEMPL ?= go run github.com/a-h/templ/cmd/templ@$$(awk '$$1 == "github.com/a-h/templ" { print $$2 }' $(CURDIR)/services/go.mod)
+
+GENERATED := docs/events.md contracts/schemas contracts/asyncapi.yaml contracts/openapi $(PAGES)
+hashes = find $(GENERATED) -type f | LC_ALL=C sort | while read -r f; do echo "$$f $$(git hash-object "$$f")"; done
+
+# Go uses every core by itself: two targets at once would only fight over them, and over files.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help build run test race stress crash bench integration lint tidy generate drift assets screenshots
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## start everything with a demonstration estate (DATA=data LISTEN=127.0.0.1:8080)
+	bin/yimu up --demo --data $(DATA) --listen $(LISTEN)
+
+build: assets ## bin/yimu, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.released=$(VERSION)' -o bin/yimu ./services/yimu
+
+test: assets ## the tests of every module (TESTFLAGS=-v)
+	go test $(TESTFLAGS) work
+
+race: assets ## the same under the race detector; wants a C compiler
+	CGO_ENABLED=1 go test -race -timeout 30m $(TESTFLAGS) work
+
+stress: ## Watermill's stress test of the bus
+	go test -tags stress -run '^TestPubSubStress$$' $(TESTFLAGS) ./libs/bus
+
+crash: build ## kill the system under load and count what it acknowledged (CRASHES=100)
+	go test -count=1 -timeout 60m -v -run '^TestEveryAcknowledgedBallotOutlivesTheProcess$$' ./services/yimu -crashes $(CRASHES) -binary $(CURDIR)/bin/yimu
+
+bench: build ## measure this machine: ballots a second, import, replay, memory
+	bin/yimu bench
+
+integration: race stress ## what takes longer: race, stress, ten crashes
+	$(MAKE) crash CRASHES=10
+
+lint: ## golangci-lint over every module, import rules included
+	$(LINT) run $(MODULES:%=./%/...)
+
+tidy: ## say where a go.mod is not tidy
+	@status=0; for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || status=1; done; exit $$status
+
+generate: ## write what is made of the code: event docs, schemas, AsyncAPI, OpenAPI, pages (BREAKING=accept)
+	cd contracts/internal/generate && go run .
+	cd services/internal/openapi && go run . $(if $(filter accept,$(BREAKING)),-accept-breaking)
+	cd $(PAGES) && $(TEMPL) generate
+
+drift: ## fail where generating again changes anything
+	@before="$$($(hashes))"; $(MAKE) generate || exit 1; after="$$($(hashes))"; \
+	if [ "$$before" != "$$after" ]; then echo "what is generated was not up to date; these files are now:"; git status --short -- $(GENERATED); exit 1; fi
+
+assets: $(ASSETS)/dist/.made ## scripts of the pages from npm, by lock file, embedded at build
+
+$(ASSETS)/dist/.made: $(ASSETS)/package.json $(ASSETS)/package-lock.json $(ASSETS)/copy.mjs
+	cd $(ASSETS) && npm ci --no-audit --no-fund && npm run build && touch dist/.made
+
+screenshots: build ## docs/screenshots, taken from the running system; fails where a page is not accessible
+	docs/screenshots/take docs/screenshots
