@@ -287,9 +287,7 @@ func TestTheDemoEstateThroughTheAPI(t *testing.T) {
 		t.Errorf("second report on ballots %v", second[1])
 	}
 	check("imported twice")
-	if err := o.service.Projections[0].Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	o.rebuild()
 	check("rebuilt")
 
 	late := append(bytes.Clone(o.read("选票.csv")), []byte("\n2023-01-20 10:00:00,电子,1-1-101,X00000000000000001,M1,赞成\n")...)
@@ -403,9 +401,7 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 		t.Errorf("own ballots %v", own)
 	}
 	before := []object{s, o.get(at), o.get(at + "/ballots"), o.get(at + "/roll"), o.get(at + "/results")}
-	if err := o.service.Projections[0].Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	o.rebuild()
 	for i, path := range []string{"/ballots/summary", "", "/ballots", "/roll", "/results"} {
 		if got := o.get(at + path); !reflect.DeepEqual(got, before[i]) {
 			t.Errorf("%s after a rebuild: %v\nwant %v", path, got, before[i])
@@ -568,6 +564,15 @@ func TestManyPhonesAtOnceCountOnce(t *testing.T) {
 	phones.Wait()
 	if taken.Load() != 1 {
 		t.Errorf("%d taken, %d refused, %d in conflict", taken.Load(), already.Load(), conflict.Load())
+	}
+}
+
+// rebuild replays the ledger into empty tables.
+func (o *office) rebuild() {
+	o.Helper()
+	board := o.service.Projections[0]
+	if err := errors.Join(board.Rebuild(o.Context()), board.WaitFor(o.Context(), o.store.Head())); err != nil {
+		o.Fatal(err)
 	}
 }
 
