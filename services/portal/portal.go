@@ -30,7 +30,7 @@ type Operator = pages.Operator
 type Config struct {
 	// Services by name: registry, contracts, workorders, finance, votes, ledger.
 	// Each serves its routes under /api/v1 and its own document at
-	// /api/v1/openapi.json. One that is missing is answered 503.
+	// /api/v1/openapi/<name>.json. One that is missing is answered 503.
 	Services map[string]http.Handler
 
 	// Sessions keeps who is logged in; it is the vault's, because a session holds
@@ -42,7 +42,7 @@ type Config struct {
 	// Nil asks the API: POST /sessions.
 	Login func(ctx context.Context, code string) (person, token string, err error)
 
-	// Logout makes a token worthless. Nil leaves it to run out.
+	// Logout makes a token worthless. Nil asks the API: DELETE /sessions.
 	Logout func(ctx context.Context, token string) error
 
 	// BaseURL is where people reach the site, such as https://yimu.example. It is
@@ -60,14 +60,14 @@ type Config struct {
 	ReadsPerMinute  int // without a login, by address; 0 is 1200
 	LoginsPerMinute int // attempts by address; 0 is 10
 
-	Clock func() time.Time // nil is time.Now
-	Log   *slog.Logger     // nil discards
+	Clock func() time.Time
+	Log   *slog.Logger // nil discards
 }
 
 // New returns the handler of the whole site.
 func New(config Config) (http.Handler, error) {
-	if config.Sessions == nil {
-		return nil, errors.New("portal: Config.Sessions is missing")
+	if config.Sessions == nil || config.Clock == nil {
+		return nil, errors.New("portal: Config.Sessions or Config.Clock is missing")
 	}
 	if config.BaseURL != "" {
 		if u, err := url.Parse(config.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -77,9 +77,6 @@ func New(config Config) (http.Handler, error) {
 	api, err := routes.New(config.Services)
 	if err != nil {
 		return nil, err
-	}
-	if config.Clock == nil {
-		config.Clock = time.Now
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/scs/v2/memstore"
 
@@ -30,6 +31,7 @@ func open(t *testing.T, change ...func(*portal.Config)) (*apitest.API, browser) 
 	t.Helper()
 	api := apitest.New()
 	config := portal.Config{Services: api.Services(), Sessions: memstore.NewWithCleanupInterval(0), LoginsPerMinute: 1000, ReadsPerMinute: 100000,
+		Clock:    func() time.Time { return time.Date(2022, 12, 31, 23, 0, 0, 0, time.UTC) },
 		Operator: portal.Operator{Name: "秀山社区居民委员会"}}
 	for _, c := range change {
 		c(&config)
@@ -212,7 +214,7 @@ func TestACodeLogsInOnceAndOnlyByAButton(t *testing.T) {
 	b.shows(b.post("/login", "code", "wrong"), http.StatusUnprocessableEntity, "用不了")
 	p = b.post("/login", "code", " "+apitest.OwnerCode+" ", "next", estate)
 	b.shows(p, http.StatusOK, "秀山花园")
-	b.shows(b.get("/me"), http.StatusOK, "徐欣", "80.91", "还差 80.91", "回执", "X00***********0001")
+	b.shows(b.get("/me"), http.StatusOK, "徐欣", "80.91", "还差 80.91", "回执", "X00***********0001", "这套房由你投票", "GD00001")
 	b.shows(b.post("/logout"), http.StatusOK)
 	b.shows(b.get("/me"), http.StatusUnauthorized)
 }
@@ -325,7 +327,7 @@ func TestOnlyAClerkRecordsPayments(t *testing.T) {
 	b.shows(b.get(estate+"/payments/new"), http.StatusForbidden)
 	b.post("/logout")
 	b.login(apitest.ClerkCode)
-	b.shows(b.get(estate+"/payments/new"), http.StatusOK, "登记收款")
+	b.shows(b.get(estate+"/payments/new"), http.StatusOK, "登记收款", `value="2023-01-01"`) // the day in Shanghai
 	fields := []string{"key", "12345678", "received", "2022-07-21", "reference", "PAY1", "unit", "1-1-101", "period", "2022-07", "channel", "微信", "amount"}
 	b.shows(b.post(estate+"/payments/new", append(fields, "80.911")...), http.StatusUnprocessableEntity, "最多两位小数", `value="80.911"`)
 	b.shows(b.post(estate+"/payments/new", append(fields, "1,080.91")...), http.StatusOK, "上一笔已经记入账本")
@@ -450,8 +452,9 @@ func TestTheAPIIsOneDocument(t *testing.T) {
 
 func TestWhatIsMissingIsSaidAtTheStart(t *testing.T) {
 	for name, config := range map[string]portal.Config{
-		"sessions": {}, "base URL": {Sessions: memstore.NewWithCleanupInterval(0), BaseURL: "yimu.example"},
-		"service": {Sessions: memstore.NewWithCleanupInterval(0), Services: map[string]http.Handler{"vote": http.NotFoundHandler()}},
+		"sessions": {Clock: time.Now}, "clock": {Sessions: memstore.NewWithCleanupInterval(0)},
+		"base URL": {Sessions: memstore.NewWithCleanupInterval(0), Clock: time.Now, BaseURL: "yimu.example"},
+		"service":  {Sessions: memstore.NewWithCleanupInterval(0), Clock: time.Now, Services: map[string]http.Handler{"vote": http.NotFoundHandler()}},
 	} {
 		if _, err := portal.New(config); err == nil {
 			t.Errorf("no word about the %s", name)

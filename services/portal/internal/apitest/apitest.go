@@ -328,6 +328,8 @@ func New() *API {
 		{"meeting": Open, "title": "秀山花园业主大会第二次会议", "stream": "ballot-" + Open + "-1", "revision": 0, "channel": "电子", "at": "2026-11-21T11:32:07+08:00", "motions": []string{"M1", "M2"}},
 	}})
 
+	personal("/me/workorders", object{"items": orders[:1]})
+
 	for path, answer := range map[string]object{
 		"/estates/{estate}/workorders": {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 0},
 		"/estates/{estate}/payments":   {"id": "payment-1", "stream": "payment-1", "revision": 0},

@@ -162,6 +162,7 @@ type MeModel struct {
 	Payments []client.Payment
 	Arrears  []client.Arrears
 	Ballots  []client.OwnBallot
+	Orders   []client.WorkOrder
 	Missing  []string
 	Key      string
 	Words    string

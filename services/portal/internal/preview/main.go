@@ -22,7 +22,7 @@ func main() {
 	flag.Parse()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	site, err := portal.New(portal.Config{
-		Services: apitest.New().Services(), Sessions: memstore.New(), Log: log,
+		Services: apitest.New().Services(), Sessions: memstore.New(), Clock: time.Now, Log: log,
 		Operator: portal.Operator{
 			Name: "秀山社区居民委员会", Contact: "秀山社区服务中心,津头街道秀山路 1 号,工作日 9:00–17:30",
 			Complaints: "向居民委员会或津头街道办事处提出,七日内答复。", Privacy: "个人信息由秀山社区居民委员会负责,可以到服务中心查询、更正和删除。",

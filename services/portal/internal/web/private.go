@@ -217,6 +217,9 @@ func (q *request) me() (pages.MeModel, error) {
 	missing("finance", err)
 	ballots, err := own[client.List[client.OwnBallot]](q, "/me/ballots")
 	missing("votes", err)
+	orders, err := own[client.List[client.WorkOrder]](q, "/me/workorders")
+	missing("workorders", err)
+	m.Orders = orders.Items
 	m.Bills, m.Payments, m.Arrears, m.Ballots, m.Key = bills.Items, payments.Items, arrears.Items, ballots.Items, key()
 	q.view.Title = q.view.T("我的", "Mine")
 	q.view.Live = ""
