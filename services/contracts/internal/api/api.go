@@ -5,13 +5,16 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/agreements"
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -19,6 +22,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/board"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
 
@@ -29,12 +33,14 @@ type API struct {
 	// Owners returns the people with a title to a unit.
 	Owners func(unit string) []string
 
+	known      *estates.Registry
 	agreements es.Repo[agreement.Agreement, agreements.Event]
 	options    es.Repo[agreement.Options, agreements.Event]
 }
 
 // Register adds the routes.
 func (a *API) Register(api huma.API) {
+	a.known = &estates.Registry{Store: a.Store}
 	a.agreements = es.Repo[agreement.Agreement, agreements.Event]{
 		Store: a.Store, Committer: a.Committer, Prefix: agreements.AgreementStream, Codec: agreements.Codec, Evolve: agreement.Evolve,
 	}
@@ -54,15 +60,7 @@ func (a *API) Register(api huma.API) {
 	choices.Security = []map[string][]string{{"token": {}}}
 	huma.Register(api, choices, a.choices)
 
-	op := service.Command("import-agreement", http.MethodPost, "/estates/{estate}/papers/agreement", "Import a paper: an agreement")
-	op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = paper.MaxFile, -1, http.StatusOK
-	huma.Register(api, op, a.importAgreement)
-}
-
-// EstateIn names an estate in the path. It is exported because only then its fields are found
-// where it is embedded.
-type EstateIn struct {
-	Estate string `path:"estate" format:"uuid"`
+	paper.Take(api, a.Deps, a.known, "agreement", a.importAgreement)
 }
 
 // AgreementIn names an agreement in the path. It is exported because only then its fields are found
@@ -71,34 +69,22 @@ type AgreementIn struct {
 	Agreement string `path:"agreement" format:"uuid"`
 }
 
-// Items is a list.
-type Items[T any] struct {
-	Body struct {
-		Items []T `json:"items"`
+func (a *API) list(ctx context.Context, in *estates.In) (*service.Items[board.Agreement], error) {
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
 	}
-}
-
-func (a *API) list(ctx context.Context, in *EstateIn) (*Items[board.Agreement], error) {
-	list, err := a.Board.Agreements(ctx, in.Estate)
-	out := &Items[board.Agreement]{}
-	out.Body.Items = list
-	return out, err
+	return service.List(a.Board.Agreements(ctx, in.Estate))
 }
 
 // AgreementOut is one agreement.
 type AgreementOut struct{ Body board.Agreement }
 
 func (a *API) get(ctx context.Context, in *AgreementIn) (*AgreementOut, error) {
-	found, err := a.find(ctx, in.Agreement)
-	return &AgreementOut{found}, err
-}
-
-func (a *API) find(ctx context.Context, id string) (board.Agreement, error) {
-	found, err := a.Board.Agreement(ctx, id)
+	found, err := a.Board.Agreement(ctx, in.Agreement)
 	if errors.Is(err, board.ErrNoSuchAgreement) {
 		err = agreement.ErrNoSuchAgreement
 	}
-	return found, err
+	return &AgreementOut{found}, err
 }
 
 // Terms is what a proposal says.
@@ -123,10 +109,13 @@ func (t Terms) command(id, estate string) agreement.Propose {
 
 func (a *API) propose(ctx context.Context, in *struct {
 	service.CommandIn
-	EstateIn
+	estates.In
 	Body Terms
 }) (*service.Recorded, error) {
 	if err := a.Allow(ctx, "agreement.propose", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+		return nil, err
+	}
+	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "propose-agreement", in.CommandIn, in.Body)
@@ -135,13 +124,22 @@ func (a *API) propose(ctx context.Context, in *struct {
 	return service.Respond(id, done, err)
 }
 
+// load returns an agreement as it stands in the ledger.
+func (a *API) load(ctx context.Context, id string) (agreement.Agreement, error) {
+	current, _, err := a.agreements.Load(ctx, id)
+	if err == nil && current.State == "" {
+		err = agreement.ErrNoSuchAgreement
+	}
+	return current, err
+}
+
 // do runs a command on an agreement that the caller may act on.
 func (a *API) do(ctx context.Context, id, action string, in service.CommandIn, content any, cmd es.Command[agreement.Agreement, agreements.Event]) (*service.Recorded, error) {
-	current, err := a.find(ctx, id)
+	current, err := a.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Allow(ctx, action, authz.Resource{Type: "Agreement", ID: id, Estate: current.Estate}); err != nil {
+	if err := a.Allow(ctx, action, authz.Resource{Type: "Agreement", ID: id, Estate: current.Terms.Estate}); err != nil {
 		return nil, err
 	}
 	done, err := a.agreements.Do(ctx, id, service.NewRequest(ctx, a.Deps, action, in, content), cmd)
@@ -208,15 +206,17 @@ func (a *API) drop(ctx context.Context, in *struct {
 	return a.option(ctx, in.Agreement, in.CommandIn, Option{in.Unit, in.Option}, true)
 }
 
+// ownUnit returns an agreement under which the caller may choose for a unit.
 func (a *API) ownUnit(ctx context.Context, id, unit string) (agreement.Agreement, error) {
-	current, _, err := a.agreements.Load(ctx, id)
+	current, err := a.load(ctx, id)
 	if err != nil {
 		return current, err
 	}
-	if current.State == "" {
-		return current, agreement.ErrNoSuchAgreement
+	estate := current.Terms.Estate
+	if err := a.Allow(ctx, "option.choose", authz.Resource{Type: "Unit", ID: unit, Estate: estate, Owners: a.Owners(unit)}); err != nil {
+		return current, err
 	}
-	return current, a.Allow(ctx, "option.choose", authz.Resource{Type: "Unit", ID: unit, Estate: current.Terms.Estate, Owners: a.Owners(unit)})
+	return current, a.known.CheckUnit(ctx, estate, unit)
 }
 
 func (a *API) option(ctx context.Context, id string, in service.CommandIn, o Option, drop bool) (*service.Recorded, error) {
@@ -237,14 +237,11 @@ func (a *API) option(ctx context.Context, id string, in service.CommandIn, o Opt
 func (a *API) choices(ctx context.Context, in *struct {
 	AgreementIn
 	Unit string `query:"unit" format:"uuid" required:"true"`
-}) (*Items[board.Choice], error) {
+}) (*service.Items[board.Choice], error) {
 	if _, err := a.ownUnit(ctx, in.Agreement, in.Unit); err != nil {
 		return nil, err
 	}
-	list, err := a.Board.Choices(ctx, in.Agreement, in.Unit)
-	out := &Items[board.Choice]{}
-	out.Body.Items = list
-	return out, err
+	return service.List(a.Board.Choices(ctx, in.Agreement, in.Unit))
 }
 
 // paperAgreement is an agreement as an office keeps it (委托合同.json).
@@ -260,7 +257,7 @@ type paperAgreement struct {
 }
 
 // uses is the order in which rates are listed.
-var uses = []string{"住宅", "商铺", "车位"}
+var uses = []string{registry.Home, registry.Shop, registry.Parking}
 
 // terms reads the paper, and lists what is wrong with it.
 func (p paperAgreement) terms() (Terms, []paper.RowError) {
@@ -272,9 +269,12 @@ func (p paperAgreement) terms() (Terms, []paper.RowError) {
 		Kind: p.Kind, Principals: p.Principals, Provider: p.Provider, Starts: p.Starts, Ends: p.Ends,
 		Change: p.Fee["change"], Services: p.Services, Options: p.Optional,
 	}
-	for field, day := range map[string]units.Day{"starts": p.Starts, "ends": p.Ends} {
-		if _, err := units.ParseDay(string(day)); err != nil {
-			fail(field, "not-a-day", err.Error())
+	for _, day := range []struct {
+		field string
+		value units.Day
+	}{{"starts", p.Starts}, {"ends", p.Ends}} {
+		if _, err := units.ParseDay(string(day.value)); err != nil {
+			fail(day.field, "not-a-day", err.Error())
 		}
 	}
 	for _, use := range uses {
@@ -289,8 +289,8 @@ func (p paperAgreement) terms() (Terms, []paper.RowError) {
 		}
 		t.Rates = append(t.Rates, rate)
 	}
-	for use := range p.Fee {
-		if use != "change" && !strings.Contains(strings.Join(uses, " "), use) {
+	for _, use := range slices.Sorted(maps.Keys(p.Fee)) {
+		if use != "change" && !slices.Contains(uses, use) {
 			fail("fee."+use, "unknown-use", "a rate is for 住宅, 商铺 or 车位")
 		}
 	}
@@ -312,52 +312,45 @@ func parseRate(use, text string) (agreements.Rate, error) {
 
 // importAgreement enters an agreement of the past. It is known by kind,
 // provider and start: the same again is the same, other terms are an error.
-func (a *API) importAgreement(ctx context.Context, in *struct {
-	EstateIn
-	paper.Upload
-}) (*huma.StreamResponse, error) {
-	if err := a.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+func (a *API) importAgreement(ctx context.Context, in *paper.In, p *paper.Progress) (*paper.Report, error) {
+	read, err := paper.ReadJSON[paperAgreement](in.RawBody)
+	if err != nil {
 		return nil, err
 	}
-	return in.Answer("agreement", a.Clock, a.Log, func(ctx context.Context, p *paper.Progress) (*paper.Report, error) {
-		read, err := paper.ReadJSON[paperAgreement](in.RawBody)
-		if err != nil {
-			return nil, err
-		}
-		report := &paper.Report{File: in.FileName(), Kind: "agreement", Rows: 1}
-		terms, wrong := read.terms()
-		id := uuid.NewSHA1(uuid.MustParse(in.Estate), []byte("agreement/"+terms.Kind+"/"+terms.Provider+"/"+string(terms.Starts))).String()
-		enter := agreement.Enter{Propose: terms.command(id, in.Estate)}
-		if len(wrong) == 0 {
-			if _, err := enter.Decide(agreement.Agreement{}); err != nil {
-				refusal, ok := errors.AsType[*problem.Error](err)
-				if !ok {
-					return nil, err
-				}
-				wrong = append(wrong, paper.RowError{Code: refusal.Code, Reason: refusal.Detail})
-			}
-		}
-		report.Errors = append([]paper.RowError{}, wrong...)
-		if report.Whole() || in.DryRun {
-			return report, nil
-		}
-		req := service.RowRequest(ctx, a.Deps, in.Estate, "agreement", id, terms)
-		req.Past = true
-		req.Happened = terms.Starts.Start()
-		done, err := a.agreements.Do(ctx, id, req, enter)
-		switch {
-		case errors.Is(err, es.ErrKeyReused), errors.Is(err, agreement.ErrExists):
-			report.Errors = append(report.Errors, paper.RowError{Code: agreement.ErrExists.Code, Reason: agreement.ErrExists.Detail})
-			report.Whole()
-		case err != nil:
-			return nil, err
-		case len(done.IDs) == 0, done.Repeated:
-			report.Same(done.Position)
-		default:
-			report.Record(done.Position)
-		}
-		p.Start(1)
-		p.Step()
+	terms, wrong := read.terms()
+	id := uuid.NewSHA1(uuid.MustParse(in.Estate), []byte("agreement/"+terms.Kind+"/"+terms.Provider+"/"+string(terms.Starts))).String()
+	enter := agreement.Enter{Propose: terms.command(id, in.Estate)}
+	report := paper.NewReport("agreement", &paper.Sheet{File: in.FileName()})
+	report.Rows = 1
+	refuse := func(wrong ...paper.RowError) (*paper.Report, error) {
+		report.Rejected, report.Errors = 1, wrong
+		report.Whole()
 		return report, nil
-	}), nil
+	}
+	if len(wrong) > 0 {
+		return refuse(wrong...)
+	}
+	if _, err := enter.Decide(agreement.Agreement{}); err != nil {
+		refusal, ok := errors.AsType[*problem.Error](err)
+		if !ok {
+			return nil, err
+		}
+		return refuse(paper.RowError{Code: refusal.Code, Reason: refusal.Detail})
+	}
+	if in.DryRun {
+		return report, nil
+	}
+	p.Start(report.Rows)
+	req := service.RowRequest(ctx, a.Deps, in.Estate, "agreement", id, terms)
+	req.Past, req.Happened = true, terms.Starts.Start()
+	done, err := a.agreements.Do(ctx, id, req, enter)
+	switch {
+	case errors.Is(err, es.ErrKeyReused), errors.Is(err, agreement.ErrExists):
+		return refuse(paper.RowError{Code: agreement.ErrExists.Code, Reason: agreement.ErrExists.Detail})
+	case err != nil:
+		return nil, err
+	}
+	paper.Tally(report, done)
+	p.Step()
+	return report, nil
 }
