@@ -13,7 +13,8 @@ import (
 
 // Config is what the service needs besides what every service has.
 type Config struct {
-	// Ready says whether this instance's clock can be trusted with deadlines.
+	// Ready says whether this instance's clock can be trusted with deadlines;
+	// nil: always.
 	Ready func() bool
 }
 

@@ -17,8 +17,10 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/workorders"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/board"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/order"
 )
@@ -34,12 +36,14 @@ type API struct {
 	service.Deps
 	Board *board.Board
 
+	known  *estates.Registry
 	orders es.Repo[order.Order, workorders.Event]
 	limits es.Repo[order.Limits, workorders.Event]
 }
 
 // Register adds the routes.
 func (a *API) Register(api huma.API) {
+	a.known = &estates.Registry{Store: a.Store}
 	a.orders = es.Repo[order.Order, workorders.Event]{
 		Store: a.Store, Committer: a.Committer, Prefix: workorders.WorkOrderStream, Codec: workorders.Codec, Evolve: order.Evolve,
 	}
@@ -66,32 +70,10 @@ func (a *API) Register(api huma.API) {
 	a.registerPapers(api)
 }
 
-// EstateIn names an estate in the path. It is exported because only then its fields are found
-// where it is embedded.
-type EstateIn struct {
-	Estate string `path:"estate" format:"uuid"`
-}
-
 // OrderIn names a work order in the path. It is exported because only then its fields are found
 // where it is embedded.
 type OrderIn struct {
 	Order string `path:"order" format:"uuid"`
-}
-
-// Items is a list.
-type Items[T any] struct {
-	Body struct {
-		Items []T `json:"items"`
-	}
-}
-
-func items[T any](list []T, err error) (*Items[T], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := &Items[T]{}
-	out.Body.Items = list
-	return out, nil
 }
 
 // SummaryOut is an estate's figures.
@@ -102,7 +84,10 @@ type SummaryOut struct {
 	}
 }
 
-func (a *API) summary(ctx context.Context, in *EstateIn) (*SummaryOut, error) {
+func (a *API) summary(ctx context.Context, in *estates.In) (*SummaryOut, error) {
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
 	out := &SummaryOut{}
 	out.Body.Position = a.Board.Position()
 	var err error
@@ -111,34 +96,65 @@ func (a *API) summary(ctx context.Context, in *EstateIn) (*SummaryOut, error) {
 }
 
 func (a *API) list(ctx context.Context, in *struct {
-	EstateIn
+	estates.In
 	State string `query:"state" enum:"reported,dispatched,arrived,finished,rated"`
 	After string `query:"after" doc:"Id of the order to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
-}) (*Items[board.Order], error) {
-	return items(a.Board.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
+}) (*service.Items[board.Order], error) {
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	return service.List(a.Board.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
 }
 
-func (a *API) own(ctx context.Context, _ *struct{}) (*Items[board.Order], error) {
+func (a *API) own(ctx context.Context, _ *struct{}) (*service.Items[board.Order], error) {
 	person := service.CallerFrom(ctx).Person
 	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: person, Person: person}); err != nil {
 		return nil, err
 	}
 	if person == "" {
-		return items([]board.Order{}, nil)
+		return service.List([]board.Order{}, nil)
 	}
-	return items(a.Board.Own(ctx, person))
+	return service.List(a.Board.Own(ctx, person))
 }
 
-// OrderOut is one order.
-type OrderOut struct{ Body board.Order }
+// OrderOut is one order with its history.
+type OrderOut struct {
+	Body struct {
+		board.Order
+		History []Step `json:"history" doc:"What happened to it, in order, readings of the reporter's words included"`
+	}
+}
+
+// Step is an event of an order's stream; all of it is at /ledger/streams/workorder-<id>.
+type Step struct {
+	Event    string    `json:"event" doc:"Stored name"`
+	At       time.Time `json:"at" doc:"When it happened"`
+	Recorded time.Time `json:"recorded"`
+	Past     bool      `json:"past,omitempty" doc:"Stated by a paper of the past"`
+}
 
 func (a *API) get(ctx context.Context, in *OrderIn) (*OrderOut, error) {
 	o, err := a.Board.Order(ctx, in.Order)
 	if errors.Is(err, board.ErrNoSuchOrder) {
 		err = order.ErrNoSuchOrder
 	}
-	return &OrderOut{o}, err
+	if err != nil {
+		return nil, err
+	}
+	out := &OrderOut{}
+	out.Body.Order = o
+	for r, err := range a.Store.Read(ctx, workorders.WorkOrderStream+in.Order, 0) {
+		if err != nil {
+			return nil, err
+		}
+		meta, err := es.ParseMeta(r.Meta)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.History = append(out.Body.History, Step{r.Type, meta.Happened, r.Created, meta.Past})
+	}
+	return out, nil
 }
 
 // LimitBody is one limit.
@@ -149,19 +165,25 @@ type LimitBody struct {
 	FinishHours   int64  `json:"finish_hours,omitempty" minimum:"0" maximum:"10000"`
 }
 
-func (a *API) getLimits(ctx context.Context, in *EstateIn) (*Items[workorders.Limit], error) {
+func (a *API) getLimits(ctx context.Context, in *estates.In) (*service.Items[workorders.Limit], error) {
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
 	limits, err := a.Board.Limits(ctx, in.Estate)
-	return items([]workorders.Limit(limits), err)
+	return service.List([]workorders.Limit(limits), err)
 }
 
 func (a *API) setLimits(ctx context.Context, in *struct {
 	service.CommandIn
-	EstateIn
+	estates.In
 	Body struct {
 		Limits []LimitBody `json:"limits" maxItems:"200"`
 	}
 }) (*service.Recorded, error) {
 	if err := a.Allow(ctx, "limits.set", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
+		return nil, err
+	}
+	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
 	set := order.SetLimits{Estate: in.Estate, Limits: make([]workorders.Limit, len(in.Body.Limits))}
@@ -175,7 +197,7 @@ func (a *API) setLimits(ctx context.Context, in *struct {
 
 func (a *API) report(ctx context.Context, in *struct {
 	service.CommandIn
-	EstateIn
+	estates.In
 	Body struct {
 		Category string `json:"category" minLength:"1" maxLength:"40" example:"报修"`
 		Matter   string `json:"matter" minLength:"1" maxLength:"40" example:"路灯不亮"`
@@ -186,13 +208,16 @@ func (a *API) report(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "workorder.report", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
 		return nil, err
 	}
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	caller := service.CallerFrom(ctx)
 	limits, _, err := a.limits.Load(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "report", in.CommandIn, in.Body)
 	id := uuid.NewSHA1(req.Commit, []byte("id"))
-	caller := service.CallerFrom(ctx)
 	report := order.Report{
 		Order: id.String(), Estate: in.Estate, Number: number(id, a.Clock()), Category: in.Body.Category, Matter: in.Body.Matter,
 		Place: in.Body.Place, Source: "业主", Reporter: caller.Person, Limit: limits.Of(in.Body.Category, in.Body.Matter), At: req.Happened,
@@ -206,13 +231,19 @@ func (a *API) report(ctx context.Context, in *struct {
 
 // number is what people call an order by: the day and a part of its id.
 func number(id uuid.UUID, now time.Time) string {
-	return "W" + now.In(units.Shanghai).Format("060102") + "-" + id.String()[:4]
+	return "W" + now.In(units.Shanghai).Format("060102") + "-" + id.String()[:6]
 }
+
+var errWhoseWords = problem.Invalid("nobody-s-words", "words are sealed with the key of the person who reports; a program has none",
+	problem.Field{Name: "words", Detail: "must be absent where no person reported"})
 
 // seal encrypts a person's own words with their key; nothing stays nothing.
 func (a *API) seal(ctx context.Context, person, words string) (codec.Sealed, error) {
-	if words == "" || person == "" {
+	switch {
+	case words == "":
 		return "", nil
+	case person == "":
+		return "", errWhoseWords
 	}
 	sealed, err := a.Vault.Seal(ctx, vault.PersonKey(person), wordsField, []byte(words), wordsSize)
 	return codec.Sealed(sealed), err
@@ -307,31 +338,51 @@ func (a *API) reopen(ctx context.Context, in *struct {
 // WordsOut is what the reporter wrote.
 type WordsOut struct {
 	Body struct {
-		Words string `json:"words" doc:"Empty where there are none, or where the reporter's data were erased"`
+		Words string `json:"words" doc:"With the report. Empty where there are none, or where the reporter's data were erased"`
+		Later []Said `json:"later,omitempty" doc:"With ratings and reopenings"`
 	}
 }
 
+// Said is what the reporter wrote later.
+type Said struct {
+	At    time.Time `json:"at"`
+	Words string    `json:"words"`
+}
+
+// words records that the reporter's words are read, and then reads them.
 func (a *API) words(ctx context.Context, in *OrderIn) (*WordsOut, error) {
 	o, err := a.may(ctx, in.Order, "words.read")
 	if err != nil {
 		return nil, err
 	}
 	out := &WordsOut{}
-	if o.Report.Words == "" {
+	if len(o.Said) == 0 {
 		return out, nil
 	}
 	now := a.Clock().UTC()
 	reader := service.CallerFrom(ctx).ID
 	req := service.NewRequest(ctx, a.Deps, "read-words", service.CommandIn{IdempotencyKey: reader + now.Format(time.RFC3339Nano)}, in.Order)
-	if _, err := a.orders.Do(ctx, in.Order, req, order.ReadWords{Reader: reader, At: now}); err != nil {
+	_, err = a.orders.Do(ctx, in.Order, req, order.ReadWords{Reader: reader, At: now})
+	if errors.Is(err, es.ErrPending) {
+		err = problem.Unavailable("reading-not-recorded", "words are shown once their reading is recorded; ask again")
+	}
+	if err != nil {
 		return nil, err
 	}
-	text, err := a.Vault.Open(ctx, vault.PersonKey(o.Report.Reporter), wordsField, string(o.Report.Words))
-	if errors.Is(err, vault.ErrNoKey) {
-		return out, nil
+	for _, said := range o.Said {
+		text, err := a.Vault.Open(ctx, vault.PersonKey(o.Report.Reporter), wordsField, string(said.Words))
+		switch {
+		case errors.Is(err, vault.ErrNoKey):
+			return &WordsOut{}, nil
+		case err != nil:
+			return nil, err
+		case said.Words == o.Report.Words:
+			out.Body.Words = string(text)
+		default:
+			out.Body.Later = append(out.Body.Later, Said{said.At, string(text)})
+		}
 	}
-	out.Body.Words = string(text)
-	return out, err
+	return out, nil
 }
 
 // watch is how often limits are looked at: they are minutes at the least.
@@ -339,7 +390,7 @@ const watch = 10 * time.Second
 
 // Watch records limits that pass, until ctx ends. Recording one twice changes
 // nothing, so several instances may watch. ready says whether the clock can be
-// trusted.
+// trusted; nil: always.
 func (a *API) Watch(ready func() bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		tick := time.NewTicker(watch)
@@ -350,7 +401,7 @@ func (a *API) Watch(ready func() bool) func(context.Context) error {
 				return nil
 			case <-tick.C:
 			}
-			if !ready() {
+			if ready != nil && !ready() {
 				continue
 			}
 			now := a.Clock()

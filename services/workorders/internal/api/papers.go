@@ -3,15 +3,13 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/workorders"
-	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
-	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/order"
@@ -42,30 +40,13 @@ var orderColumns = []paper.Column{
 	{Name: headDispatched}, {Name: headArrived}, {Name: headFinished}, {Name: headScore},
 }
 
-type paperIn struct {
-	EstateIn
-	paper.Upload
-}
-
 func (a *API) registerPapers(api huma.API) {
-	for kind, work := range map[string]func(context.Context, *paperIn, *paper.Progress) (*paper.Report, error){
-		"limits": a.importLimits, "orders": a.importOrders,
-	} {
-		op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, "Import a paper: "+kind)
-		op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = paper.MaxFile, -1, http.StatusOK
-		huma.Register(api, op, func(ctx context.Context, in *paperIn) (*huma.StreamResponse, error) {
-			if err := a.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
-				return nil, err
-			}
-			return in.Answer(kind, a.Clock, a.Log, func(ctx context.Context, p *paper.Progress) (*paper.Report, error) {
-				return work(ctx, in, p)
-			}), nil
-		})
-	}
+	paper.Take(api, a.Deps, a.known, "limits", a.importLimits)
+	paper.Take(api, a.Deps, a.known, "orders", a.importOrders)
 }
 
 // importLimits states all limits of the estate anew.
-func (a *API) importLimits(ctx context.Context, in *paperIn, _ *paper.Progress) (*paper.Report, error) {
+func (a *API) importLimits(ctx context.Context, in *paper.In, _ *paper.Progress) (*paper.Report, error) {
 	sheet, err := paper.Read(in.FileName(), in.RawBody, limitColumns)
 	if err != nil {
 		return nil, err
@@ -100,17 +81,9 @@ func (a *API) importLimits(ctx context.Context, in *paperIn, _ *paper.Progress) 
 		return nil, err
 	}
 	for range sheet.Rows {
-		tally(report, done)
+		paper.Tally(report, done)
 	}
 	return report, nil
-}
-
-func tally(report *paper.Report, done es.Done[workorders.Event]) {
-	if len(done.IDs) == 0 || done.Repeated {
-		report.Same(done.Position)
-		return
-	}
-	report.Record(done.Position)
 }
 
 // pastOrder is one row of the work orders.
@@ -121,7 +94,7 @@ type pastOrder struct {
 
 // importOrders enters orders of the past. They are known by number: the same
 // again is the same, another under the same number is an error of its row.
-func (a *API) importOrders(ctx context.Context, in *paperIn, p *paper.Progress) (*paper.Report, error) {
+func (a *API) importOrders(ctx context.Context, in *paper.In, p *paper.Progress) (*paper.Report, error) {
 	sheet, err := paper.Read(in.FileName(), in.RawBody, orderColumns)
 	if err != nil {
 		return nil, err
@@ -132,24 +105,30 @@ func (a *API) importOrders(ctx context.Context, in *paperIn, p *paper.Progress) 
 	}
 	report := paper.NewReport("orders", sheet)
 	var orders []pastOrder
-	now := a.Clock()
+	first := map[string]int{}
 	for _, r := range sheet.Rows {
 		o := pastOrder{r, readOrder(r, in.Estate, limits)}
-		if r.OK() && o.enter.Report.At.After(now) {
-			r.Fail(headReported, "in-the-future", "the report lies in the future")
+		for _, heading := range []string{headReported, headDispatched, headArrived, headFinished} {
+			if r.Time(heading).After(a.Clock()) {
+				r.Fail(heading, "in-the-future", "lies in the future")
+			}
+		}
+		if row, twice := first[o.enter.Number]; twice && r.OK() && orders[row].enter != o.enter {
+			r.Fail(headNumber, order.ErrExists.Code, "row "+strconv.Itoa(orders[row].row.Number)+" has this number and says something else")
 		}
 		if r.OK() {
 			if _, err := o.enter.Decide(order.Order{}); err != nil {
-				refusal, ok := errors.AsType[*problem.Error](err)
-				if !ok {
+				if err := r.Refuse("", err); err != nil {
 					return nil, err
 				}
-				r.Fail("", refusal.Code, refusal.Detail)
 			}
 		}
 		if !r.OK() {
 			report.Reject(r)
 			continue
+		}
+		if _, twice := first[o.enter.Number]; !twice {
+			first[o.enter.Number] = len(orders)
 		}
 		orders = append(orders, o)
 	}
@@ -171,7 +150,7 @@ func (a *API) importOrders(ctx context.Context, in *paperIn, p *paper.Progress) 
 			case err != nil:
 				return err
 			}
-			tally(report, done)
+			paper.Tally(report, done)
 			return nil
 		})
 }

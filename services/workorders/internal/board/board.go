@@ -205,7 +205,7 @@ func (b *Board) Order(ctx context.Context, id string) (Order, error) {
 }
 
 // Orders lists an estate's orders, the latest first, after one of them; state
-// "" means all. reporter "" means everyone's.
+// "" means all.
 func (b *Board) Orders(ctx context.Context, estate, state, after string, limit int) ([]Order, error) {
 	return b.list(ctx, `WHERE estate = ? AND (? = '' OR state = ?)
 		AND (? = '' OR (reported, id) < (SELECT reported, id FROM work_order WHERE id = ?))
@@ -236,7 +236,7 @@ func (b *Board) list(ctx context.Context, where string, args ...any) ([]Order, e
 		list = append(list, Order{
 			ID: id, Estate: o.Report.Estate, Number: o.Report.Number, Category: o.Report.Category, Matter: o.Report.Matter, Place: o.Report.Place,
 			Source: o.Report.Source, State: o.State, Reported: o.Report.At, Dispatched: o.Dispatched, Arrived: o.Arrived, Finished: o.Finished,
-			Score: o.Score, Limit: o.Report.Limit, OnTime: o.OnTime(), Overdue: len(o.Overdue) > 0, HasWords: o.Report.Words != "",
+			Score: o.Score, Limit: o.Report.Limit, OnTime: o.OnTime(), Overdue: len(o.Overdue) > 0, HasWords: len(o.Said) > 0,
 		})
 	}
 	return list, rows.Err()

@@ -57,7 +57,15 @@ type Order struct {
 	Arrived    time.Time
 	Finished   time.Time
 	Score      int
+	Late       bool     // finished at least once after its limit; reopening does not undo it
 	Overdue    []string // steps recorded as overdue since From
+	Said       []Said   // what the reporter wrote, in order
+}
+
+// Said is what the reporter wrote at a step.
+type Said struct {
+	At    time.Time
+	Words codec.Sealed
 }
 
 // Evolve applies one event.
@@ -65,17 +73,21 @@ func Evolve(o Order, e workorders.Event) Order {
 	switch e := e.(type) {
 	case workorders.WorkOrderReported:
 		o.Report, o.State, o.From = e, Reported, e.At
+		o.say(e.At, e.Words)
 	case workorders.WorkOrderDispatched:
 		o.State, o.Dispatched = Dispatched, e.At
 	case workorders.WorkOrderArrived:
 		o.State, o.Arrived = Arrived, e.At
 	case workorders.WorkOrderFinished:
 		o.State, o.Finished = Finished, e.At
+		o.Late = o.Late || !o.kept()
 	case workorders.WorkOrderRated:
 		o.State, o.Score = Rated, e.Score
+		o.say(e.At, e.Words)
 	case workorders.WorkOrderReopened:
 		o.State, o.From, o.Overdue = Reported, e.At, nil
 		o.Dispatched, o.Arrived, o.Finished = time.Time{}, time.Time{}, time.Time{}
+		o.say(e.At, e.Words)
 	case workorders.WorkOrderOverdue:
 		o.Overdue = append(slices.Clone(o.Overdue), e.Step)
 	case workorders.LimitsSet, workorders.WordsRead: // another stream; no change
@@ -83,13 +95,20 @@ func Evolve(o Order, e workorders.Event) Order {
 	return o
 }
 
-// OnTime says whether an order that was finished kept its limit: within its
-// hours, or, where the limit is minutes to arrive, its crew arrived within them.
-// Both count from the report. An order without a limit is on time.
-func (o Order) OnTime() bool {
-	if o.Finished.IsZero() {
-		return false
+func (o *Order) say(at time.Time, words codec.Sealed) {
+	if words != "" {
+		o.Said = append(slices.Clone(o.Said), Said{at, words})
 	}
+}
+
+// OnTime says whether an order that is finished kept its limit, every time it
+// was finished. An order without a limit is on time.
+func (o Order) OnTime() bool { return !o.Finished.IsZero() && !o.Late }
+
+// kept says whether the order was finished within its hours, or, where the limit
+// is minutes to arrive, its crew arrived within them. Both count from the report
+// or the last reopening.
+func (o Order) kept() bool {
 	l := o.Report.Limit
 	if l.ArriveMinutes > 0 && (o.Arrived.IsZero() || o.Arrived.After(o.Due(StepArrive))) {
 		return false
