@@ -24,7 +24,6 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
-	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/ledger/internal/api"
 	"github.com/yimu-ledger/yimu/services/ledger/internal/relay"
@@ -108,7 +107,7 @@ type Config struct {
 
 // New builds the service.
 func New(_ context.Context, deps service.Deps, config Config) (*service.Service, error) {
-	out := readmodel.NewRunner(deps.DB, deps.Store, deps.Log, relay.Projection(config.Publisher, ContextOf, Prefixes()))
+	out := relay.Relay{Store: deps.Store, DB: deps.DB, Publisher: config.Publisher, ContextOf: ContextOf, Prefixes: Prefixes(), Log: deps.Log}
 	routes, handler := service.NewAPI(deps, "ledger")
 	api.Register(routes, deps.Store, deps.Blobs, Prefixes())
 	l := &appender{deps: deps, refused: config.Refused}
@@ -122,10 +121,11 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 		}
 	}
 	return &service.Service{
-		Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{out},
+		Name: "ledger", Handler: handler, API: routes,
 		Run: []func(context.Context) error{
 			func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, group, topics, appender.Handle) },
 			appender.Tell,
+			out.Run,
 		},
 	}, nil
 }

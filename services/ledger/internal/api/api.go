@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,20 +39,24 @@ type Event struct {
 // Events is a page of the trail.
 type Events struct {
 	Body struct {
-		Items []Event     `json:"items"`
-		Next  es.Position `json:"next,omitempty" doc:"pass as after to read on; absent at the end"`
+		Items []Event `json:"items"`
+		Next  uint64  `json:"next,omitempty" doc:"where to read on, as after of all events or as from of a stream; absent at the end"`
 	}
 }
 
-const mostEvents = 1000
+var errNoSuchStream = problem.NotFound("no-such-stream", "the ledger has no stream of this name")
 
-// Register adds the ledger's routes. prefixes are the streams that are the ledger.
+// Register adds the ledger's routes. prefixes are the streams that are the
+// ledger; whatever else the store holds is not shown.
 func Register(api huma.API, store es.Store, public service.Blobs, prefixes []string) {
+	ours := func(stream string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(stream, p) })
+	}
 	huma.Register(api, service.Query("events", "/ledger/events", "Every event in order"), func(ctx context.Context, in *struct {
 		After es.Position `query:"after" doc:"position to read on from; 0 is the beginning"`
 		Limit int         `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	}) (*Events, error) {
-		return page(store.ReadAll(ctx, in.After, prefixes...), in.Limit)
+		return page(store.ReadAll(ctx, in.After, prefixes...), in.Limit, func(last Event) uint64 { return uint64(last.Position) })
 	})
 
 	huma.Register(api, service.Query("stream", "/ledger/streams/{stream}", "The events of one stream"), func(ctx context.Context, in *struct {
@@ -58,9 +64,12 @@ func Register(api huma.API, store es.Store, public service.Blobs, prefixes []str
 		From   uint64 `query:"from" doc:"revision to begin with"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 	}) (*Events, error) {
-		out, err := page(store.Read(ctx, in.Stream, in.From), in.Limit)
+		if !ours(in.Stream) {
+			return nil, errNoSuchStream
+		}
+		out, err := page(store.Read(ctx, in.Stream, in.From), in.Limit, func(last Event) uint64 { return last.Revision + 1 })
 		if err == nil && in.From == 0 && len(out.Body.Items) == 0 {
-			return nil, problem.NotFound("no-such-stream", "the ledger has no stream of this name")
+			return nil, errNoSuchStream
 		}
 		return out, err
 	})
@@ -69,6 +78,9 @@ func Register(api huma.API, store es.Store, public service.Blobs, prefixes []str
 		Stream string    `path:"stream"`
 		Commit uuid.UUID `path:"commit"`
 	}) (*Operation, error) {
+		if !ours(in.Stream) {
+			return nil, errNoSuchStream
+		}
 		return operation(ctx, store, in.Stream, in.Commit)
 	})
 
@@ -124,16 +136,16 @@ func operation(ctx context.Context, store es.Store, stream string, commit uuid.U
 	return out, nil
 }
 
-func page(events iter.Seq2[es.Recorded, error], limit int) (*Events, error) {
+// page takes at most limit events; next says where the page after it begins.
+func page(events iter.Seq2[es.Recorded, error], limit int, next func(last Event) uint64) (*Events, error) {
 	out := &Events{}
 	out.Body.Items = []Event{}
-	limit = min(limit, mostEvents)
 	for r, err := range events {
 		if err != nil {
 			return nil, err
 		}
 		if len(out.Body.Items) == limit {
-			out.Body.Next = out.Body.Items[limit-1].Position
+			out.Body.Next = next(out.Body.Items[limit-1])
 			break
 		}
 		meta, err := es.ParseMeta(r.Meta)

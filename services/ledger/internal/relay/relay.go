@@ -1,11 +1,13 @@
 // Package relay publishes recorded events for others: topic events.<context>,
-// CloudEvents 1.0 in Kafka binary content mode, keyed by stream. Delivery is at
-// least once; receivers recognise repeats by ce_id.
+// CloudEvents 1.0 in Kafka's binary content mode, keyed by stream. Delivery is
+// at least once and in order; receivers recognise repeats by ce_id.
 package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/service"
 )
 
 // EventsTopic is the topic of a context's recorded events.
@@ -30,8 +33,8 @@ func Message(context string, r es.Recorded) (*message.Message, error) {
 		return nil, fmt.Errorf("relay: %s@%d: %w", r.Stream, r.Revision, err)
 	}
 	m := message.NewMessage(r.ID.String(), r.Data)
-	m.Metadata[bus.KeyMetadata] = r.Stream
-	for header, value := range map[string]string{
+	m.Metadata = message.Metadata{
+		bus.KeyMetadata:  r.Stream,
 		"ce_specversion": "1.0",
 		"ce_id":          r.ID.String(),
 		"ce_type":        typePrefix + r.Type,
@@ -41,8 +44,6 @@ func Message(context string, r es.Recorded) (*message.Message, error) {
 		"ce_position":    strconv.FormatUint(uint64(r.Position), 10),
 		"ce_revision":    strconv.FormatUint(r.Revision, 10),
 		"content-type":   "application/json",
-	} {
-		m.Metadata[header] = value
 	}
 	if meta.Trace != "" {
 		m.Metadata["ce_traceparent"] = meta.Trace
@@ -51,29 +52,85 @@ func Message(context string, r es.Recorded) (*message.Message, error) {
 	return m, nil
 }
 
-// Projection publishes every event of the given streams. Its checkpoint moves
-// after the broker has the batch, so nothing is left out; it owns no tables,
-// so rebuilding read models sends nothing twice.
-func Projection(publisher message.Publisher, contextOf func(stream string) string, prefixes []string) readmodel.Projection {
-	return readmodel.Projection{
-		Name:     "relay",
-		Prefixes: prefixes,
-		Fold: func(_ context.Context, _ *readmodel.Tx, events []es.Recorded) error {
-			byTopic := map[string][]*message.Message{}
-			for _, r := range events {
-				owner := contextOf(r.Stream)
-				m, err := Message(owner, r)
-				if err != nil {
-					return err
-				}
-				byTopic[EventsTopic(owner)] = append(byTopic[EventsTopic(owner)], m)
+// Relay publishes every event of some streams.
+type Relay struct {
+	Store     es.Store
+	DB        *readmodel.DB // keeps how far it is
+	Publisher message.Publisher
+	ContextOf func(stream string) string
+	Prefixes  []string // of the streams
+	Log       *slog.Logger
+}
+
+const (
+	// name of the checkpoint: no projection's, so rebuilding read models
+	// publishes nothing twice.
+	name = "relay"
+	// again is the pause after the broker, or the database, failed.
+	again = time.Second
+)
+
+// Run publishes what is recorded until ctx ends, then it returns nil. Its place
+// moves after the broker has a batch, so over a restart nothing is left out; a
+// broker that is away is waited for.
+func (r Relay) Run(ctx context.Context) error {
+	var at es.Position
+	if err := r.insist(ctx, func() (err error) {
+		at, err = r.DB.Checkpoint(ctx, name)
+		return err
+	}); err != nil {
+		return nil //nolint:nilerr // ctx ended
+	}
+	return service.Follow(ctx, r.Store, r.Log, func() es.Position { return at }, func(b es.Batch) error {
+		if len(b.Events) == 0 {
+			return nil // where nothing matched there is nothing to remember
+		}
+		byTopic, err := r.messages(b.Events)
+		if err != nil {
+			return err
+		}
+		for topic, messages := range byTopic {
+			if err := r.insist(ctx, func() error { return r.Publisher.Publish(topic, messages...) }); err != nil {
+				return err
 			}
-			for topic, messages := range byTopic {
-				if err := publisher.Publish(topic, messages...); err != nil {
-					return fmt.Errorf("relay: publish to %s: %w", topic, err)
-				}
-			}
-			return nil
-		},
+		}
+		err = r.insist(ctx, func() error {
+			return r.DB.Update(ctx, func(tx *readmodel.Tx) error { return tx.MoveCheckpoint(ctx, name, at, b.Through) })
+		})
+		if err == nil {
+			at = b.Through
+		}
+		return err
+	}, r.Prefixes...)
+}
+
+func (r Relay) messages(events []es.Recorded) (map[string][]*message.Message, error) {
+	byTopic := map[string][]*message.Message{}
+	for _, e := range events {
+		owner := r.ContextOf(e.Stream)
+		m, err := Message(owner, e)
+		if err != nil {
+			return nil, err
+		}
+		byTopic[EventsTopic(owner)] = append(byTopic[EventsTopic(owner)], m)
+	}
+	return byTopic, nil
+}
+
+// insist calls f until it succeeds, ctx ends, or another relay does the work.
+func (r Relay) insist(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		if err == nil || errors.Is(err, readmodel.ErrMoved) {
+			return err
+		}
+		if ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "publishing events will be tried again", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(again):
+		}
 	}
 }
