@@ -1,0 +1,255 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/finance/internal/board"
+	"github.com/yimu-ledger/yimu/services/finance/internal/books"
+	"github.com/yimu-ledger/yimu/services/internal/estates"
+)
+
+// requests describes the command of one of many streams.
+type requests func(kind, key string) es.Request
+
+// anew asks anew each time: what is posted or billed already is for the state
+// of each stream to say, and may change and change back.
+func (a *API) anew(ctx context.Context, estate string) requests {
+	nonce := uuid.NewString()
+	return func(kind, key string) es.Request {
+		return service.RowRequest(ctx, a.Deps, estate, kind, key+"/"+nonce, key)
+	}
+}
+
+// merge makes one answer of what became of several commands.
+func merge(all, one es.Done[finance.Event]) es.Done[finance.Event] {
+	all.IDs = append(all.IDs, one.IDs...)
+	if one.Position >= all.Position {
+		all.Stream, all.Revision, all.Position = one.Stream, one.Revision, one.Position
+	}
+	return all
+}
+
+const (
+	catchUp  = 10 * time.Second // for the board to get to the end of the ledger
+	tooFar   = 100_000          // events behind: that will not do
+	tick     = 10 * time.Second // how often the clock is looked at
+	minDay   = units.Day("0000-01-01")
+	nightly  = "finance_nightly"
+	attempts = "finance: will be tried again"
+)
+
+// fresh returns once the board has read the ledger as it stands now: totals of
+// half the payments must not be posted.
+func (a *API) fresh(ctx context.Context) error {
+	var head es.Position
+	n := 0
+	for e, err := range a.Store.ReadAll(ctx, a.Board.Position(), board.Prefixes...) {
+		if err != nil {
+			return err
+		}
+		if n++; n > tooFar {
+			return errBehind
+		}
+		head = e.Position
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	if a.Board.WaitFor(ctx, head) != nil {
+		return errBehind
+	}
+	return nil
+}
+
+// post posts the totals of the days that have changed, from one through another.
+func (a *API) post(ctx context.Context, estate string, from, through units.Day, request requests) (all es.Done[finance.Event], err error) {
+	a.posting.Lock()
+	defer a.posting.Unlock()
+	if err := a.fresh(ctx); err != nil {
+		return all, err
+	}
+	days, err := a.Board.Unposted(ctx, estate, from, through)
+	if err != nil {
+		return all, err
+	}
+	for _, day := range days {
+		done, err := a.collections.Do(ctx, estate+"-"+string(day.Day), request("collection", string(day.Day)), books.PostCollection{CollectionPosted: day})
+		if err != nil {
+			return all, err
+		}
+		all = merge(all, done)
+	}
+	return all, nil
+}
+
+func (a *API) postCollections(ctx context.Context, in *struct {
+	service.CommandIn
+	estates.In
+	Body struct {
+		Day units.Day `json:"day,omitempty" format:"date" doc:"Only this day; else every day that has changed"`
+	} `required:"false"`
+}) (*service.Recorded, error) {
+	if err := a.may(ctx, "collection.post", in.Estate); err != nil {
+		return nil, err
+	}
+	if err := a.registry.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	from, through := minDay, a.today()
+	if in.Body.Day != "" {
+		from, through = in.Body.Day, in.Body.Day
+	}
+	done, err := a.post(ctx, in.Estate, from, through, a.anew(ctx, in.Estate))
+	return service.Respond(in.Estate, done, err)
+}
+
+// raise raises the bills of the months that have begun and are not closed, and
+// attributes what was held in suspense only because nothing was billed yet.
+func (a *API) raise(ctx context.Context, estate string, request requests) (all es.Done[finance.Event], err error) {
+	if err := a.fresh(ctx); err != nil {
+		return all, err
+	}
+	e, err := a.estate(ctx, estate)
+	if err != nil {
+		return all, err
+	}
+	list, err := a.Board.Units(ctx, estate)
+	if err != nil {
+		return all, err
+	}
+	for _, m := range e.Months(a.today().Month()) {
+		listing, ok := e.Bills(m, list)
+		if !ok || e.Closed[m] {
+			continue
+		}
+		text, err := listing.Encode()
+		if err != nil {
+			return all, err
+		}
+		hash, err := a.Blobs.Put(ctx, text)
+		if err != nil {
+			return all, err
+		}
+		done, err := a.bills.Do(ctx, estate+"-"+string(m), request("bills", string(m)), books.RaiseBills{BillsRaised: listing.Raise(hash)})
+		if err != nil {
+			return all, err
+		}
+		all = merge(all, done)
+	}
+	done, err := a.release(ctx, e, list, request)
+	return merge(all, done), err
+}
+
+// release attributes what is held in suspense and has its bill by now. It moves
+// public figures when totals are posted next.
+func (a *API) release(ctx context.Context, e books.Estate, list []books.Unit, request requests) (all es.Done[finance.Event], err error) {
+	byCode := make(map[string]books.Unit, len(list))
+	for _, u := range list {
+		byCode[u.Code] = u
+	}
+	const page = 1000
+	for after := ""; ; {
+		held, err := a.Board.Payments(ctx, e.ID, board.Which{Suspense: true, After: after, Limit: page})
+		if err != nil {
+			return all, err
+		}
+		for _, p := range held {
+			after = p.ID
+			unit, ok := byCode[p.Unit]
+			if ok {
+				_, ok = e.Bill(unit, p.Period)
+			}
+			if !ok || p.Refunded >= p.Amount {
+				continue
+			}
+			l, err := a.look(ctx, p.ID)
+			if err != nil {
+				return all, err
+			}
+			done, err := a.attribute(ctx, p.ID, l, p.Unit, p.Period, true, request("attribute", p.ID))
+			if _, refused := errors.AsType[*problem.Error](err); refused {
+				continue // someone was first
+			}
+			if err != nil {
+				return all, err
+			}
+			all = merge(all, done)
+		}
+		if len(held) < page {
+			return all, nil
+		}
+	}
+}
+
+func (a *API) raiseBills(ctx context.Context, in *struct {
+	service.CommandIn
+	estates.In
+}) (*service.Recorded, error) {
+	if err := a.may(ctx, "bills.raise", in.Estate); err != nil {
+		return nil, err
+	}
+	done, err := a.raise(ctx, in.Estate, a.anew(ctx, in.Estate))
+	if err != nil {
+		return service.Respond(in.Estate, done, err)
+	}
+	posted, err := a.post(ctx, in.Estate, minDay, a.today(), a.anew(ctx, in.Estate))
+	return service.Respond(in.Estate, merge(done, posted), err)
+}
+
+// Nightly raises bills and posts the totals of days that are over, at the start
+// of every day in Shanghai and when the process starts, until ctx ends. Doing it
+// twice changes nothing, so several instances may. ready says whether the clock
+// can be trusted.
+func (a *API) Nightly(ready func() bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		timer := time.NewTicker(tick)
+		defer timer.Stop()
+		for done := units.Day(""); ; {
+			if today := a.today(); today != done && (ready == nil || ready()) && a.night(ctx, today) {
+				done = today
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
+			}
+		}
+	}
+}
+
+// night tells whether everything went well.
+func (a *API) night(ctx context.Context, today units.Day) bool {
+	if err := a.fresh(ctx); err != nil {
+		return false
+	}
+	list, err := a.Board.Estates(ctx)
+	if err != nil {
+		a.Log.WarnContext(ctx, attempts, slog.Any("error", err))
+		return false
+	}
+	yesterday := units.DayOf(today.Start().Add(-time.Hour))
+	well := true
+	for _, estate := range list {
+		request := func(kind, key string) es.Request {
+			return service.ReactionRequest(a.Deps, nightly, kind+"/"+estate+"/"+key+"/"+string(today))
+		}
+		if _, err := a.raise(ctx, estate, request); err != nil {
+			well = false
+			a.Log.WarnContext(ctx, attempts, slog.String("estate", estate), slog.Any("error", err))
+		}
+		if _, err := a.post(ctx, estate, minDay, yesterday, request); err != nil {
+			well = false
+			a.Log.WarnContext(ctx, attempts, slog.String("estate", estate), slog.Any("error", err))
+		}
+	}
+	return well
+}
