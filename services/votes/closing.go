@@ -83,7 +83,7 @@ func (c *closing) close(ctx context.Context, d service.Deadline) error {
 	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(c.deps, "votes_close", d.Key),
 		meeting.CloseVoting{Now: c.deps.Clock(), Paper: envelopes > 0})
 	if errors.Is(err, meeting.ErrPaperOpen) {
-		c.deps.Log.Info("voting is closed once the entry of paper is complete", slog.String("meeting", id))
+		c.deps.Log.InfoContext(ctx, "voting is closed once the entry of paper is complete", slog.String("meeting", id))
 		return nil
 	}
 	return err

@@ -250,7 +250,7 @@ type SummaryOut struct {
 		Rows     int                  `json:"rows" doc:"one for each choice on a motion"`
 		Accepted *int                 `json:"accepted,omitempty"`
 		Rejected *int                 `json:"rejected,omitempty"`
-		Reasons  map[votes.Reason]int `json:"reasons,omitempty"`
+		Reasons  map[votes.Reason]int `json:"reasons,omitzero" required:"false"`
 		Turnout  Turnout              `json:"turnout"`
 	}
 }

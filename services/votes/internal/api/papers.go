@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -341,18 +340,16 @@ func (a *API) settle(ctx context.Context, m meeting.Meeting, cast map[string]boo
 	if err := a.Board.WaitFor(wait, report.Position); err != nil {
 		return errors.Join(err, problem.Unavailable("not-caught-up", "all rows are in, but not counted yet; import the paper again"))
 	}
-	list, err := a.Board.Ballots(ctx, m, 0, math.MaxInt32)
-	for _, b := range list {
-		if !cast[b.Ballot] {
-			continue
-		}
-		for _, reason := range b.Reasons {
-			if reason != "" {
-				report.Refuse(string(reason))
+	return a.Board.EachHead(ctx, m, func(head []board.Ballot) error {
+		for _, b := range head {
+			for _, reason := range b.Reasons {
+				if cast[b.Ballot] && reason != "" {
+					report.Refuse(string(reason))
+				}
 			}
 		}
-	}
-	return err
+		return nil
+	})
 }
 
 // pastMeeting finds the meeting that ballots belong to: the one that is named,

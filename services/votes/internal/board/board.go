@@ -258,6 +258,16 @@ func (b *Board) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([
 	return b.ballots(ctx, m, `entry >= ? AND entry <= ?`, from, to)
 }
 
+// EachHead calls f with all ballots of one head after another, settled. f must
+// not keep them.
+func (b *Board) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballot) error) error {
+	open, err := opener(m)
+	if err != nil {
+		return err
+	}
+	return eachHead(ctx, b.db, m, open, f, `1 = 1`)
+}
+
 func (b *Board) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
 	open, err := opener(m)
 	if err != nil {

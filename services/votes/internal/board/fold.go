@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -221,7 +222,7 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	}
 	open, err := opener(m)
 	if err != nil {
-		f.log.Error("released key cannot be read", "meeting", m.Meeting, "error", err) // its ballots are void, and that can be seen
+		f.log.ErrorContext(ctx, "released key cannot be read", slog.String("meeting", m.Meeting), slog.Any("error", err)) // its ballots are void, and that can be seen
 	}
 	entries, err := rollOf(ctx, f.tx, m.Meeting, 0, math.MaxInt32)
 	if err != nil {
