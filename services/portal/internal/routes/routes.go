@@ -47,6 +47,7 @@ var table = []struct{ pattern, service string }{
 	{"/estates/{estate}/titles", Registry},
 	{"/estates/{estate}/papers/units", Registry},
 	{"/estates/{estate}/papers/titles", Registry},
+	{"/people", Registry},
 	{"/people/{rest...}", Registry},
 	{"/tokens", Registry},
 	{"/tokens/{token}", Registry},

@@ -417,10 +417,10 @@ func (s *site) payment(w http.ResponseWriter, q *request) error {
 		done, err = q.command(http.MethodPost, q.in("/payments"), form.Key, struct {
 			Received  string    `json:"received"`
 			Reference string    `json:"reference"`
-			Unit      string    `json:"unit"`
-			Period    string    `json:"period"`
+			Unit      string    `json:"unit,omitempty"`
+			Period    string    `json:"period,omitempty"`
 			Amount    units.Fen `json:"amount_fen"`
-			Channel   string    `json:"channel"`
+			Channel   string    `json:"channel,omitempty"`
 		}{form.Received, form.Reference, form.Unit, form.Period, amount, form.Channel})
 	}
 	if again(err) {
