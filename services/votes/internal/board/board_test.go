@@ -1,6 +1,7 @@
 package board
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -51,6 +53,23 @@ func TestTheStreamOfABallotNamesMeetingAndHead(t *testing.T) {
 			t.Errorf("%s: %q %q %v", stream, meeting, voter, err)
 		}
 	}
+}
+
+func TestAnswersCountsMotionsLikeADecoder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		motions := rapid.SliceOf(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{`"`, `\`, `]`, `"motions":[`, `a","b`}))).Draw(t, "motions")
+		_, data, err := votes.Codec.Encode(votes.BallotCast{Ballot: rapid.String().Draw(t, "ballot"), Entry: `"motions":["x"]`, Motions: motions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := answers(data); err != nil || n != len(motions) {
+			t.Fatalf("%d motions in %s: %v", n, data, err)
+		}
+		spaced := append([]byte{}, bytes.ReplaceAll(data, []byte(`"motions":`), []byte(`"motions" : `))...)
+		if n, err := answers(spaced); err == nil && n != len(motions) {
+			t.Fatalf("%d motions in %s", n, spaced)
+		}
+	})
 }
 
 // BenchmarkReplay replays ballots into the tables: the number to watch is
