@@ -95,14 +95,6 @@ type PageIn struct {
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"200"`
 }
 
-// Items is a list, or a page of one.
-type Items[T any] struct {
-	Body struct {
-		Items []T    `json:"items"`
-		Next  string `json:"next,omitempty" doc:"what to send as after for the next page; none at the end"`
-	}
-}
-
 // MotionOut is a motion with the threshold that its matter calls for.
 type MotionOut struct {
 	votes.Motion
@@ -150,7 +142,7 @@ type Turnout struct {
 	Area  units.CentiM2 `json:"area_centi_m2"`
 }
 
-func (a *API) listMeetings(ctx context.Context, in *estates.In) (*Items[MeetingOut], error) {
+func (a *API) listMeetings(ctx context.Context, in *estates.In) (*service.Items[MeetingOut], error) {
 	if err := a.Estates.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
@@ -158,7 +150,7 @@ func (a *API) listMeetings(ctx context.Context, in *estates.In) (*Items[MeetingO
 	if err != nil {
 		return nil, err
 	}
-	out := &Items[MeetingOut]{}
+	out := &service.Items[MeetingOut]{}
 	out.Body.Items = make([]MeetingOut, len(all))
 	for i, m := range all {
 		out.Body.Items[i] = a.meetingOut(m)
@@ -233,14 +225,11 @@ func (a *API) counted(ctx context.Context, id string) (meeting.Meeting, error) {
 	return m, err
 }
 
-func (a *API) getResults(ctx context.Context, in *MeetingIn) (*Items[meeting.Result], error) {
+func (a *API) getResults(ctx context.Context, in *MeetingIn) (*service.Items[meeting.Result], error) {
 	if _, err := a.counted(ctx, in.Meeting); err != nil {
 		return nil, err
 	}
-	list, err := a.Board.Results(ctx, in.Meeting)
-	out := &Items[meeting.Result]{}
-	out.Body.Items = list
-	return out, err
+	return service.List(a.Board.Results(ctx, in.Meeting))
 }
 
 // SummaryOut says what became of all ballots: before the count only how many
@@ -278,17 +267,12 @@ func (a *API) getSummary(ctx context.Context, in *MeetingIn) (*SummaryOut, error
 func (a *API) listRoll(ctx context.Context, in *struct {
 	MeetingIn
 	PageIn
-}) (*Items[votes.Entry], error) {
+}) (*service.Items[votes.Entry], error) {
 	if _, err := a.meeting(ctx, in.Meeting); err != nil {
 		return nil, err
 	}
 	list, err := a.Board.Roll(ctx, in.Meeting, in.After, in.Limit)
-	out := &Items[votes.Entry]{}
-	out.Body.Items = list
-	if len(list) == in.Limit {
-		out.Body.Next = list[len(list)-1].Entry
-	}
-	return out, err
+	return service.Page(list, err, in.Limit, func(e votes.Entry) string { return e.Entry })
 }
 
 // SettledChoice is what a ballot says on a motion, and why it does not count.
@@ -311,7 +295,7 @@ type PostedBallot struct {
 func (a *API) listBallots(ctx context.Context, in *struct {
 	MeetingIn
 	PageIn
-}) (*Items[PostedBallot], error) {
+}) (*service.Items[PostedBallot], error) {
 	m, err := a.counted(ctx, in.Meeting)
 	if err != nil {
 		return nil, err
@@ -320,7 +304,7 @@ func (a *API) listBallots(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &Items[PostedBallot]{}
+	out := &service.Items[PostedBallot]{}
 	out.Body.Items = []PostedBallot{}
 	byNumber := map[string]votes.Entry{}
 	for _, e := range entries {
@@ -375,7 +359,7 @@ type OwnBallot struct {
 	Reason   votes.Reason    `json:"reason,omitempty" doc:"why it was refused"`
 }
 
-func (a *API) listOwn(ctx context.Context, _ *struct{}) (*Items[OwnBallot], error) {
+func (a *API) listOwn(ctx context.Context, _ *struct{}) (*service.Items[OwnBallot], error) {
 	person, err := voter(ctx)
 	if err != nil {
 		return nil, err
@@ -384,7 +368,7 @@ func (a *API) listOwn(ctx context.Context, _ *struct{}) (*Items[OwnBallot], erro
 	if err != nil {
 		return nil, err
 	}
-	out := &Items[OwnBallot]{}
+	out := &service.Items[OwnBallot]{}
 	out.Body.Items = make([]OwnBallot, len(list))
 	for i, b := range list {
 		o := OwnBallot{Meeting: of[i].Meeting, Title: of[i].Title, Ballot: b.Ballot, Stream: b.Stream, Revision: b.Revision, Position: b.Position, Entry: b.Entry, Motions: []string{}}
