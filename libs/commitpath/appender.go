@@ -119,6 +119,9 @@ func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message,
 		if err == nil {
 			return a.encode(o)
 		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		a.cfg.Log.WarnContext(ctx, "append failed, trying again", slog.String("stream", c.Stream), slog.String("commit", c.ID.String()), slog.Any("error", err))
 		select {
 		case <-ctx.Done():

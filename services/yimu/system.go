@@ -235,6 +235,7 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 			run(part.Name, f)
 		}
 	}
+	g.Go(func() error { return s.watchDisk(ctx) })
 	g.Go(func() error {
 		select {
 		case err := <-s.broken:
