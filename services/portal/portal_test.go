@@ -366,6 +366,14 @@ func TestAReaderSeesTheirOwnWrites(t *testing.T) {
 	}
 }
 
+func TestAPageClaimsNoPositionThatItsAnswersDoNotSay(t *testing.T) {
+	api, b := open(t)
+	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code> 及之前的全部记录")
+	api.Set(func(a *apitest.API) { a.Silent = true }) // the budget still says it, in its body
+	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code>,另一部分没有说明算到哪里")
+	b.shows(b.get(closed), http.StatusOK, "没有得到账本的位置")
+}
+
 func TestErrorsSpeakPlainly(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get("/nowhere"), http.StatusNotFound, "没有找到这一页")

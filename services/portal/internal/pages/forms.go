@@ -170,9 +170,9 @@ type MeModel struct {
 	Sent     bool
 }
 
-// tasks are the roles that ask something of a person; living somewhere does not.
+// tasks are the roles that ask something of a person; living or owning does not.
 func (m MeModel) tasks() []client.Role {
-	return slices.DeleteFunc(slices.Clone(m.Me.Roles), func(r client.Role) bool { return r.Role == "resident" })
+	return slices.DeleteFunc(slices.Clone(m.Me.Roles), func(r client.Role) bool { return r.Role == "resident" || r.Role == "owner" })
 }
 
 func (m MeModel) data() client.PersonalData {

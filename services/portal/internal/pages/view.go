@@ -76,6 +76,7 @@ type View struct {
 	Estate    *client.Named // whose tabs are shown
 	Tab       string
 	Low, High uint64 // positions of the answers behind the page; High 0 for none
+	Silent    bool   // an answer behind the page did not say its position
 	Files     []Link // downloads of what is shown
 	Refresh   int    // seconds after which the page asks again; 0 for never
 	Scripts   []string

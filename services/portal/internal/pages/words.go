@@ -98,7 +98,7 @@ func AgreementState(l Lang, state string) string {
 // Role of a person.
 func Role(l Lang, role string) string {
 	return lookup(l, map[string][2]string{
-		"resident": {"住户", "resident"}, "committee": {"业委会", "owners' committee"}, "clerk": {"经办人", "clerk"}, "provider": {"物业公司", "provider"},
+		"owner": {"业主", "owner"}, "resident": {"住户", "resident"}, "committee": {"业委会", "owners' committee"}, "clerk": {"经办人", "clerk"}, "provider": {"物业公司", "provider"},
 		"principal": {"委托方", "principal"}, "regulator": {"监管人员", "regulator"}, "administrator": {"系统管理员", "administrator"},
 	}, role)
 }

@@ -296,7 +296,9 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 // get reads one thing from the API and notes how far it knows the ledger.
 func get[T any](q *request, path string, query url.Values) (T, error) {
 	out, answer, err := client.Get[T](q.Context(), q.site.api, q.who, path, query)
-	q.note(answer)
+	if err == nil {
+		q.note(answer)
+	}
 	return out, err
 }
 
@@ -307,11 +309,12 @@ func own[T any](q *request, path string) (T, error) {
 }
 
 func (q *request) note(a client.Answer) {
-	if a.Position == 0 {
-		return
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if a.Position == 0 {
+		q.view.Silent = true
+		return
+	}
 	if q.view.Low == 0 || a.Position < q.view.Low {
 		q.view.Low = a.Position
 	}
