@@ -31,6 +31,7 @@ type kindOf struct {
 	kind     string
 	document bool     // one JSON document, not a table
 	needs    []string // papers without which, once refused, this one would be taken wrongly
+	against  bool     // its rows are held against what the ledger has of those
 }
 
 // known lists the papers in the order in which they are sent: each after those
@@ -43,9 +44,9 @@ var known = []kindOf{
 	{stem: "工单时限", kind: limits},
 	{stem: "工单", kind: orders, needs: []string{limits}},
 	{stem: "收支凭证", kind: vouchers},
-	{stem: "物业费收款", kind: payments, needs: []string{units}},
-	{stem: "会议", kind: meeting, document: true, needs: []string{units, titles}},
-	{stem: "选票", kind: ballots, needs: []string{meeting}},
+	{stem: "物业费收款", kind: payments, needs: []string{units}, against: true},
+	{stem: "会议", kind: meeting, document: true, needs: []string{units, titles}, against: true},
+	{stem: "选票", kind: ballots, needs: []string{meeting}, against: true},
 }
 
 // Media types by the ending of a file's name.

@@ -155,6 +155,7 @@ type run struct {
 	client *client
 	folder *folder
 	result *Result
+	noList bool // the unit list is wrong, so titles cannot be held against it
 }
 
 // upload sends a paper and adds what became of it to the result.
@@ -176,7 +177,8 @@ func (r *run) upload(ctx context.Context, p file, query url.Values) (File, error
 // anything is sent: if one of them is wrong, nothing is changed. The result
 // then holds their reports.
 func (r *run) check(ctx context.Context) error {
-	var files []File
+	checked := map[string]File{}
+	wrong := false
 	for _, kind := range []string{units, titles} {
 		p, ok := r.folder.find(kind)
 		if !ok {
@@ -186,18 +188,18 @@ func (r *run) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		files = append(files, f)
+		checked[kind] = f
+		wrong = wrong || f.wrong()
 	}
-	if !slices.ContainsFunc(files, File.wrong) {
+	if !wrong {
 		return nil
 	}
 	for _, p := range r.folder.papers {
-		i := slices.IndexFunc(files, func(f File) bool { return f.kind == p.kind })
-		if i < 0 || !files[i].wrong() {
-			r.result.Files = append(r.result.Files, File{Name: p.name, kind: p.kind, NotSent: "nothing is sent while the unit list or the title list is wrong"})
-			continue
+		f := checked[p.kind]
+		if !f.wrong() {
+			f = File{Name: p.name, kind: p.kind, NotSent: "nothing is sent while the unit list or the title list is wrong"}
 		}
-		r.result.Files = append(r.result.Files, files[i])
+		r.result.Files = append(r.result.Files, f)
 	}
 	return nil
 }
@@ -207,21 +209,25 @@ func (r *run) check(ctx context.Context) error {
 func (r *run) checked(ctx context.Context, p file) (File, error) {
 	query := url.Values{"dry_run": {"true"}}
 	list, announced := r.folder.find(units)
-	if p.kind != titles || !announced {
-		return r.upload(ctx, p, query)
+	if p.kind == titles && announced {
+		query.Set("announced", "true")
 	}
-	query.Set("announced", "true")
 	f, err := r.upload(ctx, p, query)
-	if err != nil {
+	switch {
+	case err != nil:
 		return f, err
+	case p.kind == units:
+		r.noList = f.wrong()
+	case p.kind == titles && announced && !r.noList:
+		return f, r.announced(ctx, f.Report, p, list)
 	}
-	return f, r.announced(ctx, f.Report, p, list)
+	return f, nil
 }
 
 // announced adds to the report on a title list the rows whose unit neither the
 // unit list nor the server has.
 func (r *run) announced(ctx context.Context, report *paper.Report, p, list file) error {
-	has := map[string]bool{"": true} // reported already
+	has := map[string]bool{"": true} // a blank one is reported already
 	for _, code := range list.codes() {
 		has[code] = true
 	}
@@ -267,16 +273,20 @@ func (r *run) unitsOf(ctx context.Context, has map[string]bool) error {
 	}
 }
 
-// dry has every paper looked at.
+// dry has every paper looked at, but for those that are held against others
+// which are not recorded yet.
 func (r *run) dry(ctx context.Context) error {
 	for _, p := range r.folder.papers {
-		f, err := r.checked(ctx, p)
-		// What builds on something that is not recorded yet cannot be checked.
-		if refused, ok := errors.AsType[*problem.Error](err); ok && (refused.Status == http.StatusNotFound || refused.Status == http.StatusConflict) {
-			f.NotSent, err = "cannot be checked before the papers that it builds on are in ("+refused.Detail+")", nil
-		}
-		if err != nil {
-			return err
+		f := File{Name: p.name, kind: p.kind, NotSent: "it is held against papers that are not in the ledger yet"}
+		if !r.result.Absent || !p.against {
+			checked, err := r.checked(ctx, p)
+			if refused, ok := errors.AsType[*problem.Error](err); ok && (refused.Status == http.StatusNotFound || refused.Status == http.StatusConflict) {
+				checked, err = f, nil
+			}
+			if err != nil {
+				return err
+			}
+			f = checked
 		}
 		r.result.Files = append(r.result.Files, f)
 	}
@@ -374,11 +384,13 @@ func (r *run) post(ctx context.Context) error {
 		if !took(step.from...) {
 			continue
 		}
-		_, err := r.client.command(ctx, "/estates/"+r.Estate+"/"+step.path, "import-"+uuid.NewString(), struct{}{})
+		done, err := r.client.command(ctx, "/estates/"+r.Estate+"/"+step.path, "import-"+uuid.NewString(), struct{}{})
 		if err != nil {
 			return fmt.Errorf("%s cannot be posted: %w", step.words, err)
 		}
-		r.result.Posted = append(r.result.Posted, step.words)
+		if done.State == "recorded" {
+			r.result.Posted = append(r.result.Posted, step.words)
+		}
 	}
 	return nil
 }

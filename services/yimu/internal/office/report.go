@@ -19,7 +19,7 @@ func (r *Result) Write(w io.Writer) {
 	case r.Founded:
 		fmt.Fprintf(w, "%s (%s), new in the ledger\n", r.Name, r.Estate)
 	case r.Absent && r.DryRun:
-		fmt.Fprintf(w, "%s (%s) is not in the ledger yet, so papers that build on others are checked for their form only\n", r.Name, r.Estate)
+		fmt.Fprintf(w, "%s (%s) is not in the ledger yet\n", r.Name, r.Estate)
 	case r.Name != "":
 		fmt.Fprintf(w, "%s (%s)\n", r.Name, r.Estate)
 	}
@@ -71,15 +71,17 @@ func (r *Result) table(w io.Writer) {
 			text += "  " + fmt.Sprintf("%*s", max(6, len(head[j+1])), cell)
 		}
 		if i > 0 {
-			text += r.Files[i-1].remark()
+			text += r.remark(r.Files[i-1])
 		}
 		fmt.Fprintln(w, strings.TrimRight(text, " "))
 	}
 }
 
 // remark says beside the figures what they do not.
-func (f File) remark() string {
+func (r *Result) remark(f File) string {
 	switch {
+	case f.Report == nil && r.DryRun:
+		return "  not checked: " + f.NotSent
 	case f.Report == nil:
 		return "  not sent: " + f.NotSent
 	case f.Report.Code != "":
