@@ -313,7 +313,7 @@ func TestAFaultIsReportedAndAMistakeKeepsWhatWasTyped(t *testing.T) {
 	b.login(apitest.OwnerCode)
 	b.shows(b.get(estate+"/workorders"), http.StatusOK, "报修 · 水管漏水")
 	p := b.post(estate+"/workorders", "key", "12345678", "matter", "报修/水管漏水", "place", "", "words", "<b>漏水</b>")
-	b.shows(p, http.StatusUnprocessableEntity, "must not be empty", "&lt;b&gt;漏水&lt;/b&gt;", `value="12345678"`)
+	b.shows(p, http.StatusUnprocessableEntity, "这一项不能为空", "&lt;b&gt;漏水&lt;/b&gt;", `value="12345678"`)
 	p = b.post(estate+"/workorders", "key", "12345678", "matter", "报修/水管漏水", "place", "16栋", "words", "漏水")
 	b.shows(p, http.StatusOK, "GD00001")
 	if c := api.Commands[0]; c.Body["matter"] != "水管漏水" || c.Body["category"] != "报修" || c.Body["words"] != "漏水" {

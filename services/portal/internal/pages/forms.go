@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -93,21 +95,29 @@ func Explain(l Lang, err error) Problem {
 	return out
 }
 
-// field finds what is wrong with a field, by the end of its path.
-func (p *Problem) field(name string) string {
+// field finds what is wrong with a field. The API says it in English.
+func (p *Problem) field(l Lang, name string) string {
 	if p == nil {
 		return ""
 	}
 	for _, f := range p.Fields {
-		if f.Name == name || f.Name == "body."+name {
+		if f.Name != name {
+			continue
+		}
+		english := strings.IndexFunc(f.Detail, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+		if l == English || !english {
 			return f.Detail
 		}
+		if strings.HasPrefix(f.Detail, "expected length >=") || strings.Contains(f.Detail, "empty") {
+			return "这一项不能为空"
+		}
+		return "这一项的格式不对,请照提示改正"
 	}
 	return ""
 }
 
 func invalid(p *Problem, name string) string {
-	if p.field(name) != "" {
+	if p.field(English, name) != "" {
 		return "true"
 	}
 	return "false"
