@@ -160,8 +160,9 @@ func refuse(r *paper.Row, err error, heading string) bool {
 
 // headings is where a refusal is shown that is not of the row as a whole.
 var headings = map[string]string{
-	books.ErrPlanned.Code:    headPlanned,
-	books.ErrLineMonths.Code: headMonths,
+	books.ErrPlanned.Code:        headPlanned,
+	books.ErrLineMonths.Code:     headMonths,
+	books.ErrPaymentChanged.Code: headAmount,
 }
 
 // voucherRow is one row of the vouchers.
