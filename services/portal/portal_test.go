@@ -262,6 +262,9 @@ func TestABallotIsReviewedCastOnceAndHasAReceipt(t *testing.T) {
 	form := b.get(voting + "/ballot")
 	b.shows(form, http.StatusOK, "赞成", "反对", "弃权", "只涉及 5 栋的业主")
 	key := keyField.FindStringSubmatch(form.text)[1]
+	if p := b.get(closed + "/ballot"); p.Request.URL.Path != closed {
+		t.Errorf("a closed meeting gives out a ballot at %s", p.Request.URL)
+	}
 
 	b.shows(b.post(voting+"/ballot", "key", key, "step", "review"), http.StatusUnprocessableEntity, "还没有选")
 	review := b.post(voting+"/ballot", "key", key, "step", "review", "choice-M1", "赞成", "choice-M2", "反对", "choice-M3", "也许")

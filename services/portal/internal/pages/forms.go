@@ -32,7 +32,7 @@ func Explain(l Lang, err error) Problem {
 	say := func(what, then, do string) { out.What, out.Then, out.Do = what, then, do }
 	if reason := Reason(l, p.Code); reason != p.Code && p.Status == http.StatusConflict {
 		say(l.T("这张票没有计入:", "This ballot does not count: ")+reason+l.T("。", "."),
-			l.T("这次提交和没有计入的原因都记进了账本,谁也不能悄悄改掉。", "The ballot and the reason are in the ledger; nobody can change them quietly."),
+			l.T("这次提交和没有计入的原因都记进了账本,谁都可以查到。", "The ballot and the reason are in the ledger, for everyone to read."),
 			l.T("如果你认为原因不对,请联系业委会或者居委会,请他们查看名册和公告。", "If you think the reason is wrong, ask the owners' committee to look at the roll and the notice."))
 		return out
 	}

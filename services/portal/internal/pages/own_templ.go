@@ -2495,9 +2495,9 @@ func About(v View, o Operator) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var152 string
-			templ_7745c5c3_Var152, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("账目不会被悄悄修改:错了的凭证会被冲销,原来的和冲销的都看得到。个人信息有误,登录以后在“我的”页面申请更正。", "Accounts are never changed quietly: a wrong voucher is reversed and both stay visible. To correct personal data, log in and ask on your own page."))
+			templ_7745c5c3_Var152, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("记过的账不在原处修改:错了的凭证用一张新的冲销,两张都看得到。个人信息有误,登录以后在“我的”页面申请更正。", "An entry is never edited: a wrong voucher is reversed by another, and both stay visible. To correct personal data, log in and ask on your own page."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `own.templ`, Line: 305, Col: 322}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `own.templ`, Line: 305, Col: 321}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var152))
 			if templ_7745c5c3_Err != nil {

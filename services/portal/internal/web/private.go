@@ -319,6 +319,10 @@ func (s *site) ballot(w http.ResponseWriter, q *request) error {
 	if err := q.loggedIn(); err != nil {
 		return err
 	}
+	if m.State != "open" { // its own page says when it is
+		http.Redirect(w, q.Request, q.of(""), http.StatusSeeOther)
+		return nil
+	}
 	q.view.Title, q.view.Narrow = q.view.T("投票", "Your ballot"), true
 	return q.render(w, http.StatusOK, pages.Ballot(q.view, pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: key()}))
 }
