@@ -276,6 +276,7 @@ func (a *Answer) Refused(status int, code string, fields ...string) *Answer {
 	for _, f := range p.Fields {
 		named = append(named, f.Name)
 	}
+	named = slices.Compact(named) // one field may break two rules
 	if p.Code != code || p.Status != status || len(fields) > 0 && !slices.Equal(named, fields) {
 		a.s.t.Fatalf("%s: problem %s of fields %q, want %s of %q: %s", a.what, p.Code, named, code, fields, a.Body)
 	}

@@ -394,7 +394,7 @@ func (s *System) must(err error) {
 // token issues a token of a role, by the way that needs no other token.
 func (s *System) token(role contract.Role, estate string) string {
 	s.t.Helper()
-	token, at, err := registry.IssueToken(s.t.Context(), s.Deps["registry"], role, estate, "test", 24*time.Hour)
+	token, at, err := registry.IssueToken(s.t.Context(), s.Deps["registry"], role, estate, "test", 365*24*time.Hour)
 	s.must(err)
 	s.told(at)
 	return token

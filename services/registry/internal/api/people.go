@@ -117,13 +117,19 @@ func (a *API) registerPerson(ctx context.Context, in *struct {
 	if vault.Document(in.Body.Document) == "" {
 		return nil, errDocument
 	}
-	known, err := a.People.EnsurePeople(ctx, []vault.PersonalData{vault.PersonalData(in.Body.PersonBody)})
+	id, known, err := a.People.PersonByDocument(ctx, in.Body.Document)
 	if err != nil {
 		return nil, err
 	}
-	id := known[0].ID
+	if !known { // who is known keeps their data: they are corrected by a command of its own
+		made, err := a.People.EnsurePeople(ctx, []vault.PersonalData{vault.PersonalData(in.Body.PersonBody)})
+		if err != nil {
+			return nil, err
+		}
+		id = made[0].ID
+	}
 	req := service.NewRequest(ctx, a.Deps, "register-person", in.CommandIn, in.Body)
-	done, err := a.people.Do(ctx, id, req, register.RegisterPerson{ID: id, Kind: in.Body.Kind, Corrected: known[0].Changed})
+	done, err := a.people.Do(ctx, id, req, register.RegisterPerson{ID: id, Kind: in.Body.Kind})
 	return service.Respond(id, done, err)
 }
 
@@ -133,8 +139,9 @@ var (
 	errDocumentTaken = problem.Conflict("document-taken", "another person is known by this document")
 )
 
-// correctPerson records which fields are corrected and then corrects them; where
-// the latter fails, repeating the command does it.
+// correctPerson records which fields are corrected and then corrects them. Where
+// the latter fails, another command does it, not a repeat of this one: others may
+// have corrected more meanwhile.
 func (a *API) correctPerson(ctx context.Context, in *struct {
 	service.CommandIn
 	PersonIn
@@ -161,7 +168,7 @@ func (a *API) correctPerson(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "correct-person", in.CommandIn, in.Body)
 	done, err := a.people.Do(ctx, in.Person, req, register.CorrectPersonalData{Fields: in.Body.differs(PersonBody(was))})
-	if err == nil {
+	if err == nil && !done.Repeated {
 		err = a.People.PutPerson(ctx, in.Person, vault.PersonalData(in.Body))
 	}
 	return service.Respond(in.Person, done, err)
@@ -262,7 +269,7 @@ func (a *API) requestCorrection(ctx context.Context, in *struct {
 		Words string `json:"words" minLength:"1" maxLength:"1000"`
 	}
 }) (*service.Recorded, error) {
-	person, err := a.self(ctx)
+	person, err := a.self(ctx, "own.correct")
 	if err != nil {
 		return nil, err
 	}
@@ -275,16 +282,13 @@ func (a *API) requestCorrection(ctx context.Context, in *struct {
 	return service.Respond(person, done, err)
 }
 
-// self returns the person who asks; a program is nobody.
-func (a *API) self(ctx context.Context) (string, error) {
-	person := service.CallerFrom(ctx).Person
-	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: person, Person: person}); err != nil {
-		return "", err
-	}
-	if person == "" {
+// self returns the person who asks for something of their own; a program is nobody.
+func (a *API) self(ctx context.Context, action string) (string, error) {
+	caller := service.CallerFrom(ctx)
+	if caller.Person == "" && !caller.Anonymous {
 		return "", problem.Forbidden("not-a-person", "this token acts for a program, not for a person")
 	}
-	return person, nil
+	return caller.Person, a.Allow(ctx, action, authz.Resource{Type: "Person", ID: caller.Person, Person: caller.Person})
 }
 
 // personalFields are what reading a person's data reads.
@@ -354,16 +358,16 @@ type OwnUnit struct {
 
 func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 	caller := service.CallerFrom(ctx)
-	if err := a.Allow(ctx, "own.read", authz.Resource{Type: "Person", ID: caller.Person, Person: caller.Person}); err != nil {
-		return nil, err
-	}
 	out := &MeOut{}
 	out.Body.ID, out.Body.Roles, out.Body.Units = caller.ID, []roleBody{}, []OwnUnit{}
 	for _, g := range caller.Principal.Grants {
 		out.Body.Roles = append(out.Body.Roles, roleBody{registry.Role(g.Role), g.Estate})
 	}
-	if caller.Person == "" {
-		return out, nil
+	if caller.Person == "" && !caller.Anonymous {
+		return out, nil // a program has nothing else
+	}
+	if _, err := a.self(ctx, "own.read"); err != nil {
+		return nil, err
 	}
 	for _, u := range a.Directory.Titles(caller.Person) {
 		out.Body.Units = append(out.Body.Units, OwnUnit{u.Estate, u.ID, u.Code, u.Votes})
