@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -106,7 +107,7 @@ func (s *site) login(w http.ResponseWriter, q *request) error {
 	if me, err := own[client.Me](q, "/me"); err == nil {
 		s.remember(ctx, me)
 	} else {
-		s.Log.WarnContext(ctx, "roles unknown after login", "err", err)
+		s.Log.WarnContext(ctx, "roles unknown after login", slog.Any("error", err))
 	}
 	if form.Next == "/" {
 		form.Next = "/me"
@@ -118,7 +119,7 @@ func (s *site) login(w http.ResponseWriter, q *request) error {
 func (s *site) logout(w http.ResponseWriter, q *request) error {
 	if token := s.sessions.GetString(q.Context(), keyToken); token != "" {
 		if err := s.Logout(q.Context(), token); err != nil {
-			s.Log.WarnContext(q.Context(), "token outlives its session", "err", err)
+			s.Log.WarnContext(q.Context(), "token outlives its session", slog.Any("error", err))
 		}
 	}
 	if err := s.sessions.Destroy(q.Context()); err != nil {
@@ -205,7 +206,7 @@ func (q *request) me() (pages.MeModel, error) {
 	q.site.remember(q.Context(), m.Me)
 	missing := func(service string, err error) {
 		if err != nil && status(err) != http.StatusNotFound {
-			q.site.Log.WarnContext(q.Context(), "part of a page is missing", "service", service, "err", err)
+			q.site.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", service), slog.Any("error", err))
 			m.Missing = append(m.Missing, service)
 		}
 	}

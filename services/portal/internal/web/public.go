@@ -1,6 +1,7 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -97,7 +98,7 @@ func (s *site) estate(w http.ResponseWriter, q *request) error {
 	part := func(service string, read func() error) {
 		all.Go(func() {
 			if err := read(); err != nil && status(err) != http.StatusNotFound {
-				s.Log.WarnContext(q.Context(), "part of a page is missing", "service", service, "err", err)
+				s.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", service), slog.Any("error", err))
 				mu.Lock()
 				defer mu.Unlock()
 				m.Missing = append(m.Missing, service)

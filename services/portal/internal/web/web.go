@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -69,6 +70,9 @@ func New(config Config) http.Handler {
 	if s.Logout == nil {
 		s.Logout = s.api.Logout
 	}
+	if s.ClientAddress == nil {
+		s.ClientAddress = peer
+	}
 
 	s.sessions = scs.New()
 	s.sessions.Store = config.Sessions
@@ -81,7 +85,7 @@ func New(config Config) http.Handler {
 		s.sessions.Cookie.Name = "__Host-yimu-session"
 	}
 	s.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
-		s.Log.Error("session", "err", err)
+		s.Log.ErrorContext(r.Context(), "session", slog.Any("error", err))
 		s.fail(w, s.bare(r), problem.Unavailable("sessions-unavailable", "sessions cannot be read"))
 	}
 
@@ -101,6 +105,15 @@ func New(config Config) http.Handler {
 	return s.headers(sameOrigin.Handler(mux))
 }
 
+// peer is the address at the other end of the connection.
+func peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
 // unlessAuthorized limits what comes without a token; who has one is known.
 func unlessAuthorized(limit func(http.Handler) http.Handler, next http.Handler) http.Handler {
 	limited := limit(next)
@@ -114,13 +127,8 @@ func unlessAuthorized(limit func(http.Handler) http.Handler, next http.Handler) 
 }
 
 func (s *site) limit(perMinute int) func(http.Handler) http.Handler {
-	return httprate.Limit(perMinute, time.Minute,
-		httprate.WithKeyFuncs(func(r *http.Request) (string, error) {
-			if s.ClientAddress != nil {
-				return httprate.CanonicalizeIP(s.ClientAddress(r)), nil
-			}
-			return httprate.KeyByIP(r)
-		}),
+	return httprate.LimitBy(perMinute, time.Minute,
+		func(r *http.Request) (string, error) { return httprate.CanonicalizeIP(s.ClientAddress(r)), nil },
 		httprate.WithLimitHandler(func(w http.ResponseWriter, r *http.Request) {
 			err := problem.TooMany("too-many-requests", "too many requests from this address; wait a minute")
 			if strings.HasPrefix(r.URL.Path, "/api/") {
@@ -277,7 +285,7 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 	}
 	p := pages.Explain(q.view.Lang, err)
 	if p.Status >= http.StatusInternalServerError {
-		s.Log.ErrorContext(q.Context(), "page failed", "route", q.Pattern, "status", p.Status, "err", err)
+		s.Log.ErrorContext(q.Context(), "page failed", slog.String("route", q.Pattern), slog.Int("status", p.Status), slog.Any("error", err))
 	}
 	q.view.Title, q.view.Narrow, q.view.Figures = p.What, true, false
 	if p.Again {
@@ -288,7 +296,7 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if err := q.render(w, p.Status, pages.Error(q.view, p)); err != nil {
-		s.Log.ErrorContext(q.Context(), "error page failed", "err", err)
+		s.Log.ErrorContext(q.Context(), "error page failed", slog.Any("error", err))
 		http.Error(w, p.What, p.Status)
 	}
 }
