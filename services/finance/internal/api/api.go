@@ -194,11 +194,12 @@ type VoucherOut struct {
 	}
 }
 
-type voucherIn struct {
+// VoucherIn names a voucher.
+type VoucherIn struct {
 	Voucher string `path:"voucher" format:"uuid"`
 }
 
-func (a *API) voucher(ctx context.Context, in *voucherIn) (*VoucherOut, error) {
+func (a *API) voucher(ctx context.Context, in *VoucherIn) (*VoucherOut, error) {
 	out := &VoucherOut{}
 	var err error
 	out.Body.Entry, out.Body.Reversal, err = a.Board.Voucher(ctx, in.Voucher)

@@ -129,7 +129,7 @@ func (a *API) postVoucher(ctx context.Context, in *struct {
 
 func (a *API) reverseVoucher(ctx context.Context, in *struct {
 	service.CommandIn
-	voucherIn
+	VoucherIn
 	Body struct {
 		Number string    `json:"number" minLength:"1" maxLength:"40" doc:"Of the reversal, unique in the estate"`
 		Date   units.Day `json:"date" format:"date" doc:"Of the reversal, in a month that is not closed"`

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -84,7 +85,7 @@ func (a *API) importBudget(ctx context.Context, in *paper.In, p *paper.Progress)
 		}
 		b := budgets[year]
 		if r.OK() {
-			refuse(r, books.CheckLine(year, l, b.Lines), headCategory)
+			budgetHeadings.refuse(r, books.CheckLine(year, l, b.Lines))
 		}
 		b.Lines = append(b.Lines, l)
 		rows[year]++
@@ -103,7 +104,7 @@ func (a *API) importBudget(ctx context.Context, in *paper.In, p *paper.Progress)
 		req := service.RowRequest(ctx, a.Deps, in.Estate, "budget", id+"/"+upload, b.Lines)
 		req.Past = true
 		req.Happened = earlier(req.Happened, units.Day(slices.MinFunc(b.Lines, func(a, b finance.Line) int {
-			return compareMonths(a.From, b.From)
+			return cmp.Compare(a.From, b.From)
 		}).From+"-01"))
 		done, err := a.budgets.Do(ctx, id, req, b)
 		if err != nil {
@@ -115,16 +116,6 @@ func (a *API) importBudget(ctx context.Context, in *paper.In, p *paper.Progress)
 		}
 	}
 	return report, nil
-}
-
-func compareMonths(a, b units.Month) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // earlier returns the start of a day, or now where it lies ahead.
@@ -144,25 +135,51 @@ func text(r *paper.Row, heading string, most int) string {
 	return s
 }
 
+// headings says below which heading a refusal is shown, by its code; "" is for
+// all others.
+type headings map[string]string
+
+var (
+	budgetHeadings = headings{
+		"": headCategory, books.ErrPlanned.Code: headPlanned, books.ErrLineMonths.Code: headMonths, books.ErrYear.Code: headYear,
+	}
+	voucherHeadings = headings{
+		"": headNumber, books.ErrFuture.Code: headDate, books.ErrPeriodClosed.Code: headDate, books.ErrNoAmount.Code: headAmount,
+		books.ErrNoCategory.Code: headCategory, books.ErrFedByPayments.Code: headCategory,
+	}
+	paymentHeadings = headings{
+		books.ErrFuture.Code: headReceived, books.ErrPeriodClosed.Code: headReceived, books.ErrAmount.Code: headAmount,
+		books.ErrPaymentChanged.Code: headAmount,
+	}
+)
+
 // refuse notes a refusal on a row, and tells whether it was one; any other error
 // is of the system. What passes by itself is no refusal.
-func refuse(r *paper.Row, err error, heading string) bool {
+func (h headings) refuse(r *paper.Row, err error) bool {
 	p, ok := problem.From(err)
 	if err == nil || !ok || errors.Is(err, es.ErrConflict) || p.Status >= http.StatusInternalServerError {
 		return false
 	}
-	if at, ok := headings[p.Code]; ok {
-		heading = at
+	heading, ok := h[p.Code]
+	if !ok {
+		heading = h[""]
 	}
 	r.Fail(heading, p.Code, p.Detail)
 	return true
 }
 
-// headings is where a refusal is shown that is not of the row as a whole.
-var headings = map[string]string{
-	books.ErrPlanned.Code:        headPlanned,
-	books.ErrLineMonths.Code:     headMonths,
-	books.ErrPaymentChanged.Code: headAmount,
+// settle counts a row by what became of its command: recorded, there already, or
+// refused. Other errors are returned. A row that was only checked is not counted.
+func (h headings) settle(report *paper.Report, r *paper.Row, done es.Done[finance.Event], err error, dry bool) error {
+	switch {
+	case h.refuse(r, err):
+		report.Reject(r)
+	case err != nil:
+		return err
+	case !dry:
+		paper.Tally(report, done)
+	}
+	return nil
 }
 
 // voucherRow is one row of the vouchers.
@@ -208,28 +225,14 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 				if err == nil {
 					_, err = cmd.Decide(state)
 				}
-				return a.settle(report, v.row, headNumber, es.Done[finance.Event]{}, err, true)
+				return voucherHeadings.settle(report, v.row, es.Done[finance.Event]{}, err, true)
 			}
 			done, err := a.vouchers.Do(ctx, v.posted.Voucher, req, cmd)
 			if errors.Is(err, es.ErrKeyReused) {
 				err = books.ErrVoucherChanged
 			}
-			return a.settle(report, v.row, headNumber, done, err, false)
+			return voucherHeadings.settle(report, v.row, done, err, false)
 		})
-}
-
-// settle counts a row by what became of its command: recorded, there already, or
-// refused. Other errors are returned.
-func (a *API) settle(report *paper.Report, r *paper.Row, heading string, done es.Done[finance.Event], err error, dry bool) error {
-	switch {
-	case refuse(r, err, heading):
-		report.Reject(r)
-	case err != nil:
-		return err
-	case !dry:
-		paper.Tally(report, done)
-	}
-	return nil
 }
 
 // paymentRow is one row of the payments.
@@ -264,14 +267,14 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 	err = paper.Run(ctx, paper.Group(list, func(r paymentRow) string { return r.Reference }), paper.Workers, p, func(ctx context.Context, r paymentRow) error {
 		req, cmd, err := a.receive(ctx, t, r.receipt)
 		if err != nil {
-			return a.settle(report, r.row, "", es.Done[finance.Event]{}, err, in.DryRun)
+			return paymentHeadings.settle(report, r.row, es.Done[finance.Event]{}, err, in.DryRun)
 		}
 		if in.DryRun {
-			return a.settle(report, r.row, "", es.Done[finance.Event]{}, a.check(ctx, r.receipt, cmd), true)
+			return paymentHeadings.settle(report, r.row, es.Done[finance.Event]{}, a.check(ctx, r.receipt, cmd), true)
 		}
 		req.Past, req.Happened = true, r.Received.Start().UTC()
 		done, err := a.take(ctx, t, r.receipt, req, cmd)
-		return a.settle(report, r.row, "", done, err, false)
+		return paymentHeadings.settle(report, r.row, done, err, false)
 	})
 	if err != nil || in.DryRun {
 		return report, err

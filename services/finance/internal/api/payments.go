@@ -186,13 +186,14 @@ func (a *API) look(ctx context.Context, id string) (looked, error) {
 	return l, nil
 }
 
-type paymentIn struct {
+// PaymentIn names a payment.
+type PaymentIn struct {
 	Payment string `path:"payment" format:"uuid"`
 }
 
 func (a *API) attributePayment(ctx context.Context, in *struct {
 	service.CommandIn
-	paymentIn
+	PaymentIn
 	Body struct {
 		Unit   string      `json:"unit" minLength:"1" maxLength:"60" doc:"Code"`
 		Period units.Month `json:"period" pattern:"^[0-9]{4}-(0[1-9]|1[0-2])$"`
@@ -236,7 +237,7 @@ func (a *API) attribute(ctx context.Context, id string, l looked, unit string, p
 
 func (a *API) refundPayment(ctx context.Context, in *struct {
 	service.CommandIn
-	paymentIn
+	PaymentIn
 	Body struct {
 		Amount units.Fen `json:"amount_fen" minimum:"1" maximum:"1000000000000000" doc:"At most what is left of the payment"`
 		Reason string    `json:"reason" minLength:"1" maxLength:"200" doc:"Everyone can read it: name nobody"`

@@ -42,7 +42,7 @@ func merge(all, one es.Done[finance.Event]) es.Done[finance.Event] {
 const (
 	catchUp  = 10 * time.Second // for the board to get to the end of the ledger
 	tooFar   = 100_000          // events behind: that will not do
-	tick     = 10 * time.Second // how often the clock is looked at
+	tick     = time.Second      // how often the clock is looked at
 	minDay   = units.Day("0000-01-01")
 	nightly  = "finance_nightly"
 	attempts = "finance: will be tried again"
@@ -94,9 +94,9 @@ func (a *API) post(ctx context.Context, estate string, from, through units.Day, 
 func (a *API) postCollections(ctx context.Context, in *struct {
 	service.CommandIn
 	estates.In
-	Body struct {
+	Body *struct {
 		Day units.Day `json:"day,omitempty" format:"date" doc:"Only this day; else every day that has changed"`
-	} `required:"false"`
+	}
 }) (*service.Recorded, error) {
 	if err := a.may(ctx, "collection.post", in.Estate); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (a *API) postCollections(ctx context.Context, in *struct {
 		return nil, err
 	}
 	from, through := minDay, a.today()
-	if in.Body.Day != "" {
+	if in.Body != nil && in.Body.Day != "" {
 		from, through = in.Body.Day, in.Body.Day
 	}
 	done, err := a.post(ctx, in.Estate, from, through, a.anew(ctx, in.Estate))

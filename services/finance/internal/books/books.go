@@ -30,6 +30,7 @@ var (
 	ErrNoLines       = problem.Invalid("lines-missing", "a budget has at least one line")
 	ErrLineTwice     = problem.Invalid("line-twice", "two lines of one category are for the same month")
 	ErrYear          = problem.Invalid("year-wrong", "a year reads like 2022")
+	ErrMonth         = problem.Invalid("not-a-month", units.ErrNotAMonth.Error())
 	ErrOpeningStated = problem.Conflict("opening-stated", "the opening balance is stated already; correct it by a voucher")
 )
 
@@ -228,7 +229,7 @@ func (c ClosePeriod) Decide(p Period) ([]finance.Event, error) {
 	case p.Closed:
 		return nil, nil
 	case !month(c.Period):
-		return nil, problem.Invalid("not-a-month", units.ErrNotAMonth.Error())
+		return nil, ErrMonth
 	case c.Period >= c.Today.Month():
 		return nil, ErrPeriodNotOver
 	}
