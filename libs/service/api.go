@@ -193,7 +193,21 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 		r.fail(err)
 		return
 	}
+	if position, ok := h.position(); ok && in.Method == http.MethodGet {
+		header.Set(PositionHeader, strconv.FormatUint(uint64(position), 10))
+	}
 	h.router.ServeHTTP(r, req)
+}
+
+// position returns up to where the ledger has been read by all followers: what
+// a query answers rests on everything up to there, and perhaps on more.
+func (h *handler) position() (least es.Position, ok bool) {
+	for i, f := range h.followers {
+		if at := f.Position(); i == 0 || at < least {
+			least = at
+		}
+	}
+	return least, len(h.followers) > 0
 }
 
 // admit finds out who asks and waits for what they have seen.

@@ -50,11 +50,7 @@ func newRequest(ctx context.Context, deps Deps, content any, caller, route, path
 	}
 	if r := requestFrom(ctx); r != nil {
 		req.Trace = r.trace
-		for i, f := range r.handler.followers {
-			if at := f.Position(); i == 0 || at < req.Seen {
-				req.Seen = at
-			}
-		}
+		req.Seen, _ = r.handler.position()
 	}
 	return req
 }
