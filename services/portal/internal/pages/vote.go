@@ -210,13 +210,17 @@ func resultWords(l Lang, r client.Result) string {
 	return l.T("范围:", "Concerns ") + Scope(l, r.Scope) + l.T("。", ". ") + outcomeMeans(l, r.Outcome)
 }
 
-// lawWords names the item of the law, and says the rule.
+// lawWords names the item of the law, and says the rule. The rule's own words
+// begin with its article, which the item names already.
 func lawWords(l Lang, matter, rule string, words client.Words) string {
 	said := l.T(words.ZH, words.EN)
 	if said == "" {
 		said = ruleWords(l, rule)
 	}
-	return Matter(l, matter) + l.T("。", ". ") + said
+	if _, rest, ok := strings.Cut(said, ":"); ok {
+		said = strings.TrimSpace(rest)
+	}
+	return Matter(l, matter) + l.T(":", ": ") + said
 }
 
 // choiceWords is a whole ballot in one line.
