@@ -68,7 +68,7 @@ func ContextOf(stream string) string {
 // Owns says whether a context may write to a stream: one of its own, or the
 // record of its own refused reactions.
 func Owns(context, stream string) bool {
-	return ContextOf(stream) == context || strings.HasPrefix(stream, ledger.ReactionStream+context+"_")
+	return context != "" && ContextOf(stream) == context || strings.HasPrefix(stream, ledger.ReactionStream+context+"_")
 }
 
 // Prefixes of all streams of the ledger.

@@ -363,7 +363,7 @@ func TestPeopleAndRoles(t *testing.T) {
 }
 
 func TestReadingPersonalDataIsRecordedFirst(t *testing.T) {
-	s := servicetest.Start(t, servicetest.Config{Wait: 200 * time.Millisecond})
+	s := servicetest.Start(t, servicetest.Config{Wait: 2 * time.Second})
 	estate := s.Estate("秀山花园")
 	owner := s.Homes(estate, "1-101")[0].Owner
 	clerk := s.With(events.Clerk, estate)
