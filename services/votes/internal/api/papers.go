@@ -222,7 +222,6 @@ type ballotRow struct {
 	channel  string
 	document string
 	choice   votes.Choice
-	unit     string
 
 	entry  votes.Entry
 	reason votes.Reason // why there is no entry

@@ -102,6 +102,8 @@ func TestTheDemoEstateGivesTheExpectedFigures(t *testing.T) {
 				taken[voter.Entry] = append(taken[voter.Entry], meeting.Taken{BallotCast: e, Opened: true})
 			case votes.BallotRefused:
 				counter.Reject(e.Reason, len(e.Motions))
+			default:
+				t.Fatalf("a ballot became %T", e)
 			}
 		}
 	}
