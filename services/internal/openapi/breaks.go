@@ -113,7 +113,7 @@ func (c *comparison) operation(at string, was, is operation) {
 	}
 	for _, p := range is.Parameters {
 		i := slices.IndexFunc(was.Parameters, p.same)
-		if p.Required && (i < 0 || !was.Parameters[i].Required) {
+		if p.Required && p.In != "path" && (i < 0 || !was.Parameters[i].Required) { // a place in the path is in the path
 			c.say("%s now requires %s %s", at, p.In, p.Name)
 		}
 	}

@@ -65,6 +65,7 @@ func TestWhatBreaksAClientIsFound(t *testing.T) {
 		"a new optional parameter": {`"parameters": [`, `"parameters": [{"name": "after", "in": "query"},`, ``},
 		"a new required parameter": {`"parameters": [`, `"parameters": [{"name": "after", "in": "query", "required": true},`,
 			`GET /estates now requires query after`},
+		"a place in the path is told of": {`"parameters": [`, `"parameters": [{"name": "estate", "in": "path", "required": true},`, ``},
 		"a parameter takes less": {`"schema": {"type": "integer"}`, `"schema": {"type": "boolean"}`,
 			`GET /estates query limit is boolean, was integer`},
 		"a parameter takes more": {`"schema": {"type": "integer"}`, `"schema": {"type": "number"}`, ``},
