@@ -494,13 +494,16 @@ func TestEventsGoOutWithoutLossOverARestart(t *testing.T) {
 	s.Estate("乙苑")
 	want := s.Events(registry.Categories...)
 	var ids []string
-	for _, m := range read(t, s, "events.registry", len(want)) {
-		if id := m.Metadata["ce_id"]; !slices.Contains(ids, id) { // at least once
-			ids = append(ids, id)
+	for n := len(want); len(ids) < len(want); n++ { // at least once: some may come twice
+		ids = nil
+		for _, m := range read(t, s, "events.registry", n) {
+			if id := m.Metadata["ce_id"]; !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
 	}
 	for i, r := range want {
-		if i >= len(ids) || ids[i] != r.ID.String() {
+		if ids[i] != r.ID.String() {
 			t.Fatalf("event %d of %d is missing or out of order", i, len(want))
 		}
 	}

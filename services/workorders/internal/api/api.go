@@ -278,12 +278,16 @@ type command = es.Command[order.Order, workorders.Event]
 func (a *API) dispatch(ctx context.Context, in *struct {
 	service.CommandIn
 	OrderIn
-	Body struct {
+	Body *struct {
 		Crew string `json:"crew,omitempty" maxLength:"40" doc:"Name of the crew, not of a person"`
-	} `required:"false"`
+	}
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Order, "workorder.dispatch", in.CommandIn, in.Body, func(_ order.Order, now time.Time) (command, error) {
-		return order.Dispatch{Crew: in.Body.Crew, At: now}, nil
+		step := order.Dispatch{At: now}
+		if in.Body != nil {
+			step.Crew = in.Body.Crew
+		}
+		return step, nil
 	})
 }
 
@@ -322,13 +326,16 @@ func (a *API) rate(ctx context.Context, in *struct {
 func (a *API) reopen(ctx context.Context, in *struct {
 	service.CommandIn
 	OrderIn
-	Body struct {
+	Body *struct {
 		Words string `json:"words,omitempty" maxLength:"1000"`
-	} `required:"false"`
+	}
 }) (*service.Recorded, error) {
-	return a.do(ctx, in.Order, "workorder.reopen", in.CommandIn, in.Body, func(o order.Order, now time.Time) (command, error) {
-		words, err := a.seal(ctx, o.Report.Reporter, in.Body.Words)
-		return order.Reopen{Words: words, At: now}, err
+	return a.do(ctx, in.Order, "workorder.reopen", in.CommandIn, in.Body, func(o order.Order, now time.Time) (step command, err error) {
+		reopen := order.Reopen{At: now}
+		if in.Body != nil {
+			reopen.Words, err = a.seal(ctx, o.Report.Reporter, in.Body.Words)
+		}
+		return reopen, err
 	})
 }
 
@@ -382,8 +389,8 @@ func (a *API) words(ctx context.Context, in *OrderIn) (*WordsOut, error) {
 	return out, nil
 }
 
-// watch is how often limits are looked at: they are minutes at the least.
-const watch = 10 * time.Second
+// watch is how often limits are looked at.
+const watch = time.Second
 
 // Watch records limits that pass, until ctx ends. Recording one twice changes
 // nothing, so several instances may watch. ready says whether the clock can be

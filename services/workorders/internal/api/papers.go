@@ -58,7 +58,7 @@ func (a *API) importLimits(ctx context.Context, in *paper.In, _ *paper.Progress)
 			Category: r.Text(headCategory), Matter: r.Text(headMatter),
 			ArriveMinutes: r.Int(headArrive, 1, 100_000), FinishHours: r.Int(headFinish, 1, 10_000),
 		}
-		if l.ArriveMinutes == 0 && l.FinishHours == 0 {
+		if r.OK() && l.ArriveMinutes == 0 && l.FinishHours == 0 {
 			r.Fail("", "limit-missing", "a limit says minutes to arrive, or hours to finish")
 		}
 		if matter := [2]string{l.Category, l.Matter}; first[matter] {
