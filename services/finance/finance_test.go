@@ -207,6 +207,16 @@ func (d *desk) want(when string, want year) {
 	}
 }
 
+// replays wants the tables to be the same after they were emptied and replayed.
+func (d *desk) replays() {
+	d.t.Helper()
+	live := d.Rows("finance")
+	d.Rebuild("finance")
+	if replayed := d.Rows("finance"); replayed != live {
+		d.t.Errorf("live:\n%s\nreplayed:\n%s", live, replayed)
+	}
+}
+
 func (d *desk) post() { d.t.Helper(); d.clerk.Post(d.at+"/collections", map[string]any{}) }
 
 type payment struct {
@@ -303,6 +313,7 @@ func TestSuspense(t *testing.T) {
 	if r.Rejected != 1 || r.Errors[0].Code != "payment-changed" {
 		t.Errorf("got %+v", r)
 	}
+	d.replays()
 }
 
 func TestPaymentsThatCameBeforeTheAgreementAreAttributedWhenBillsAreRaised(t *testing.T) {
@@ -427,6 +438,26 @@ func TestAClosedMonthTakesNoEntries(t *testing.T) {
 	if !reflect.DeepEqual(billed, []int64{18000, 27000, 27000}) {
 		t.Errorf("billed %v", billed)
 	}
+	d.replays()
+}
+
+func TestBillsOfMonthsAfterTheEndAreWithdrawn(t *testing.T) {
+	d := newDesk(t)
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusCreated)
+	list := servicetest.Items[struct{ ID string }](d.Anyone().Get(d.at + "/agreements"))
+	d.clerk.Post("/agreements/"+list[0].ID+"/end", map[string]any{"on": "2022-08-15", "reason": "解聘"}).Want(http.StatusCreated)
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusCreated)
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusOK)
+	var billed []int64
+	for _, p := range servicetest.Items[struct {
+		Billed int64 `json:"billed_fen"`
+	}](d.Anyone().Get(d.at + "/collection")) {
+		billed = append(billed, p.Billed)
+	}
+	if !reflect.DeepEqual(billed, []int64{18000, 18000}) {
+		t.Errorf("billed %v", billed)
+	}
+	d.replays()
 }
 
 func TestTheOpeningBalanceIsStatedOnce(t *testing.T) {

@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -105,7 +106,7 @@ var errBehind = problem.Unavailable("not-caught-up", "the read models have not r
 // estate returns what decides who owes what.
 func (a *API) estate(ctx context.Context, id string) (books.Estate, error) {
 	e, err := a.Board.Estate(ctx, id)
-	if err == estates.ErrNoSuchEstate { //nolint:errorlint // the board's own
+	if errors.Is(err, estates.ErrNoSuchEstate) {
 		if err = a.registry.Check(ctx, id); err == nil {
 			err = errBehind
 		}
@@ -242,7 +243,7 @@ func (a *API) payments(ctx context.Context, in *struct {
 	Suspense bool   `query:"suspense" doc:"Only what is held in suspense"`
 	Shared   bool   `query:"shared" doc:"Only what came under a reference with another"`
 	After    string `query:"after" doc:"Id of the payment to read on from"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Limit    int    `query:"limit" minimum:"1" maximum:"10000" default:"100"`
 }) (*service.Items[board.Payment], error) {
 	if err := a.may(ctx, "payments.read", in.Estate); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func (a *API) stateOpening(ctx context.Context, in *struct {
 	if err := a.may(ctx, "opening.post", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +77,13 @@ func voucherID(estate, number string) string {
 // voucher that may have the number.
 func (a *API) known(ctx context.Context, e books.Estate, own, number, corrects string, date units.Day) (books.Books, error) {
 	b := books.Books{Today: a.today(), Closed: e.Closed[date.Month()], FeeCategory: e.FeeCategory}
-	ids, err := a.Board.Numbered(ctx, e.ID, number)
+	ids, err := a.Board.Numbered(ctx, e.ID, voucherID(e.ID, number), number)
 	if err != nil {
 		return b, err
 	}
 	b.Taken = slices.ContainsFunc(ids, func(id string) bool { return id != own })
 	if corrects != "" {
-		ids, err = a.Board.Numbered(ctx, e.ID, corrects)
+		ids, err = a.Board.Numbered(ctx, e.ID, voucherID(e.ID, corrects), corrects)
 		b.Corrected = len(ids) > 0
 	}
 	return b, err
@@ -107,7 +107,7 @@ func (a *API) postVoucher(ctx context.Context, in *struct {
 	if err := a.may(ctx, "voucher.post", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (a *API) reverseVoucher(ctx context.Context, in *struct {
 	if err := a.may(ctx, "voucher.reverse", v.Posted.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, v.Posted.Estate)
+	e, err := a.current(ctx, v.Posted.Estate)
 	if err != nil {
 		return nil, err
 	}

@@ -195,7 +195,7 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 	if err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +286,7 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 
 // openTill loads what is needed to take many payments.
 func (a *API) openTill(ctx context.Context, estate string) (till, error) {
-	e, err := a.estate(ctx, estate)
+	e, err := a.current(ctx, estate)
 	if err != nil {
 		return till{}, err
 	}

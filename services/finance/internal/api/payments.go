@@ -130,7 +130,7 @@ func (a *API) recordPayment(ctx context.Context, in *struct {
 	if err := a.may(ctx, "payment.record", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (a *API) attributePayment(ctx context.Context, in *struct {
 	if err := a.may(ctx, "payment.attribute", l.state.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.estate(ctx, l.state.Estate)
+	e, err := a.current(ctx, l.state.Estate)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,36 +50,60 @@ const (
 )
 
 // fresh returns once the board has read the ledger as it stands now: totals of
-// half the payments must not be posted.
-func (a *API) fresh(ctx context.Context) error {
-	var head es.Position
+// half the payments must not be posted. steady says afterwards whether what was
+// read of the board since then can be relied on: whoever rebuilds it empties it.
+func (a *API) fresh(ctx context.Context) (steady func() error, err error) {
+	at := a.Board.Position()
 	n := 0
-	for e, err := range a.Store.ReadAll(ctx, a.Board.Position(), board.Prefixes...) {
+	for e, err := range a.Store.ReadAll(ctx, at, board.Prefixes...) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if n++; n > tooFar {
-			return errBehind
+			return nil, errBehind
 		}
-		head = e.Position
+		at = e.Position
 	}
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	if a.Board.WaitFor(ctx, head) != nil {
-		return errBehind
+	steady = func() error {
+		if a.Board.Position() < at {
+			return errBehind
+		}
+		return nil
 	}
-	return nil
+	if a.Board.WaitFor(ctx, at) != nil {
+		err = errBehind
+	}
+	return steady, err
+}
+
+// current returns what decides who owes what, as the ledger has it now.
+func (a *API) current(ctx context.Context, estate string) (books.Estate, error) {
+	steady, err := a.fresh(ctx)
+	if err != nil {
+		return books.Estate{}, err
+	}
+	e, err := a.estate(ctx, estate)
+	if err != nil {
+		return e, err
+	}
+	return e, steady()
 }
 
 // post posts the totals of the days that have changed, from one through another.
 func (a *API) post(ctx context.Context, estate string, from, through units.Day, request requests) (all es.Done[finance.Event], err error) {
 	a.posting.Lock()
 	defer a.posting.Unlock()
-	if err := a.fresh(ctx); err != nil {
+	steady, err := a.fresh(ctx)
+	if err != nil {
 		return all, err
 	}
 	days, err := a.Board.Unposted(ctx, estate, from, through)
 	if err != nil {
+		return all, err
+	}
+	if err := steady(); err != nil {
 		return all, err
 	}
 	for _, day := range days {
@@ -112,10 +137,12 @@ func (a *API) postCollections(ctx context.Context, in *struct {
 	return service.Respond(in.Estate, done, err)
 }
 
-// raise raises the bills of the months that have begun and are not closed, and
-// attributes what was held in suspense only because nothing was billed yet.
+// raise raises the bills of the months that have begun and are not closed,
+// withdraws those that an earlier end of the agreement made void, and attributes
+// what was held in suspense only because nothing was billed yet.
 func (a *API) raise(ctx context.Context, estate string, request requests) (all es.Done[finance.Event], err error) {
-	if err := a.fresh(ctx); err != nil {
+	steady, err := a.fresh(ctx)
+	if err != nil {
 		return all, err
 	}
 	e, err := a.estate(ctx, estate)
@@ -126,11 +153,24 @@ func (a *API) raise(ctx context.Context, estate string, request requests) (all e
 	if err != nil {
 		return all, err
 	}
-	for _, m := range e.Months(a.today().Month()) {
-		listing, ok := e.Bills(m, list)
-		if !ok || e.Closed[m] {
+	billed, err := a.Board.Collection(ctx, e)
+	if err != nil {
+		return all, err
+	}
+	if err := steady(); err != nil {
+		return all, err
+	}
+	months := e.Months(a.today().Month())
+	for _, p := range billed {
+		if p.Units > 0 && !slices.Contains(months, p.Period) {
+			months = append(months, p.Period)
+		}
+	}
+	for _, m := range months {
+		if e.Closed[m] {
 			continue
 		}
+		listing := e.Bills(m, list)
 		text, err := listing.Encode()
 		if err != nil {
 			return all, err
@@ -228,7 +268,7 @@ func (a *API) Nightly(ready func() bool) func(context.Context) error {
 
 // night tells whether everything went well.
 func (a *API) night(ctx context.Context, today units.Day) bool {
-	if err := a.fresh(ctx); err != nil {
+	if _, err := a.fresh(ctx); err != nil {
 		return false
 	}
 	list, err := a.Board.Estates(ctx)

@@ -79,7 +79,7 @@ func New(ctx context.Context, c Config) (*Board, error) {
 	b.Runner = readmodel.NewRunner(c.DB, c.Store, c.Log, readmodel.Projection{
 		Name: "finance", Prefixes: Prefixes, Fold: b.fold,
 		Tables: []string{
-			"estate", "unit", "title", "agreement", "budget", "closed", "entry", "posted", "posted_total", "bills", "bill", "payment", "held",
+			"estate", "unit", "title", "agreement", "budget", "closed", "entry", "posted", "posted_total", "bills", "bill", "payment", "held", "received",
 		},
 	})
 	return b, nil
@@ -199,7 +199,7 @@ func (b *Board) Collection(ctx context.Context, e books.Estate) ([]Period, error
 		p := month(r.period)
 		p.Agreement, p.Units, p.Billed, p.Bills = r.agreement, r.units, r.total, r.hash
 		return err
-	}, `SELECT period, agreement, units, total, hash FROM bills WHERE estate = ?`, e.ID); err != nil {
+	}, `SELECT period, agreement, units, total, hash FROM bills WHERE estate = ? AND units > 0`, e.ID); err != nil {
 		return nil, err
 	}
 	if err := b.each(ctx, func(rows *sql.Rows) error {
@@ -496,12 +496,13 @@ func (b *Board) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
 	return list[0], nil, nil
 }
 
-// Numbered returns the ids of the entries with a number.
-func (b *Board) Numbered(ctx context.Context, estate, number string) (ids []string, err error) {
+// Numbered returns the ids of the entries with a number: that of a voucher, and
+// reversals.
+func (b *Board) Numbered(ctx context.Context, estate, voucher, number string) (ids []string, err error) {
 	return ids, b.each(ctx, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, `SELECT id FROM entry WHERE estate = ? AND number = ? AND kind IN ('voucher', 'reversal')`, estate, number)
+	}, `SELECT id FROM entry WHERE id = ? UNION SELECT id FROM entry WHERE estate = ? AND kind = 'reversal' AND number = ?`, voucher, estate, number)
 }

@@ -207,6 +207,28 @@ var heldTable = readmodel.Map[string, heldRow]{
 	Fields: func(r *heldRow) []any { return []any{&r.id, &r.estate, &r.day} },
 }
 
+type receivedKey struct {
+	dayKey
+	suspense int64
+	period   units.Month
+}
+
+type receivedRow struct {
+	receivedKey
+	amount   units.Fen
+	payments int
+}
+
+var receivedTable = readmodel.Map[receivedKey, receivedRow]{
+	Table: readmodel.Table{
+		Name: "received", Key: []string{"estate", "day", "suspense", "period"}, Columns: []string{"estate", "day", "suspense", "period", "amount", "payments"},
+	},
+	Fields: func(r *receivedRow) []any {
+		return []any{&r.estate, &r.day, &r.suspense, &r.period, &r.amount, &r.payments}
+	},
+	Key: func(k receivedKey) []any { return []any{k.estate, k.day, k.suspense, k.period} },
+}
+
 // Kinds of a payment's movements.
 const (
 	received   = "received"
@@ -235,12 +257,13 @@ type folding struct {
 	bills      *readmodel.Rows[monthKey, billsRow]
 	payments   *readmodel.Rows[movementKey, movementRow]
 	held       *readmodel.Rows[string, heldRow]
+	received   *readmodel.Rows[receivedKey, receivedRow]
 }
 
 func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 	f := &folding{
 		b, ctx, tx, estateTable.In(tx), unitTable.In(tx), titleTable.In(tx), agreementTable.In(tx), budgetTable.In(tx), closedTable.In(tx),
-		entryTable.In(tx), postedTable.In(tx), totalTable.In(tx), billsTable.In(tx), paymentTable.In(tx), heldTable.In(tx),
+		entryTable.In(tx), postedTable.In(tx), totalTable.In(tx), billsTable.In(tx), paymentTable.In(tx), heldTable.In(tx), receivedTable.In(tx),
 	}
 	for _, r := range events {
 		var err error
@@ -537,4 +560,16 @@ func (f *folding) payment(r es.Recorded, id, estate string, day units.Day, seale
 	return nil
 }
 
-func (f *folding) move(m movementRow) { f.payments.Put(m.movementKey, m) }
+func (f *folding) move(m movementRow) {
+	f.payments.Put(m.movementKey, m)
+	k := receivedKey{dayKey{m.estate, m.day}, m.suspense, m.period}
+	if m.suspense == 1 {
+		k.period = ""
+	}
+	sum := f.received.Edit(k)
+	sum.receivedKey = k
+	sum.amount += m.amount
+	if m.kind == received || m.kind == attributed {
+		sum.payments++
+	}
+}

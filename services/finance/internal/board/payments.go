@@ -25,24 +25,21 @@ func (b *Board) Unposted(ctx context.Context, estate string, from, through units
 	}
 	var days []finance.CollectionPosted
 	if err := b.each(ctx, func(rows *sql.Rows) error {
-		var day units.Day
-		var suspense int
-		var p finance.PeriodTotal
-		if err := rows.Scan(&day, &suspense, &p.Period, &p.Amount, &p.Payments); err != nil {
+		var r receivedRow
+		if err := rows.Scan(&r.day, &r.suspense, &r.period, &r.amount, &r.payments); err != nil {
 			return err
 		}
-		if len(days) == 0 || days[len(days)-1].Day != day {
-			days = append(days, finance.CollectionPosted{Estate: estate, Day: day, Periods: []finance.PeriodTotal{}})
+		if len(days) == 0 || days[len(days)-1].Day != r.day {
+			days = append(days, finance.CollectionPosted{Estate: estate, Day: r.day, Periods: []finance.PeriodTotal{}})
 		}
 		d := &days[len(days)-1]
-		if suspense == 1 {
-			d.Suspense += p.Amount
+		if r.suspense == 1 {
+			d.Suspense = r.amount
 		} else {
-			d.Periods = append(d.Periods, p)
+			d.Periods = append(d.Periods, finance.PeriodTotal{Period: r.period, Amount: r.amount, Payments: r.payments})
 		}
 		return nil
-	}, `SELECT day, suspense, period, SUM(amount), SUM(CASE WHEN kind IN ('received', 'attributed') THEN 1 ELSE 0 END)
-		FROM payment WHERE estate = ? AND day >= ? AND day <= ? GROUP BY day, suspense, period ORDER BY day, period`,
+	}, `SELECT day, suspense, period, amount, payments FROM received WHERE estate = ? AND day >= ? AND day <= ? ORDER BY day, suspense, period`,
 		estate, string(from), string(through)); err != nil {
 		return nil, err
 	}

@@ -212,6 +212,8 @@ func TestBillsTotalsAndMonths(t *testing.T) {
 		{Name: "bills are raised", When: books.RaiseBills{BillsRaised: raised}, Then: given(raised)},
 		{Name: "the same again changes nothing, closed or not", Given: given(raised), When: books.RaiseBills{BillsRaised: raised, Closed: true}},
 		{Name: "others are stated anew", Given: given(raised), When: books.RaiseBills{BillsRaised: other}, Then: given(other)},
+		{Name: "and withdrawn", Given: given(raised), When: books.RaiseBills{BillsRaised: finance.BillsRaised{Estate: "e", Period: "2022-07", Bills: "empty"}},
+			Then: given(finance.BillsRaised{Estate: "e", Period: "2022-07", Bills: "empty"})},
 		{Name: "until the month is closed", Given: given(raised), When: books.RaiseBills{BillsRaised: other, Closed: true}, Err: books.ErrPeriodClosed},
 		{Name: "where nobody owes anything there are none", When: books.RaiseBills{BillsRaised: finance.BillsRaised{Estate: "e", Period: "2022-07", Bills: "empty"}}},
 	})
@@ -290,16 +292,16 @@ func TestWhatAUnitOwes(t *testing.T) {
 
 func TestBillsOfAMonth(t *testing.T) {
 	all := []books.Unit{{Code: "P1", Use: "车位"}, {Code: "S1", Use: "商铺", Area: 100}, {Code: "1-101", Use: "住宅", Area: 8990}}
-	l, ok := estate().Bills("2022-07", all)
+	l := estate().Bills("2022-07", all)
 	want := books.Listing{Estate: "e", Period: "2022-07", Agreement: "first", Bills: []books.Bill{{Unit: "1-101", Amount: 8091}, {Unit: "P1", Amount: 5000}}}
-	if !ok || !reflect.DeepEqual(l, want) {
+	if !reflect.DeepEqual(l, want) {
 		t.Errorf("got %+v", l)
 	}
 	if e := l.Raise("h"); e != (finance.BillsRaised{Estate: "e", Period: "2022-07", Agreement: "first", Units: 2, Total: 13091, Bills: "h"}) {
 		t.Errorf("got %+v", e)
 	}
-	if _, ok := estate().Bills("2021-07", all); ok {
-		t.Error("a month of no agreement was billed")
+	if l := estate().Bills("2021-07", all); len(l.Bills) > 0 || l.Agreement != "" {
+		t.Errorf("a month of no agreement was billed: %+v", l)
 	}
 }
 
@@ -311,7 +313,7 @@ func TestTheSameUnitsInAnyOrderMakeTheSameListing(t *testing.T) {
 			for i, c := range codes {
 				all[i] = books.Unit{Code: c, Use: "住宅", Area: units.CentiM2(len(c) * int(c[0]))}
 			}
-			l, _ := estate().Bills("2022-08", all)
+			l := estate().Bills("2022-08", all)
 			b, err := json.Marshal(l)
 			if err != nil {
 				t.Fatal(err)

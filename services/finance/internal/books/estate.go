@@ -108,6 +108,7 @@ func (e Estate) Months(through units.Month) []units.Month {
 	return slices.Compact(list)
 }
 
+// planned says whether a budget covers a month.
 func (e Estate) planned(m units.Month) bool {
 	return slices.ContainsFunc(e.Budgets, func(b Budget) bool { return b.covers(m) })
 }
@@ -148,21 +149,22 @@ type Listing struct {
 	Bills     []Bill      `json:"bills"` // by code
 }
 
-// Bills returns what is owed for a month, by unit. The same units and rates make
-// the same listing. False where the month is not billed.
-func (e Estate) Bills(m units.Month, all []Unit) (Listing, bool) {
+// Bills returns what is owed for a month, by unit: nothing where the month is not
+// billed. The same units and rates make the same listing.
+func (e Estate) Bills(m units.Month, all []Unit) Listing {
+	l := Listing{Estate: e.ID, Period: m, Bills: []Bill{}}
 	a, ok := e.Agreement(m)
 	if !ok || !e.planned(m) {
-		return Listing{}, false
+		return l
 	}
-	l := Listing{Estate: e.ID, Period: m, Agreement: a.ID, Bills: []Bill{}}
+	l.Agreement = a.ID
 	for _, u := range all {
 		if amount, ok := a.Bill(u); ok {
 			l.Bills = append(l.Bills, Bill{u.Code, amount})
 		}
 	}
 	slices.SortFunc(l.Bills, func(a, b Bill) int { return cmp.Compare(a.Unit, b.Unit) })
-	return l, true
+	return l
 }
 
 // Encode returns the bytes of the blob.

@@ -65,7 +65,7 @@ CREATE TABLE entry (
     refused      TEXT NOT NULL -- why it does not count; '': it counts
 );
 CREATE INDEX entry_estate ON entry (estate, day, number, id);
-CREATE INDEX entry_number ON entry (estate, number);
+CREATE INDEX entry_reversal ON entry (estate, number) WHERE kind = 'reversal';
 CREATE INDEX entry_attachment ON entry (estate, attachment) WHERE attachment <> '';
 CREATE TABLE posted (
     estate   TEXT NOT NULL,
@@ -117,7 +117,6 @@ CREATE TABLE payment (
     shared    BIGINT NOT NULL, -- 1: another came under this reference before
     PRIMARY KEY (id, n)
 );
-CREATE INDEX payment_day ON payment (estate, day, suspense, period, kind, amount);
 CREATE INDEX payment_unit ON payment (estate, unit, period);
 CREATE INDEX payment_attributed ON payment (estate) WHERE kind = 'attributed';
 CREATE TABLE held (
@@ -126,3 +125,12 @@ CREATE TABLE held (
     day    TEXT NOT NULL -- on which it counts as received
 );
 CREATE INDEX held_estate ON held (estate);
+CREATE TABLE received (
+    estate   TEXT NOT NULL,
+    day      TEXT NOT NULL,
+    suspense BIGINT NOT NULL, -- 1: held
+    period   TEXT NOT NULL, -- month paid for; '' where it is held
+    amount   BIGINT NOT NULL, -- fen, sum of the day's movements
+    payments BIGINT NOT NULL, -- received or attributed
+    PRIMARY KEY (estate, day, suspense, period)
+);
