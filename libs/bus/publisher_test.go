@@ -53,8 +53,15 @@ func TestNothingIsSentWhenTheBrokerIsAway(t *testing.T) {
 	if err := publishFor(known, 200*time.Millisecond, topic, "perhaps"); err == nil || errors.Is(err, bus.ErrNotSent) {
 		t.Errorf("a write on a connection that broke: got %v, want an open outcome", err)
 	}
-	if err := publishFor(known, 200*time.Millisecond, topic, "never"); !errors.Is(err, bus.ErrNotSent) {
-		t.Errorf("a message that waited behind it: got %v, want ErrNotSent", err)
+	// The outcome of one whose time ends in the middle of an attempt is open too.
+	for try := 1; ; try++ {
+		err := publishFor(known, 200*time.Millisecond, topic, "never")
+		if errors.Is(err, bus.ErrNotSent) {
+			break
+		}
+		if err == nil || try == 20 {
+			t.Fatalf("a message that waited behind it: got %v, want ErrNotSent", err)
+		}
 	}
 }
 
