@@ -94,6 +94,19 @@ func TestFromReportToRating(t *testing.T) {
 		t.Fatalf("reported %+v", o)
 	}
 
+	t.Run("how it came in is for those to say who send crews", func(t *testing.T) {
+		alarm := body{"category": "感知", "matter": "垃圾桶满溢", "place": "21栋", "source": "传感器"}
+		owner.Post("/estates/"+estate+"/workorders", alarm).Refused(http.StatusForbidden, "not-allowed")
+		raised := provider.Post("/estates/"+estate+"/workorders", alarm).Want(http.StatusCreated).ID()
+		if o := get(t, s, raised); o.Source != "传感器" {
+			t.Fatalf("raised %+v", o)
+		}
+		var sum struct{ Total, Sensor int }
+		if s.Anyone().Get("/estates/" + estate + "/workorders/summary").Want(http.StatusOK).Into(&sum); sum.Total != 2 || sum.Sensor != 1 {
+			t.Fatalf("summary %+v", sum)
+		}
+	})
+
 	path := "/workorders/" + id
 	provider.Post(path+"/arrive", nil).Refused(http.StatusConflict, "order-not-dispatched")
 	provider.Post(path+"/finish", nil).Refused(http.StatusConflict, "order-not-under-way")
