@@ -533,17 +533,22 @@ func TestBadRowsAreListedAndNeverRepeated(t *testing.T) {
 		}
 	}
 
-	r := d.imports("vouchers", vouchers+
-		"2022-07-02,PZ1,支出,设施维修,15.70,水泵,某公司,\n"+
-		"2022-07-02,PZ1,支出,设施维修,15.71,水泵,某公司,\n"+
-		"2022-07-02,PZ2,付款,设施维修,1.00,水泵,某公司,\n"+
-		"2022-07-02,PZ3,支出,设施维修,0,水泵,某公司,\n"+
-		"2022-07-02,PZ4,收入,物业服务费,1.00,x,某公司,\n"+
-		"2022-07-02,PZ5,支出,设施维修,1.00,x,某公司,abc\n")
-	if got, want := codes(r), []string{
+	wrong := vouchers +
+		"2022-07-02,PZ1,支出,设施维修,15.70,水泵,某公司,\n" +
+		"2022-07-02,PZ1,支出,设施维修,15.71,水泵,某公司,\n" +
+		"2022-07-02,PZ2,付款,设施维修,1.00,水泵,某公司,\n" +
+		"2022-07-02,PZ3,支出,设施维修,0,水泵,某公司,\n" +
+		"2022-07-02,PZ4,收入,物业服务费,1.00,x,某公司,\n" +
+		"2022-07-02,PZ5,支出,设施维修,1.00,x,某公司,abc\n"
+	want = []string{
 		"3 凭证号 voucher-changed", "4 方向 not-a-choice", "5 金额(元) amount-zero", "6 科目 fed-by-payments", "7 附件sha256 not-a-hash",
-	}; !reflect.DeepEqual(got, want) || r.Recorded != 1 {
-		t.Errorf("got %q", got)
+	}
+	dry = d.clerk.Do(http.MethodPost, d.at+"/papers/vouchers?dry_run=true", wrong, servicetest.Header("Content-Type", "text/csv")).Want(http.StatusOK)
+	if got := codes(dry.Report()); !reflect.DeepEqual(got, want) {
+		t.Errorf("only checked: got %q", got)
+	}
+	if r := d.imports("vouchers", wrong); !reflect.DeepEqual(codes(r), want) || r.Recorded != 1 {
+		t.Errorf("got %q", codes(r))
 	}
 }
 

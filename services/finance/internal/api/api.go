@@ -74,7 +74,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, command("post-voucher", http.MethodPost, "/estates/{estate}/vouchers", "Post an entry"), a.postVoucher)
 	huma.Register(api, command("reverse-voucher", http.MethodPost, "/vouchers/{voucher}/reverse", "Take an entry back by one of its own"), a.reverseVoucher)
 	huma.Register(api, command("state-opening", http.MethodPost, "/estates/{estate}/opening", "State the opening balance"), a.stateOpening)
-	huma.Register(api, command("record-payment", http.MethodPost, "/estates/{estate}/payments", "Record a payment"), a.recordPayment)
+	huma.Register(api, command("record-payment", http.MethodPost, "/estates/{estate}/payments", "Record a payment; the same reference, unit and period again are the same payment, whatever the key"), a.recordPayment)
 	huma.Register(api, command("attribute-payment", http.MethodPost, "/payments/{payment}/attribute", "Say what a payment in suspense is for"), a.attributePayment)
 	huma.Register(api, command("refund-payment", http.MethodPost, "/payments/{payment}/refund", "Pay a payment back"), a.refundPayment)
 	huma.Register(api, command("post-collections", http.MethodPost, "/estates/{estate}/collections", "Post the totals of days that have changed"), a.postCollections)

@@ -17,6 +17,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/finance/internal/board"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
@@ -200,6 +201,7 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 		return nil, err
 	}
 	list := make([]voucherRow, len(sheet.Rows))
+	first := map[string]finance.VoucherPosted{}
 	for i, r := range sheet.Rows {
 		number := text(r, headNumber, 40)
 		list[i] = voucherRow{r, finance.VoucherPosted{
@@ -207,6 +209,14 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 			Direction: r.OneOf(headDirection, finance.Income, finance.Expenditure), Category: text(r, headCategory, 60), Amount: r.Fen(headAmount),
 			Text: text(r, headText, 500), Counterparty: text(r, headCounterparty, 100), Attachment: r.SHA256(headAttachment),
 		}}
+		if !in.DryRun || !r.OK() {
+			continue // otherwise the ledger tells
+		}
+		if above, twice := first[number]; twice && above != list[i].posted {
+			voucherHeadings.refuse(r, books.ErrVoucherChanged)
+		} else {
+			first[number] = list[i].posted
+		}
 	}
 	report := paper.NewReport("vouchers", sheet)
 	report.Check(sheet)
@@ -253,6 +263,7 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 		return nil, err
 	}
 	list := make([]paymentRow, len(sheet.Rows))
+	first := map[board.Identity]units.Fen{}
 	for i, r := range sheet.Rows {
 		list[i] = paymentRow{r, receipt{
 			finance.Payment{
@@ -260,6 +271,14 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 			},
 			r.Day(headReceived), text(r, headChannel, 20),
 		}}
+		if !in.DryRun || !r.OK() {
+			continue // otherwise the ledger tells
+		}
+		if above, twice := first[identity(list[i].Payment)]; twice && above != list[i].Amount {
+			paymentHeadings.refuse(r, books.ErrPaymentChanged)
+		} else {
+			first[identity(list[i].Payment)] = list[i].Amount
+		}
 	}
 	report := paper.NewReport("payments", sheet)
 	report.Check(sheet)
@@ -279,7 +298,7 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 	if err != nil || in.DryRun {
 		return report, err
 	}
-	posted, err := a.post(ctx, in.Estate, minDay, a.today(), a.anew(ctx, in.Estate))
+	posted, err := a.post(ctx, in.Estate, firstDay, a.today(), a.anew(ctx, in.Estate))
 	report.Position = max(report.Position, posted.Position)
 	return report, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/finance/internal/board"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
 
 // requests describes the command of one of many streams.
@@ -41,12 +43,12 @@ func merge(all, one es.Done[finance.Event]) es.Done[finance.Event] {
 }
 
 const (
-	catchUp  = 10 * time.Second // for the board to get to the end of the ledger
-	tooFar   = 100_000          // events behind: that will not do
-	tick     = time.Second      // how often the clock is looked at
-	minDay   = units.Day("0000-01-01")
-	nightly  = "finance_nightly"
-	attempts = "finance: will be tried again"
+	catchUp = 10 * time.Second // for the board to get to the end of the ledger
+	tooFar  = 100_000          // events behind: that will not do
+	tick    = time.Second      // how often the clock is looked at
+
+	firstDay = units.Day("0000-01-01") // before any
+	nightly  = "finance_nightly"       // the reaction
 )
 
 // fresh returns once the board has read the ledger as it stands now: totals of
@@ -106,14 +108,23 @@ func (a *API) post(ctx context.Context, estate string, from, through units.Day, 
 	if err := steady(); err != nil {
 		return all, err
 	}
-	for _, day := range days {
-		done, err := a.collections.Do(ctx, estate+"-"+string(day.Day), request("collection", string(day.Day)), books.PostCollection{CollectionPosted: day})
-		if err != nil {
-			return all, err
-		}
-		all = merge(all, done)
-	}
-	return all, nil
+	return all, each(ctx, days, &all, func(d finance.CollectionPosted) string { return string(d.Day) },
+		func(ctx context.Context, d finance.CollectionPosted) (es.Done[finance.Event], error) {
+			return a.collections.Do(ctx, estate+"-"+string(d.Day), request("collection", string(d.Day)), books.PostCollection{CollectionPosted: d})
+		})
+}
+
+// each gives a command for each item, several streams at a time, and merges
+// what becomes of them.
+func each[T any](ctx context.Context, items []T, all *es.Done[finance.Event], stream func(T) string, do func(context.Context, T) (es.Done[finance.Event], error)) error {
+	var mu sync.Mutex
+	return paper.Run(ctx, paper.Group(items, stream), paper.Workers, nil, func(ctx context.Context, item T) error {
+		done, err := do(ctx, item)
+		mu.Lock()
+		defer mu.Unlock()
+		*all = merge(*all, done)
+		return err
+	})
 }
 
 func (a *API) postCollections(ctx context.Context, in *struct {
@@ -129,7 +140,7 @@ func (a *API) postCollections(ctx context.Context, in *struct {
 	if err := a.registry.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	from, through := minDay, a.today()
+	from, through := firstDay, a.today()
 	if in.Body != nil && in.Body.Day != "" {
 		from, through = in.Body.Day, in.Body.Day
 	}
@@ -202,30 +213,30 @@ func (a *API) release(ctx context.Context, e books.Estate, list []books.Unit, re
 		if err != nil {
 			return all, err
 		}
-		for _, p := range held {
-			after = p.ID
+		if len(held) > 0 {
+			after = held[len(held)-1].ID
+		}
+		last := len(held) < page
+		held = slices.DeleteFunc(held, func(p board.Payment) bool {
 			unit, ok := byCode[p.Unit]
 			if ok {
 				_, ok = e.Bill(unit, p.Period)
 			}
-			if !ok || p.Refunded >= p.Amount {
-				continue
-			}
+			return !ok || p.Refunded >= p.Amount
+		})
+		err = each(ctx, held, &all, func(p board.Payment) string { return p.Stream }, func(ctx context.Context, p board.Payment) (es.Done[finance.Event], error) {
 			l, err := a.look(ctx, p.ID)
 			if err != nil {
-				return all, err
+				return es.Done[finance.Event]{}, err
 			}
 			done, err := a.attribute(ctx, p.ID, l, p.Unit, p.Period, true, request("attribute", p.ID))
 			if _, refused := errors.AsType[*problem.Error](err); refused {
-				continue // someone was first
+				err = nil // someone was first
 			}
-			if err != nil {
-				return all, err
-			}
-			all = merge(all, done)
-		}
-		if len(held) < page {
-			return all, nil
+			return done, err
+		})
+		if err != nil || last {
+			return all, err
 		}
 	}
 }
@@ -241,7 +252,7 @@ func (a *API) raiseBills(ctx context.Context, in *struct {
 	if err != nil {
 		return service.Respond(in.Estate, done, err)
 	}
-	posted, err := a.post(ctx, in.Estate, minDay, a.today(), a.anew(ctx, in.Estate))
+	posted, err := a.post(ctx, in.Estate, firstDay, a.today(), a.anew(ctx, in.Estate))
 	return service.Respond(in.Estate, merge(done, posted), err)
 }
 
@@ -273,7 +284,7 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 	}
 	list, err := a.Board.Estates(ctx)
 	if err != nil {
-		a.Log.WarnContext(ctx, attempts, slog.Any("error", err))
+		a.Log.WarnContext(ctx, "what is due at night will be tried again", slog.Any("error", err))
 		return false
 	}
 	yesterday := units.DayOf(today.Start().Add(-time.Hour))
@@ -284,11 +295,11 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 		}
 		if _, err := a.raise(ctx, estate, request); err != nil {
 			well = false
-			a.Log.WarnContext(ctx, attempts, slog.String("estate", estate), slog.Any("error", err))
+			a.Log.WarnContext(ctx, "what is due at night will be tried again", slog.String("estate", estate), slog.Any("error", err))
 		}
-		if _, err := a.post(ctx, estate, minDay, yesterday, request); err != nil {
+		if _, err := a.post(ctx, estate, firstDay, yesterday, request); err != nil {
 			well = false
-			a.Log.WarnContext(ctx, attempts, slog.String("estate", estate), slog.Any("error", err))
+			a.Log.WarnContext(ctx, "what is due at night will be tried again", slog.String("estate", estate), slog.Any("error", err))
 		}
 	}
 	return well
