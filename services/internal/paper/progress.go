@@ -107,12 +107,7 @@ func (u *Upload) Answer(kind string, clock func() time.Time, log *slog.Logger, w
 		if !strings.Contains(u.Accept, NDJSON) {
 			report, failed := finish(nil)
 			if failed != nil {
-				for name, values := range failed.GetHeaders() {
-					hc.SetHeader(name, values[0])
-				}
-				hc.SetHeader("Content-Type", problem.ContentType)
-				hc.SetStatus(failed.Status)
-				_ = json.NewEncoder(w).Encode(failed)
+				writeProblem(hc, failed)
 				return
 			}
 			hc.SetHeader("Content-Type", "application/json")
@@ -133,6 +128,15 @@ func (u *Upload) Answer(kind string, clock func() time.Time, log *slog.Logger, w
 			p.line(last{Status: report.Status(), Report: report})
 		}
 	}}
+}
+
+func writeProblem(hc huma.Context, p *problem.Error) {
+	for name, values := range p.GetHeaders() {
+		hc.SetHeader(name, values[0])
+	}
+	hc.SetHeader("Content-Type", problem.ContentType)
+	hc.SetStatus(p.Status)
+	_ = json.NewEncoder(hc.BodyWriter()).Encode(p) // whoever went away needs no answer
 }
 
 // last is the last line of an [NDJSON] answer.

@@ -3,6 +3,7 @@ package paper
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,10 +30,21 @@ type Work func(ctx context.Context, in *In, p *Progress) (*Report, error)
 func Take(api huma.API, deps service.Deps, registry *estates.Registry, kind string, work Work) {
 	op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, "Import a paper: "+kind)
 	op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = MaxFile, -1, http.StatusOK
-	huma.Register(api, op, func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
-		if err := deps.Allow(ctx, "papers.import", authz.Resource{Type: "Estate", ID: in.Estate, Estate: in.Estate}); err != nil {
-			return nil, err
+	// Asked before the body is read: not everyone may fill the memory with it.
+	op.Middlewares = huma.Middlewares{func(hc huma.Context, next func(huma.Context)) {
+		estate := hc.Param("estate")
+		err := deps.Allow(hc.Context(), "papers.import", authz.Resource{Type: "Estate", ID: estate, Estate: estate})
+		if err == nil {
+			next(hc)
+			return
 		}
+		refusal, seen := problem.From(err)
+		if !seen {
+			deps.Log.ErrorContext(hc.Context(), "paper refused", slog.String("kind", kind), slog.Any("error", err))
+		}
+		writeProblem(hc, refusal)
+	}}
+	huma.Register(api, op, func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
 		if err := registry.Check(ctx, in.Estate); err != nil && !(in.DryRun && errors.Is(err, estates.ErrNoSuchEstate)) {
 			return nil, err
 		}
