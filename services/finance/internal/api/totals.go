@@ -108,10 +108,11 @@ func (a *API) post(ctx context.Context, estate string, from, through units.Day, 
 	if err := steady(); err != nil {
 		return all, err
 	}
-	return all, each(ctx, days, &all, func(d finance.CollectionPosted) string { return string(d.Day) },
+	err = each(ctx, days, &all, func(d finance.CollectionPosted) string { return string(d.Day) },
 		func(ctx context.Context, d finance.CollectionPosted) (es.Done[finance.Event], error) {
 			return a.collections.Do(ctx, estate+"-"+string(d.Day), request("collection", string(d.Day)), books.PostCollection{CollectionPosted: d})
 		})
+	return all, err
 }
 
 // each gives a command for each item, several streams at a time, and merges

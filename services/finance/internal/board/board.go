@@ -102,12 +102,13 @@ func (b *Board) each(ctx context.Context, f func(*sql.Rows) error, query string,
 
 // Estates lists the ids of all estates.
 func (b *Board) Estates(ctx context.Context) (list []string, err error) {
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err = b.each(ctx, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		list = append(list, id)
 		return err
 	}, `SELECT id FROM estate ORDER BY id`)
+	return list, err
 }
 
 // Estate returns what decides who owes what, or estates.ErrNoSuchEstate.
@@ -144,22 +145,24 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 	}, `SELECT year, lines FROM budget WHERE estate = ? ORDER BY year`, id); err != nil {
 		return e, err
 	}
-	return e, b.each(ctx, func(rows *sql.Rows) error {
+	err = b.each(ctx, func(rows *sql.Rows) error {
 		var m units.Month
 		err := rows.Scan(&m)
 		e.Closed[m] = true
 		return err
 	}, `SELECT period FROM closed WHERE estate = ?`, id)
+	return e, err
 }
 
 // Units lists an estate's units by code.
 func (b *Board) Units(ctx context.Context, estate string) (list []books.Unit, err error) {
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err = b.each(ctx, func(rows *sql.Rows) error {
 		var u books.Unit
 		err := rows.Scan(&u.Code, &u.Use, &u.Area)
 		list = append(list, u)
 		return err
 	}, `SELECT code, purpose, area FROM unit WHERE estate = ? ORDER BY code`, estate)
+	return list, err
 }
 
 // Unit returns a unit; false where there is none of this code.
@@ -398,7 +401,7 @@ func (b *Board) Entries(ctx context.Context, e books.Estate, f Filter) ([]Entry,
 
 // months returns the months with entries that belong to a year.
 func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []any, err error) {
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err = b.each(ctx, func(rows *sql.Rows) error {
 		var m units.Month
 		err := rows.Scan(&m)
 		if e.Year(m) == year {
@@ -406,6 +409,7 @@ func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []an
 		}
 		return err
 	}, `SELECT DISTINCT month FROM entry WHERE estate = ?`, e.ID)
+	return list, err
 }
 
 func (b *Board) entries(ctx context.Context, e books.Estate, where string, args ...any) ([]Entry, error) {
@@ -465,7 +469,7 @@ func (b *Board) flag(ctx context.Context, estate string, list []Entry) error {
 func (b *Board) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
 	list := []Entry{}
 	prefix := "collection/" + e.ID + "/"
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err := b.each(ctx, func(rows *sql.Rows) error {
 		entry := Entry{Kind: KindCollection, Estate: e.ID, Direction: finance.Income, Category: e.FeeCategory}
 		err := rows.Scan(&entry.Date, &entry.Amount, &entry.Payments)
 		entry.Number, entry.ID = string(entry.Date), prefix+string(entry.Date)
@@ -473,6 +477,7 @@ func (b *Board) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, e
 		return err
 	}, `SELECT day, amount, payments FROM posted_total WHERE estate = ? AND period = ? AND day > ? ORDER BY day LIMIT ?`,
 		e.ID, string(f.Period), strings.TrimPrefix(f.After, prefix), f.Limit)
+	return list, err
 }
 
 // Voucher returns a voucher and the entry that reversed it, if one did, or
@@ -499,10 +504,11 @@ func (b *Board) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
 // Numbered returns the ids of the entries with a number: that of a voucher, and
 // reversals.
 func (b *Board) Numbered(ctx context.Context, estate, voucher, number string) (ids []string, err error) {
-	return ids, b.each(ctx, func(rows *sql.Rows) error {
+	err = b.each(ctx, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
 	}, `SELECT id FROM entry WHERE id = ? UNION SELECT id FROM entry WHERE estate = ? AND kind = 'reversal' AND number = ?`, voucher, estate, number)
+	return ids, err
 }

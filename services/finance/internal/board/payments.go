@@ -80,7 +80,7 @@ const movementColumns = `p.id, p.n, p.estate, p.stream, p.kind, p.reference, p.u
 // payments puts movements, ordered by payment and n, together.
 func (b *Board) payments(ctx context.Context, query string, args ...any) ([]Payment, error) {
 	list := []Payment{}
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err := b.each(ctx, func(rows *sql.Rows) error {
 		var m movementRow
 		if err := rows.Scan(paymentTable.Fields(&m)...); err != nil {
 			return err
@@ -101,6 +101,7 @@ func (b *Board) payments(ctx context.Context, query string, args ...any) ([]Paym
 		}
 		return nil
 	}, query, args...)
+	return list, err
 }
 
 // Payment returns a payment, or books.ErrNoSuchPayment.
@@ -150,7 +151,7 @@ type Identity struct {
 // suspense, by what they are known by now.
 func (b *Board) Attributed(ctx context.Context, estate string) (map[Identity]units.Fen, error) {
 	found := map[Identity]units.Fen{}
-	return found, b.each(ctx, func(rows *sql.Rows) error {
+	err := b.each(ctx, func(rows *sql.Rows) error {
 		var i Identity
 		var amount units.Fen
 		err := rows.Scan(&i.Reference, &i.Unit, &i.Period, &amount)
@@ -158,6 +159,7 @@ func (b *Board) Attributed(ctx context.Context, estate string) (map[Identity]uni
 		return err
 	}, `SELECT a.reference, a.unit, a.period, r.amount FROM payment a JOIN payment r ON r.id = a.id AND r.kind = 'received'
 		WHERE a.estate = ? AND a.kind = 'attributed'`, estate)
+	return found, err
 }
 
 // Own is a unit's bill for a month, with what was paid for it.
@@ -172,7 +174,7 @@ type Own struct {
 // OwnBills lists the bills of a person's units, the latest first.
 func (b *Board) OwnBills(ctx context.Context, person string) ([]Own, error) {
 	list := []Own{}
-	return list, b.each(ctx, func(rows *sql.Rows) error {
+	err := b.each(ctx, func(rows *sql.Rows) error {
 		var o Own
 		err := rows.Scan(&o.Estate, &o.Unit, &o.Period, &o.Billed, &o.Paid)
 		list = append(list, o)
@@ -181,6 +183,7 @@ func (b *Board) OwnBills(ctx context.Context, person string) ([]Own, error) {
 			(SELECT COALESCE(SUM(p.amount), 0) FROM payment p WHERE p.estate = u.estate AND p.unit = u.code AND p.period = l.period AND p.suspense = 0)
 		FROM title t JOIN unit u ON u.id = t.unit JOIN bill l ON l.estate = u.estate AND l.unit = u.code
 		WHERE t.person = ? AND l.period || '-31' >= t.since ORDER BY l.period DESC, u.estate, u.code`, person)
+	return list, err
 }
 
 // OwnPayments lists the payments for a person's units, the latest first.
