@@ -125,7 +125,7 @@ func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all
 	if err != nil {
 		return nil, err
 	}
-	return all, each(ctx, q, func(rows *sql.Rows) error {
+	err = each(ctx, q, func(rows *sql.Rows) error {
 		var id, titles string
 		if err := rows.Scan(&id, &titles); err != nil {
 			return err
@@ -137,24 +137,27 @@ func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all
 		return json.Unmarshal([]byte(titles), &all[i].Titles)
 	}, `SELECT id, titles FROM title_version v WHERE estate = ?
 		AND since = (SELECT MAX(since) FROM title_version w WHERE w.id = v.id AND w.since <= ?)`, estate, int64(at))
+	return all, err
 }
 
 // Meetings lists an estate's meetings, the newest first.
 func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
-	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
 		return err
 	}, `SELECT state FROM meeting WHERE estate = ? ORDER BY drafted DESC`, estate)
+	return list, err
 }
 
 // Due lists the live meetings whose votes are still to be closed or opened.
 func (b *Board) Due(ctx context.Context) (list []meeting.Meeting, err error) {
-	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
 		return err
 	}, `SELECT state FROM meeting WHERE open = ?`, true)
+	return list, err
 }
 
 func scanMeeting(row interface{ Scan(...any) error }) (m meeting.Meeting, err error) {
@@ -209,7 +212,7 @@ func (b *Board) Summary(ctx context.Context, id string) (s meeting.Summary, err 
 // Results returns the results of a meeting, empty until it is counted.
 func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error) {
 	list := []meeting.Result{}
-	return list, each(ctx, b.db, func(rows *sql.Rows) error {
+	err := each(ctx, b.db, func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return err
@@ -219,6 +222,7 @@ func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error
 		list = append(list, r)
 		return err
 	}, `SELECT posted FROM result WHERE meeting = ? ORDER BY number`, id)
+	return list, err
 }
 
 // Roll returns at most limit entries after a number.
@@ -228,7 +232,7 @@ func (b *Board) Roll(ctx context.Context, id string, after, limit int) ([]votes.
 
 func rollOf(ctx context.Context, q querier, id string, after, limit int) ([]votes.Entry, error) {
 	list := []votes.Entry{}
-	return list, each(ctx, q, func(rows *sql.Rows) error {
+	err := each(ctx, q, func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return err
@@ -238,6 +242,7 @@ func rollOf(ctx context.Context, q querier, id string, after, limit int) ([]vote
 		list = append(list, e)
 		return err
 	}, `SELECT posted FROM roll_entry WHERE meeting = ? AND entry > ? ORDER BY entry LIMIT ?`, id, after, limit)
+	return list, err
 }
 
 // Ballot is one recorded ballot and what became of it.
