@@ -206,7 +206,6 @@ func TestOrdersComeInAsPaper(t *testing.T) {
 	if report := clerk.Import(estate, "orders", "工单.csv", orders+first).Want(http.StatusOK).Report(); report.Recorded != 1 || report.Rejected != 0 || !report.Done {
 		t.Fatalf("report %+v", report)
 	}
-	head = s.Store.Head()
 	// Limits may change; the paper of an order does not.
 	clerk.Import(estate, "limits", "工单时限.csv", limits+"报修,路灯不亮,,1\n").Want(http.StatusOK)
 	if report := clerk.Import(estate, "orders", "工单.csv", orders+first+first).Want(http.StatusOK).Report(); report.Unchanged != 2 || report.Recorded != 0 {
