@@ -28,6 +28,7 @@ type Figures struct {
 	Took      time.Duration
 	Status    map[int]int     // answers by HTTP status
 	Latencies []time.Duration // of every answer, sorted
+	Problem   string          // the body of one of the answers that is no success
 	Broken    error           // the first error of a connection; its request has no answer
 }
 
@@ -53,7 +54,7 @@ func (f Figures) Only(status int) error {
 		return f.Broken
 	}
 	if n := f.Status[status]; n != len(f.Latencies) {
-		return fmt.Errorf("of %d requests only %d were answered with %d: %v", len(f.Latencies), n, status, f.Status)
+		return fmt.Errorf("of %d requests only %d were answered with %d: %v, such as %s", len(f.Latencies), n, status, f.Status, f.Problem)
 	}
 	return nil
 }
@@ -82,6 +83,9 @@ func Press(ctx context.Context, addr string, clients int, request func(buf []byt
 		all.Latencies = append(all.Latencies, r.Latencies...)
 		if all.Broken == nil {
 			all.Broken = r.Broken
+		}
+		if r.Problem != "" {
+			all.Problem = r.Problem
 		}
 	}
 	slices.Sort(all.Latencies)
@@ -116,6 +120,9 @@ func client(ctx context.Context, addr string, next *atomic.Int64, request func([
 		}
 		f.Latencies = append(f.Latencies, time.Since(start))
 		f.Status[status]++
+		if status >= 300 {
+			f.Problem = string(body)
+		}
 		if answered != nil {
 			answered(n, status, body)
 		}

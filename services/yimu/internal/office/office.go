@@ -24,6 +24,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
@@ -67,6 +68,8 @@ type Result struct {
 	Files   []File   // in the order in which they were sent
 	Left    []string // files that are no paper
 	Posted  []string // what was posted of the papers, in words
+
+	Position es.Position // up to which the ledger holds all of it
 }
 
 // OK tells whether every paper was sent and nothing in them is wrong. Ballots
@@ -93,6 +96,7 @@ func (im Import) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return result, err
 	}
+	defer func() { result.Position = c.position }()
 	folder, err := open(im.Papers)
 	if err != nil {
 		return result, err
