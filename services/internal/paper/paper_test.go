@@ -21,6 +21,7 @@ import (
 	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 )
 
@@ -530,6 +531,13 @@ func TestAnswer(t *testing.T) {
 		api := serve(t, time.Now, func(*Upload) (*Report, error) { return nil, errors.New("secret") }, 0)
 		res := api.Post("/papers/units", strings.NewReader(unitsCSV))
 		if res.Code != 500 || strings.Contains(res.Body.String(), "secret") || res.Header().Get("Content-Type") != problem.ContentType {
+			t.Fatalf("%d %s", res.Code, res.Body)
+		}
+	})
+	t.Run("says to send the paper again where a row is pending", func(t *testing.T) {
+		api := serve(t, time.Now, func(*Upload) (*Report, error) { return nil, &es.PendingError{Err: es.ErrPending} }, 0)
+		res := api.Post("/papers/units", strings.NewReader(unitsCSV))
+		if res.Code != 503 || res.Header().Get("Retry-After") == "" || !strings.Contains(res.Body.String(), `"code":"pending"`) {
 			t.Fatalf("%d %s", res.Code, res.Body)
 		}
 	})

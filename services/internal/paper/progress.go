@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 )
 
@@ -93,6 +94,9 @@ func (u *Upload) Answer(kind string, clock func() time.Time, log *slog.Logger, w
 			if unreadable, ok := errors.AsType[*FileError](err); ok {
 				report, err = u.refused(kind, unreadable), nil
 			}
+			if errors.Is(err, es.ErrPending) {
+				return nil, errPending
+			}
 			if err != nil {
 				failed, seen := problem.From(err)
 				if !seen {
@@ -138,6 +142,10 @@ func writeProblem(hc huma.Context, p *problem.Error) {
 	hc.SetStatus(p.Status)
 	_ = json.NewEncoder(hc.BodyWriter()).Encode(p) // whoever went away needs no answer
 }
+
+// errPending says that some row may or may not have been recorded. What was is
+// found again, so the paper is simply sent again.
+var errPending = problem.Unavailable("pending", "the ledger has not answered for every row yet; import the paper again, nothing is recorded twice")
 
 // last is the last line of an [NDJSON] answer.
 type last struct {
