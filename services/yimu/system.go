@@ -275,9 +275,6 @@ func (s *System) catchUp(ctx context.Context, position es.Position) error {
 		return err
 	}
 	for _, part := range s.services {
-		if part.Name == "ledger" {
-			continue // what goes out to others need not have gone
-		}
 		for _, p := range part.Projections {
 			if err := p.WaitFor(ctx, position); err != nil {
 				return err
@@ -288,12 +285,10 @@ func (s *System) catchUp(ctx context.Context, position es.Position) error {
 }
 
 // Rebuild empties the read models of a running system and waits until they are
-// replayed. What was published to others is not published again.
+// replayed. What was published to others is not published again: it is no read
+// model, and remembers by itself how far it is.
 func (s *System) Rebuild(ctx context.Context) error {
 	for _, part := range s.services {
-		if part.Name == "ledger" {
-			continue
-		}
 		for _, p := range part.Projections {
 			if err := p.Rebuild(ctx); err != nil {
 				return fmt.Errorf("rebuild %s: %w", part.Name, err)
