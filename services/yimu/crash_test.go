@@ -161,7 +161,7 @@ func (e *election) load(ctx context.Context, t *testing.T, s *load.Server, fresh
 		return e.Ballot(buf, s.Addr, r.voter/len(e.Tokens), r.voter%len(e.Tokens), r.key, r.choice), true
 	}, func(n, status int, body []byte) {
 		r, _ := sent.Load(n)
-		e.answered(t, r.(*request), status, body) //nolint:forcetypeassert // only these are kept
+		e.answered(t, r.(*request), status, body)
 		if done.Add(1) == int64(until) {
 			enough()
 		}
