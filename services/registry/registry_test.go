@@ -292,6 +292,20 @@ func TestLaterPapersCorrect(t *testing.T) {
 	}
 }
 
+func TestRowsThatDisagreeAboutAPersonAreOneStatement(t *testing.T) {
+	s := servicetest.New(t)
+	estate := s.Estate("秀山花园")
+	homes := s.Homes(estate, "1-101", "1-102")
+	owner := estate + "1-101"
+	list := servicetest.TitleHeadings + "1-101,业主,身份证," + owner + ",13700000000,1/1,是\n1-102,业主,身份证," + owner + ",13700000001,1/1,是\n"
+	for range 3 {
+		s.With(events.Clerk, estate).Import(estate, "titles", "业主名册.csv", list).Want(http.StatusOK)
+	}
+	if got := s.Types(events.PersonStream + homes[0].Owner); !slices.Equal(got, []string{"person-registered.v1", "personal-data-corrected.v1"}) {
+		t.Fatalf("the owner's events %v", got)
+	}
+}
+
 func TestPeopleAndRoles(t *testing.T) {
 	s := servicetest.New(t)
 	estate := s.Estate("秀山花园")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -228,9 +229,18 @@ func checkTitles(owners []*owner) {
 // know makes sure that every owner has an id in the vault and is registered,
 // and puts the ids into the titles.
 func (a *API) know(ctx context.Context, estate, upload string, owners []*owner) error {
+	// Where rows disagree about a person, the last that says something counts: to
+	// take them one by one would correct and correct back with every import.
+	stated := map[string]vault.PersonalData{}
+	for _, o := range owners {
+		id, p := vault.Document(o.person.Document), o.person
+		before := stated[id]
+		p.Phone = cmp.Or(p.Phone, before.Phone)
+		stated[id] = p
+	}
 	people := make([]vault.PersonalData, len(owners))
 	for i, o := range owners {
-		people[i] = o.person
+		people[i] = stated[vault.Document(o.person.Document)]
 	}
 	known, err := a.People.EnsurePeople(ctx, people)
 	if err != nil {
