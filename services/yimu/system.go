@@ -76,7 +76,7 @@ func Open(ctx context.Context, options Options) (s *System, err error) {
 	}()
 	dir := func(name string) string { return filepath.Join(options.Dir, name) }
 	for _, name := range []string{"", "keys", "read"} {
-		if err := os.MkdirAll(dir(name), 0o700); err != nil {
+		if err := makeDir(dir(name)); err != nil {
 			return s, fmt.Errorf("the data directory cannot be made: %w", err)
 		}
 	}
@@ -175,6 +175,19 @@ func Open(ctx context.Context, options Options) (s *System, err error) {
 	return s, err
 }
 
+// makeDir makes a directory that outlives a power failure: it is of little use
+// that a key is on disk if the directory it is in is not.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
 func embeddedTopics() []embedded.Topic {
 	var topics []embedded.Topic
 	for _, t := range ledger.Topics(partitions) {
@@ -184,7 +197,7 @@ func embeddedTopics() []embedded.Topic {
 }
 
 func (s *System) openBlobs(ctx context.Context, dir string) (*blobs.Bucket, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	b, err := blobs.Open(ctx, "file://"+filepath.ToSlash(dir))
