@@ -10,6 +10,7 @@
 package commitpath
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -45,7 +46,7 @@ func encodeCommit(c es.Commit) (*message.Message, error) {
 	}
 	m := message.NewMessage(watermill.NewUUID(), value)
 	m.Metadata.Set(bus.KeyMetadata, c.Stream)
-	if len(c.Events) > 0 {
+	if len(c.Events) > 0 && bytes.Contains(c.Events[0].Meta, []byte(`"traceparent"`)) {
 		if meta, err := es.ParseMeta(c.Events[0].Meta); err == nil && meta.Trace != "" {
 			m.Metadata.Set("traceparent", meta.Trace)
 		}

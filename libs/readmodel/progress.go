@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 )
@@ -18,7 +19,8 @@ type progress struct {
 	at      atomic.Uint64
 	mu      sync.Mutex
 	waiters waiters
-	stopped error // why nobody moves it any more
+	asked   chan struct{} // holds one once somebody began to wait
+	stopped error         // why nobody moves it any more
 }
 
 type waiter struct {
@@ -27,6 +29,8 @@ type waiter struct {
 	err      error
 	index    int // in the heap, -1 once out of it
 }
+
+func newProgress() progress { return progress{asked: make(chan struct{}, 1)} }
 
 func (p *progress) position() es.Position { return es.Position(p.at.Load()) }
 
@@ -46,6 +50,10 @@ func (p *progress) wait(ctx context.Context, position es.Position) error {
 	w := &waiter{position: position, reached: make(chan struct{})}
 	heap.Push(&p.waiters, w)
 	p.mu.Unlock()
+	select {
+	case p.asked <- struct{}{}:
+	default:
+	}
 
 	select {
 	case <-w.reached:
@@ -59,6 +67,23 @@ func (p *progress) wait(ctx context.Context, position es.Position) error {
 	}
 	heap.Remove(&p.waiters, w.index)
 	return ctx.Err()
+}
+
+// idle waits while nobody waits for the position, at most so long.
+func (p *progress) idle(ctx context.Context, most time.Duration) {
+	p.mu.Lock()
+	wanted := len(p.waiters) > 0
+	p.mu.Unlock()
+	if wanted || most <= 0 {
+		return
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-p.asked:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // advance moves the position forward and wakes who waited for it.

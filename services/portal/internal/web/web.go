@@ -92,17 +92,27 @@ func New(config Config) http.Handler {
 	reads := s.limit(config.ReadsPerMinute)
 	logins := s.limit(config.LoginsPerMinute)
 
+	api := http.NewServeMux()
+	api.Handle("/api/v1/sessions", logins(config.API))
+	api.Handle("/api/v1/", unlessAuthorized(reads, config.API))
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
-	mux.Handle("/api/v1/sessions", logins(config.API))
-	mux.Handle("/api/v1/", unlessAuthorized(reads, config.API))
 	mux.Handle("/", reads(s.sessions.LoadAndSave(s.pages(logins))))
 
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, s.bare(r), problem.Forbidden("cross-origin", "the form was sent from another site"))
 	}))
-	return s.headers(sameOrigin.Handler(mux))
+	site := s.headers(sameOrigin.Handler(mux))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The API knows no cookies, so nobody can make a browser speak for its
+		// owner there, and it answers nothing that a browser would run.
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		site.ServeHTTP(w, r)
+	})
 }
 
 // peer is the address at the other end of the connection.
