@@ -90,6 +90,25 @@ func (r *Runner) WaitFor(ctx context.Context, position es.Position) error {
 	return nil
 }
 
+// patience is how long CatchUp waits.
+const patience = 10 * time.Second
+
+// CatchUp waits, at most 10 s, until all that is recorded now has been folded.
+// It is for what must not be decided on half of it, and reads the ledger from
+// the projection's position on, so it is not for every query.
+func (r *Runner) CatchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var last es.Position
+	for e, err := range r.store.ReadAll(ctx, r.Position(), r.p.Prefixes...) {
+		if err != nil {
+			return fmt.Errorf("readmodel: catch up: %w", err)
+		}
+		last = e.Position
+	}
+	return r.WaitFor(ctx, last)
+}
+
 // Run follows the store from the checkpoint until ctx ends, then it returns
 // nil. Passing errors, of the store or the database, are logged and tried again
 // for ever. It returns an error that is ErrPoison where an event cannot be

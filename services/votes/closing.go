@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -54,25 +53,10 @@ func (c *closing) run(ctx context.Context) error {
 // releaseKey names the reaction, and its stream of refusals.
 const releaseKey = "votes_release_key"
 
-// catchUp waits until the board has read all that is recorded: only then does
-// it know whether envelopes were handed in.
-func (c *closing) catchUp(ctx context.Context) error {
-	var last es.Position
-	for r, err := range c.deps.Store.ReadAll(ctx, c.board.Position(), votes.Categories...) {
-		if err != nil {
-			return err
-		}
-		last = r.Position
-	}
-	const patience = 10 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return c.board.WaitFor(ctx, last)
-}
-
 // close closes a meeting that is due.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
-	if err := c.catchUp(ctx); err != nil {
+	// Only a board that has read all that is recorded knows whether envelopes were handed in.
+	if err := c.board.CatchUp(ctx); err != nil {
 		return err
 	}
 	id, _, _ := strings.Cut(d.Key, "/")

@@ -25,9 +25,21 @@ type In struct {
 // Work reads a paper, has its rows recorded and reports.
 type Work func(ctx context.Context, in *In, p *Progress) (*Report, error)
 
+// Board is the read model that a paper is held against.
+type Board interface{ CatchUp(context.Context) error }
+
+// Fresh waits until the board knows all that is recorded: a paper that builds on
+// another may come right after it, from someone else.
+func Fresh(ctx context.Context, board Board) error {
+	if err := board.CatchUp(ctx); err != nil {
+		return errors.Join(problem.Unavailable("not-caught-up", "the read models have not followed the ledger yet; import the paper again"), err)
+	}
+	return nil
+}
+
 // Take adds the route by which one kind of paper comes in, for whoever may
 // import papers. Only a dry run does not need the estate to be there.
-func Take(api huma.API, deps service.Deps, registry *estates.Registry, kind string, work Work) {
+func Take(api huma.API, deps service.Deps, registry *estates.Registry, board Board, kind string, work Work) {
 	op := service.Command("import-"+kind, http.MethodPost, "/estates/{estate}/papers/"+kind, "Import a paper: "+kind)
 	op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = MaxFile, -1, http.StatusOK
 	// Asked before the body is read: not everyone may fill the memory with it.
@@ -49,6 +61,9 @@ func Take(api huma.API, deps service.Deps, registry *estates.Registry, kind stri
 			return nil, err
 		}
 		return in.Answer(kind, deps.Clock, deps.Log, func(ctx context.Context, p *Progress) (*Report, error) {
+			if err := Fresh(ctx, board); err != nil {
+				return nil, err
+			}
 			return work(ctx, in, p)
 		}), nil
 	})

@@ -60,7 +60,7 @@ func (a *API) Register(api huma.API) {
 	choices.Security = []map[string][]string{{"token": {}}}
 	huma.Register(api, choices, a.choices)
 
-	paper.Take(api, a.Deps, a.known, "agreement", a.importAgreement)
+	paper.Take(api, a.Deps, a.known, a.Board, "agreement", a.importAgreement)
 }
 
 // AgreementIn names an agreement in the path. It is exported because only then its fields are found

@@ -84,7 +84,7 @@ func (a *API) Register(api huma.API) {
 	for kind, work := range map[string]paper.Work{
 		"budget": a.importBudget, "vouchers": a.importVouchers, "payments": a.importPayments,
 	} {
-		paper.Take(api, a.Deps, a.registry, kind, work)
+		paper.Take(api, a.Deps, a.registry, a.Board, kind, work)
 	}
 }
 

@@ -53,8 +53,8 @@ var titleColumns = []paper.Column{
 }
 
 func (a *API) registerPapers(api huma.API) {
-	paper.Take(api, a.Deps, a.known, "units", a.importUnits)
-	paper.Take(api, a.Deps, a.known, "titles", a.importTitles)
+	paper.Take(api, a.Deps, a.known, a.Board, "units", a.importUnits)
+	paper.Take(api, a.Deps, a.known, a.Board, "titles", a.importTitles)
 }
 
 // unitID names a unit's stream by what makes the unit unique.

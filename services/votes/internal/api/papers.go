@@ -40,7 +40,7 @@ var ballotColumns = []paper.Column{
 // registerPapers adds the papers of a meeting of the past: the meeting itself
 // (会议.json), and its ballots (选票).
 func (a *API) registerPapers(api huma.API) {
-	paper.Take(api, a.Deps, a.Estates, "meeting", func(ctx context.Context, in *paper.In, _ *paper.Progress) (*paper.Report, error) {
+	paper.Take(api, a.Deps, a.Estates, a.Board, "meeting", func(ctx context.Context, in *paper.In, _ *paper.Progress) (*paper.Report, error) {
 		if err := a.Allow(ctx, actPast, estateResource(in.Estate)); err != nil {
 			return nil, err
 		}
@@ -62,6 +62,9 @@ func (a *API) registerPapers(api huma.API) {
 			return nil, err
 		}
 		return in.Answer("ballots", a.Clock, a.Log, func(ctx context.Context, p *paper.Progress) (*paper.Report, error) {
+			if err := paper.Fresh(ctx, a.Board); err != nil {
+				return nil, err
+			}
 			return a.importBallots(ctx, &in.In, in.Meeting, p)
 		}), nil
 	})

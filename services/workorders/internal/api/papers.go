@@ -41,8 +41,8 @@ var orderColumns = []paper.Column{
 }
 
 func (a *API) registerPapers(api huma.API) {
-	paper.Take(api, a.Deps, a.known, "limits", a.importLimits)
-	paper.Take(api, a.Deps, a.known, "orders", a.importOrders)
+	paper.Take(api, a.Deps, a.known, a.Board, "limits", a.importLimits)
+	paper.Take(api, a.Deps, a.known, a.Board, "orders", a.importOrders)
 }
 
 // importLimits states all limits of the estate anew.
