@@ -554,6 +554,23 @@ func TestForeignEventsMoveThePositionWithoutWriting(t *testing.T) {
 	})
 }
 
+func TestCatchUpWaitsForAllThatIsRecorded(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
+		store, db := newStore(t), open()
+		r := readmodel.NewRunner(db, store, quiet(), board())
+		run(t, r)
+		for i := range 20 { // some of them while the runner gathers
+			last := write(t, store, reported(i))
+			if err := r.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if at := r.Position(); at < last {
+				t.Fatalf("caught up at %d, before %d", at, last)
+			}
+		}
+	})
+}
+
 func TestWaitingEndsWithItsContext(t *testing.T) {
 	r := readmodel.NewRunner(nil, nil, quiet(), board())
 	ctx, cancel := context.WithCancel(t.Context())
