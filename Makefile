@@ -11,8 +11,8 @@ CRASHES ?= 100
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # go run keeps what it builds in Go's cache; the templates' compiler is of the version that go.mod names.
-LINT  ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-TEMPL ?= go run github.com/a-h/templ/cmd/templ@$$(awk '$$1 == "github.com/a-h/templ" { print $$2 }' $(CURDIR)/services/go.mod)
+GOLANGCI ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+TEMPL    ?= go run github.com/a-h/templ/cmd/templ@$$(awk '$$1 == "github.com/a-h/templ" { print $$2 }' $(CURDIR)/services/go.mod)
 
 GENERATED := docs/events.md contracts/schemas contracts/asyncapi.yaml contracts/openapi $(PAGES)
 hashes = find $(GENERATED) -type f | LC_ALL=C sort | while read -r f; do echo "$$f $$(git hash-object "$$f")"; done
@@ -57,7 +57,7 @@ vet: ## go vet over every module
 	go vet -tags stress work
 
 lint: ## golangci-lint over every module, import rules included
-	$(LINT) run $(MODULES:%=./%/...)
+	$(GOLANGCI) run $(MODULES:%=./%/...)
 
 tidy: ## say where a go.mod is not tidy
 	@status=0; for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || status=1; done; exit $$status
