@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -119,6 +120,7 @@ func (w *writer) run() {
 	defer close(w.stopped)
 	var taken []*request
 	for range w.wake {
+		w.gather()
 		w.mu.Lock()
 		taken, w.waiting = w.waiting, taken[:0]
 		ended := w.ended
@@ -134,6 +136,21 @@ func (w *writer) run() {
 		if ended {
 			return
 		}
+	}
+}
+
+// gather lets those who are about to append do so, for as long as more come:
+// what is written together is one write to disk. Where nobody else is there it
+// costs nothing.
+func (w *writer) gather() {
+	for waiting := -1; ; runtime.Gosched() {
+		w.mu.Lock()
+		now := len(w.waiting)
+		w.mu.Unlock()
+		if now == waiting {
+			return
+		}
+		waiting = now
 	}
 }
 
