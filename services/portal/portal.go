@@ -34,7 +34,7 @@ type Config struct {
 	Services map[string]http.Handler
 
 	// Sessions keeps who is logged in; it is the vault's, because a session holds
-	// a token.
+	// a token. It reckons by Clock when a session ends.
 	Sessions scs.Store
 
 	// Login exchanges a one-time code for the person it was made for and a token
@@ -57,7 +57,7 @@ type Config struct {
 	// address. Behind a proxy it must read the header that proxy sets.
 	ClientAddress func(*http.Request) string
 
-	ReadsPerMinute  int // without a login, by address; 0 is 1200
+	ReadsPerMinute  int // without a login, by address, and as many with a token nobody knows; 0 is 1200
 	LoginsPerMinute int // attempts by address; 0 is 10
 
 	Clock func() time.Time

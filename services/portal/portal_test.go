@@ -10,10 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/alexedwards/scs/v2/memstore"
 
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal"
@@ -27,11 +26,49 @@ type browser struct {
 	base   string
 }
 
+// shelf keeps sessions until the clock of the site says that they ended.
+type shelf struct {
+	clock func() time.Time
+
+	mu   sync.Mutex
+	kept map[string]kept
+}
+
+type kept struct {
+	data   []byte
+	expiry time.Time
+}
+
+func sessions(clock func() time.Time) *shelf { return &shelf{clock: clock, kept: map[string]kept{}} }
+
+func (s *shelf) Find(token string) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, found := s.kept[token]
+	return k.data, found && s.clock().Before(k.expiry), nil
+}
+
+func (s *shelf) Commit(token string, data []byte, expiry time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept[token] = kept{data, expiry}
+	return nil
+}
+
+func (s *shelf) Delete(token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.kept, token)
+	return nil
+}
+
+func night() time.Time { return time.Date(2022, 12, 31, 23, 0, 0, 0, time.UTC) }
+
 func open(t *testing.T, change ...func(*portal.Config)) (*apitest.API, browser) {
 	t.Helper()
 	api := apitest.New()
-	config := portal.Config{Services: api.Services(), Sessions: memstore.NewWithCleanupInterval(0), LoginsPerMinute: 1000, ReadsPerMinute: 100000,
-		Clock:    func() time.Time { return time.Date(2022, 12, 31, 23, 0, 0, 0, time.UTC) },
+	config := portal.Config{Services: api.Services(), Sessions: sessions(night), LoginsPerMinute: 1000, ReadsPerMinute: 100000,
+		Clock:    night,
 		Operator: portal.Operator{Name: "秀山社区居民委员会"}}
 	for _, c := range change {
 		c(&config)
@@ -243,6 +280,22 @@ func TestTheSessionCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
 	}
 }
 
+func TestASessionEndsByTheClockOfTheSite(t *testing.T) {
+	for name, away := range map[string]time.Duration{"ahead": 15 * 24 * time.Hour, "behind": -5 * 365 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			var passed atomic.Int64
+			start := time.Now().Add(away)
+			clock := func() time.Time { return start.Add(time.Duration(passed.Load())) }
+			_, b := open(t, func(c *portal.Config) { c.Clock, c.Sessions = clock, sessions(clock) })
+			b.login(apitest.OwnerCode)
+			passed.Store(int64(6 * 24 * time.Hour))
+			b.shows(b.get(estate), http.StatusOK, `href="/me"`)
+			passed.Store(int64(8 * 24 * time.Hour))
+			b.shows(b.get("/me"), http.StatusUnauthorized)
+		})
+	}
+}
+
 func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
 	api, b := open(t)
 	b.login(apitest.OwnerCode)
@@ -444,6 +497,25 @@ func TestReadingWithoutALoginIsLimitedAndWithATokenIsNot(t *testing.T) {
 	b.shows(last, http.StatusOK)
 }
 
+func TestAnAddressThatTriesTokensIsHeldUp(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.ReadsPerMinute = 3 })
+	me := func(token string) page {
+		return b.do(http.MethodGet, "/api/v1/me", nil, "Authorization", "Bearer "+token)
+	}
+	for range 10 {
+		b.shows(me(apitest.OwnerToken), http.StatusOK) // a good token is not counted
+	}
+	for range 3 {
+		b.shows(me("guess"), http.StatusUnauthorized)
+	}
+	last := me("guess")
+	b.shows(last, http.StatusTooManyRequests, "urn:yimu:too-many-requests")
+	if last.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	b.shows(b.get("/about"), http.StatusOK) // pages are counted by themselves
+}
+
 func TestElderModeIsRemembered(t *testing.T) {
 	_, b := open(t)
 	p := b.get(estate + "?year=2022&elder=1")
@@ -463,9 +535,9 @@ func TestTheAPIIsOneDocument(t *testing.T) {
 
 func TestWhatIsMissingIsSaidAtTheStart(t *testing.T) {
 	for name, config := range map[string]portal.Config{
-		"sessions": {Clock: time.Now}, "clock": {Sessions: memstore.NewWithCleanupInterval(0)},
-		"base URL": {Sessions: memstore.NewWithCleanupInterval(0), Clock: time.Now, BaseURL: "yimu.example"},
-		"service":  {Sessions: memstore.NewWithCleanupInterval(0), Clock: time.Now, Services: map[string]http.Handler{"vote": http.NotFoundHandler()}},
+		"sessions": {Clock: time.Now}, "clock": {Sessions: sessions(time.Now)},
+		"base URL": {Sessions: sessions(time.Now), Clock: time.Now, BaseURL: "yimu.example"},
+		"service":  {Sessions: sessions(time.Now), Clock: time.Now, Services: map[string]http.Handler{"vote": http.NotFoundHandler()}},
 	} {
 		if _, err := portal.New(config); err == nil {
 			t.Errorf("no word about the %s", name)

@@ -389,8 +389,13 @@ func (a *API) Set(change func(*API)) {
 	change(a)
 }
 
+// token of a request; empty where it is none that was given out.
 func token(r *http.Request) string {
-	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	t := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if t != OwnerToken && t != ClerkToken {
+		return ""
+	}
+	return t
 }
 
 // page is what comes after an id, without a word about the next page.

@@ -17,7 +17,6 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/alexedwards/scs/v2"
-	"github.com/go-chi/httprate"
 
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal/assets"
@@ -75,7 +74,7 @@ func New(config Config) http.Handler {
 	}
 
 	s.sessions = scs.New()
-	s.sessions.Store = config.Sessions
+	s.sessions.Store = clocked{config.Sessions, config.Clock}
 	s.sessions.Lifetime = sessionLifetime
 	s.sessions.Cookie.Name = "yimu-session"
 	s.sessions.Cookie.Secure = s.secure
@@ -94,7 +93,7 @@ func New(config Config) http.Handler {
 
 	api := http.NewServeMux()
 	api.Handle("/api/v1/sessions", logins(config.API))
-	api.Handle("/api/v1/", unlessAuthorized(reads, config.API))
+	api.Handle("/api/v1/", s.guarded(reads, config.ReadsPerMinute, config.API))
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
 	mux.Handle("/", reads(s.sessions.LoadAndSave(s.pages(logins))))
@@ -122,31 +121,6 @@ func peer(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
-}
-
-// unlessAuthorized limits what comes without a token; who has one is known.
-func unlessAuthorized(limit func(http.Handler) http.Handler, next http.Handler) http.Handler {
-	limited := limit(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" {
-			next.ServeHTTP(w, r)
-			return
-		}
-		limited.ServeHTTP(w, r)
-	})
-}
-
-func (s *site) limit(perMinute int) func(http.Handler) http.Handler {
-	return httprate.LimitBy(perMinute, time.Minute,
-		func(r *http.Request) (string, error) { return httprate.CanonicalizeIP(s.ClientAddress(r)), nil },
-		httprate.WithLimitHandler(func(w http.ResponseWriter, r *http.Request) {
-			err := problem.TooMany("too-many-requests", "too many requests from this address; wait a minute")
-			if strings.HasPrefix(r.URL.Path, "/api/") {
-				problem.Write(w, err)
-				return
-			}
-			s.fail(w, s.bare(r), err)
-		}))
 }
 
 // headers sets what every answer carries. No page has a script or a style of
