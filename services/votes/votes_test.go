@@ -356,6 +356,7 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.refused("no-such-entry", "clerk", "POST", at+"/papers", object{"entry": "5"})
 	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]})
 	o.must("clerk", "POST", at+"/papers", object{"entry": "4"})
+	o.must("clerk", "POST", at+"/papers", object{"entry": "2"})
 	o.refused("not-counted-yet", "", "GET", at+"/results", nil)
 	o.refused("not-counted-yet", "", "GET", at+"/ballots", nil)
 	o.refused("closes-by-itself", "clerk", "POST", at+"/close", nil)
@@ -372,7 +373,15 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.refused("voting-closed", "ce", "POST", at+"/ballots", yes("M1"))
 	o.refused("voting-closed", "clerk", "POST", at+"/papers", object{"entry": "3"})
 	o.refused("envelopes-waiting", "clerk", "POST", at+"/entry-completed", nil)
-	o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]})
+	for field, choice := range map[string]object{"choices[0].choice": {"motion": "M1", "choice": "x"}, "choices[0].motion": {"motion": "M", "choice": "反对"}} {
+		status, slip := o.do("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": []object{choice}})
+		if list, _ := slip["errors"].([]any); status != 422 || len(list) != 1 || list[0].(object)["name"] != field {
+			t.Errorf("a clerk's slip: %d %v", status, slip)
+		}
+	}
+	o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]}) // the envelope still waits
+	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", object{"entry": "3", "void": []string{"M1"}})
+	o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "2", "void": []string{"M1"}})
 	o.must("clerk", "POST", at+"/entry-completed", nil)
 	o.await(func() bool { return o.get(at)["state"] == "counted" })
 
@@ -392,7 +401,7 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	}
 	s := o.get(at + "/ballots/summary")
 	want := object{"superseded": 1.0, "paper-ballot-stands": 1.0, "not-in-scope": 2.0, "not-the-representative": 1.0, "not-on-the-roll": 1.0,
-		"no-such-motion": 1.0, "no-such-choice": 1.0, "voting-not-open": 1.0, "voting-closed": 3.0}
+		"no-such-motion": 1.0, "no-such-choice": 2.0, "voting-not-open": 1.0, "voting-closed": 3.0}
 	if !reflect.DeepEqual(s["reasons"], want) || s["accepted"] != 4.0 {
 		t.Errorf("summary %v, want %v", s, want)
 	}

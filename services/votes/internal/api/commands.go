@@ -204,7 +204,9 @@ func (a *API) cast(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "cast-ballot", in.CommandIn, in.Body)
 	entry, reason := box.Of(person)
-	return a.take(ctx, req, box, entry, reason, person, votes.Electronic, req.Happened, in.Body.Choices)
+	return answer(a.take(ctx, req, box, meeting.CastBallot{
+		Entry: entry, NoEntry: reason, Channel: votes.Electronic, At: req.Happened, Choices: in.Body.Choices,
+	}, person))
 }
 
 // castPast enters a ballot of a meeting that is entered as past. Of a live one
@@ -228,7 +230,7 @@ func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box
 	if c.Channel == "" {
 		c.Channel = votes.Electronic
 	}
-	return a.take(ctx, req, box, entry, "", "", c.Channel, c.At, c.Choices)
+	return answer(a.take(ctx, req, box, meeting.CastBallot{Entry: entry, Channel: c.Channel, At: c.At, Choices: c.Choices}, ""))
 }
 
 func entryOf(box *board.Box, number string) (votes.Entry, error) {
@@ -248,20 +250,19 @@ func (a *API) box(ctx context.Context, id string) (*board.Box, error) {
 	return box, err
 }
 
-// take records a ballot, or its refusal, which it answers as a conflict.
-func (a *API) take(ctx context.Context, req es.Request, box *board.Box, entry votes.Entry, reason votes.Reason, person, channel string, at time.Time, choices []votes.Choice) (*service.Recorded, error) {
-	id := newID(req)
-	cmd := meeting.CastBallot{
-		Ballot: id, Meeting: box.Meeting, Entry: entry, NoEntry: reason, Channel: channel, At: at, Choices: choices,
-	}
+// take records a ballot, or its refusal, and returns its id. person is who
+// casts it where there may be no entry.
+func (a *API) take(ctx context.Context, req es.Request, box *board.Box, cmd meeting.CastBallot, person string) (id string, d done) {
+	id = newID(req)
+	cmd.Ballot, cmd.Meeting = id, box.Meeting
 	if !box.Past {
-		sealed, err := a.seal(ctx, box, id, choices)
+		sealed, err := a.seal(ctx, box, id, cmd.Choices)
 		if err != nil {
-			return nil, err
+			return id, done{err: err}
 		}
 		cmd.Sealed = codec.Sealed(sealed)
 	}
-	return answer(id, a.record(ctx, req, entry.Entry, box.Meeting.Meeting, person, cmd))
+	return id, a.record(ctx, req, cmd.Entry.Entry, box.Meeting.Meeting, person, cmd)
 }
 
 // done is what became of a command.
@@ -386,7 +387,8 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 	MeetingIn
 	Body struct {
 		Entry   string         `json:"entry" minLength:"1" maxLength:"20"`
-		Choices []votes.Choice `json:"choices" minItems:"1" maxItems:"100"`
+		Choices []votes.Choice `json:"choices,omitempty" maxItems:"100" doc:"what it says; a motion or choice that does not exist is refused and the envelope stays closed"`
+		Void    []string       `json:"void,omitempty" maxItems:"100" doc:"motions on which the paper says nothing that counts (废票): spoilt, or blank"`
 	}
 }) (*service.Recorded, error) {
 	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actEnter)
@@ -397,7 +399,13 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 		return nil, meeting.ErrPastPaper
 	}
 	req := service.NewRequest(ctx, a.Deps, "enter-paper-ballot", in.CommandIn, in.Body)
-	return a.take(ctx, req, box, entry, "", "", votes.Paper, req.Happened, in.Body.Choices)
+	id, d := a.take(ctx, req, box, meeting.CastBallot{
+		Entry: entry, Channel: votes.Paper, At: req.Happened, Choices: in.Body.Choices, Void: in.Body.Void,
+	}, "")
+	if len(in.Body.Choices) == 0 { // void is what the clerk asked for: no conflict
+		return service.Respond(id, d.Done, d.err)
+	}
+	return answer(id, d)
 }
 
 func (a *API) completeEntry(ctx context.Context, in *struct {

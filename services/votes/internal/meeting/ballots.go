@@ -3,11 +3,13 @@ package meeting
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/problem"
 )
 
 // Ballots is the state of one head's ballots in one meeting.
@@ -91,6 +93,7 @@ type CastBallot struct {
 	Channel string
 	At      time.Time      // received now; in a past meeting as its paper states; of live paper the envelope says it
 	Choices []votes.Choice // in clear, for the tests
+	Void    []string       // of live paper: motions on which it says nothing that counts (废票), as the clerk declares
 	Sealed  codec.Sealed   // of a live meeting: what is recorded instead
 }
 
@@ -101,12 +104,16 @@ type CastBallot struct {
 // that it makes no difference in which order ballots were recorded. There is
 // one exception: an electronic ballot of a live meeting is received now, so one
 // that loses to what is recorded can never count, and its voter is told.
+//
+// Live paper is typed by a clerk, whose slip must not cost the owner the vote:
+// it is an error that leaves the envelope closed. Of a spoilt paper the clerk
+// says so.
 func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 	paper := c.Channel == votes.Paper
 	switch {
 	case !paper && c.Channel != votes.Electronic:
 		return nil, ErrChannel
-	case len(c.Choices) == 0:
+	case len(c.Choices)+len(c.Void) == 0:
 		return nil, ErrNoChoices
 	case c.Meeting.Past && c.Meeting.Closed:
 		return nil, ErrPastClosed
@@ -115,7 +122,15 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 	case paper && !c.Meeting.Past && len(b.Envelopes) == 0:
 		return nil, ErrNoEnvelope
 	case paper && !c.Meeting.Past:
+		if slips := c.slips(); len(slips) > 0 {
+			e := *ErrSlip
+			e.Fields = slips
+			return nil, &e
+		}
 		c.At = b.Envelopes[0]
+		for _, motion := range c.Void {
+			c.Choices = append(slices.Clip(c.Choices), votes.Choice{Motion: motion})
+		}
 	}
 	answers := slices.Clip(b.Answers)
 	for i, choice := range c.Choices {
@@ -162,10 +177,52 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 	return events, nil
 }
 
-// refusal tests, in their order, what does not depend on other ballots.
-func (c CastBallot) refusal(motion string) votes.Reason {
-	i := slices.IndexFunc(c.Meeting.Motions, func(m votes.Motion) bool { return m.ID == motion })
+// slips names what was typed wrong of a live paper ballot, or was if none of it
+// could be taken.
+func (c CastBallot) slips() (wrong []problem.Field) {
+	field := func(list string, i int, name, detail string) {
+		wrong = append(wrong, problem.Field{Name: fmt.Sprintf("%s[%d]%s", list, i, name), Detail: detail})
+	}
+	const noMotion = "must be a motion of the notice"
+	taken := len(c.Choices) == 0
+	for i, choice := range c.Choices {
+		motion, ok := c.Meeting.motion(choice.Motion)
+		if !ok {
+			field("choices", i, ".motion", noMotion)
+		}
+		if !isChoice(choice.Choice) {
+			field("choices", i, ".choice", "must be 赞成, 反对 or 弃权; where the paper says none, name the motion in void")
+		}
+		_, inScope := Weight(c.Entry, motion.Scope)
+		taken = taken || inScope
+	}
+	for i, id := range c.Void {
+		if _, ok := c.Meeting.motion(id); !ok {
+			field("void", i, "", noMotion)
+		}
+	}
+	if taken || len(wrong) > 0 {
+		return wrong
+	}
+	for i := range c.Choices {
+		field("choices", i, ".motion", "must be a motion this entry votes on; where the paper answers no such motion, name it in void")
+	}
+	return wrong
+}
+
+// motion returns a motion of the meeting by its id.
+func (m Meeting) motion(id string) (votes.Motion, bool) {
+	i := slices.IndexFunc(m.Motions, func(motion votes.Motion) bool { return motion.ID == id })
 	if i < 0 {
+		return votes.Motion{}, false
+	}
+	return m.Motions[i], true
+}
+
+// refusal tests, in their order, what does not depend on other ballots.
+func (c CastBallot) refusal(id string) votes.Reason {
+	motion, ok := c.Meeting.motion(id)
+	if !ok {
 		return votes.NoSuchMotion
 	}
 	if reason := c.Meeting.window(c.At); reason != "" {
@@ -174,7 +231,7 @@ func (c CastBallot) refusal(motion string) votes.Reason {
 	if c.Entry.Entry == "" {
 		return cmp.Or(c.NoEntry, votes.NotOnTheRoll)
 	}
-	if _, ok := Weight(c.Entry, c.Meeting.Motions[i].Scope); !ok {
+	if _, ok := Weight(c.Entry, motion.Scope); !ok {
 		return votes.NotInScope
 	}
 	return ""

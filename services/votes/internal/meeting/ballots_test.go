@@ -1,12 +1,14 @@
 package meeting_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es/estest"
+	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
 
@@ -86,6 +88,27 @@ func TestBallots(t *testing.T) {
 		{Name: "paper of a past meeting needs no envelope", When: meeting.HandInPaper{Meeting: past, Entry: entry, At: at}, Err: meeting.ErrPastPaper},
 		{Name: "paper counts by its hand-in, however late it is entered", Given: events{handedIn(at)}, When: of(onPaper), Then: events{tookPaper}},
 		{Name: "paper nobody handed in", When: of(onPaper), Err: meeting.ErrNoEnvelope},
+		{Name: "a clerk types a choice that does not exist: the envelope stays closed", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Choices = blue }), Err: meeting.ErrSlip},
+		{Name: "a clerk types a motion that was not on the notice, beside one that was", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) {
+				onPaper(c)
+				c.Choices = slices.Concat(yes, []votes.Choice{{Motion: "M9", Choice: votes.Yes}})
+			}), Err: meeting.ErrSlip},
+		{Name: "a clerk types only a motion the entry does not vote on", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Choices = both[1:] }), Err: meeting.ErrSlip},
+		{Name: "a clerk declares a motion void that was not on the notice", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Void = []string{"M9"} }), Err: meeting.ErrSlip},
+		{Name: "a motion both answered and void", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Void = []string{"M1"} }), Err: meeting.ErrMotionTwice},
+		{Name: "a spoilt paper is declared void", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Choices, c.Void = nil, []string{"M1"} }),
+			Then: events{refuse(votes.NoSuchChoice, func(r *votes.BallotRefused) { r.Channel = pap })}},
+		{Name: "a paper that is spoilt on one motion", Given: events{handedIn(at)},
+			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Entry, c.Void = in5, []string{"M2"} }),
+			Then: events{tookPaper, refuse(votes.NoSuchChoice, func(r *votes.BallotRefused) { r.Channel, r.Motions = pap, []string{"M2"} })}},
+		{Name: "past paper says what it says", When: of(func(c *meeting.CastBallot) { c.Meeting, c.Channel, c.Choices = past, pap, blue }),
+			Then: events{refuse(votes.NoSuchChoice, func(r *votes.BallotRefused) { r.Channel = pap })}},
 		{Name: "an envelope is opened once", Given: events{handedIn(at), tookPaper}, When: of(onPaper), Err: meeting.ErrNoEnvelope},
 		{Name: "a ballot partly taken and partly refused is one envelope", Given: events{handedIn(at), handedIn(at), tookPaper, refuse(votes.NotInScope, func(r *votes.BallotRefused) { r.Channel = pap })},
 			When: of(func(c *meeting.CastBallot) { onPaper(c); c.Ballot = "c" }), Then: events{with(tookPaper, func(e *votes.BallotCast) { e.Ballot = "c" })}},
@@ -95,6 +118,14 @@ func TestBallots(t *testing.T) {
 			When: of(func(c *meeting.CastBallot) { c.Meeting.Policy.PaperAndElectronic = votes.PaperStands }), Then: events{refuse(votes.PaperBallotStands)}},
 	})
 
+	_, err := of(func(c *meeting.CastBallot) {
+		onPaper(c)
+		c.Choices, c.Void = []votes.Choice{{Motion: "M1", Choice: "x"}, {Motion: "M9", Choice: votes.Yes}}, []string{"M8"}
+	}).Decide(meeting.Ballots{Envelopes: []time.Time{at}})
+	slip, ok := errors.AsType[*problem.Error](err)
+	if !ok || len(slip.Fields) != 3 || slip.Fields[0].Name != "choices[0].choice" || slip.Fields[1].Name != "choices[1].motion" || slip.Fields[2].Name != "void[0]" {
+		t.Errorf("slips of a clerk: %+v", slip)
+	}
 	if _, err := of(func(c *meeting.CastBallot) { c.Sealed = "" }).Decide(meeting.Ballots{}); err == nil {
 		t.Error("a live ballot would be recorded in clear")
 	}

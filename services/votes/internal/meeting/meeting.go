@@ -45,6 +45,10 @@ var (
 	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Detail: "is 电子 or 纸质"})
 )
 
+// ErrSlip says that a paper ballot was typed wrong, and where; its envelope
+// stays closed.
+var ErrSlip = problem.Invalid("ballot-wrong", "the paper cannot say this; nothing is recorded, and its envelope still waits")
+
 // ErrNotice says that live voting would open too soon after the notice.
 var ErrNotice = problem.Invalid("notice-too-short", "owners are told in time before voting opens (物业管理条例 art. 14)")
 
