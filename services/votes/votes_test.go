@@ -345,7 +345,10 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.must("an", "POST", at+"/ballots", against)
 	o.must("an", "POST", at+"/ballots", yes("M1"))
 	o.refused("not-in-scope", "an", "POST", at+"/ballots", yes("M2"))
-	o.must("bo", "POST", at+"/ballots", yes("M1", "M2")) // M2 is refused, M1 taken
+	partly := o.must("bo", "POST", at+"/ballots", yes("M1", "M2"))
+	if want := []any{object{"motions": []any{"M2"}, "reason": "not-in-scope"}}; !reflect.DeepEqual(partly["taken"], []any{"M1"}) || !reflect.DeepEqual(partly["refused"], want) {
+		t.Errorf("a ballot that was taken in part: %v", partly)
+	}
 	o.refused("not-the-representative", "ed", "POST", at+"/ballots", yes("M1"))
 	o.refused("not-on-the-roll", "zo", "POST", at+"/ballots", yes("M1"))
 	o.refused("no-such-motion", "di", "POST", at+"/ballots", yes("M3"))
@@ -379,9 +382,15 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 			t.Errorf("a clerk's slip: %d %v", status, slip)
 		}
 	}
-	o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]}) // the envelope still waits
+	entered := o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]}) // the envelope still waits
+	if !reflect.DeepEqual(entered["taken"], []any{"M1"}) || entered["refused"] != nil {
+		t.Errorf("a paper ballot: %v", entered)
+	}
 	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", object{"entry": "3", "void": []string{"M1"}})
-	o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "2", "void": []string{"M1"}})
+	void := o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "2", "void": []string{"M1"}})
+	if want := []any{object{"motions": []any{"M1"}, "reason": "no-such-choice"}}; void["taken"] != nil || !reflect.DeepEqual(void["refused"], want) {
+		t.Errorf("a spoilt paper: %v", void)
+	}
 	o.must("clerk", "POST", at+"/entry-completed", nil)
 	o.await(func() bool { return o.get(at)["state"] == "counted" })
 

@@ -183,7 +183,7 @@ func (a *API) cast(ctx context.Context, in *struct {
 	service.CommandIn
 	MeetingIn
 	Body Cast
-}) (*service.Recorded, error) {
+}) (*BallotOut, error) {
 	box, err := a.box(ctx, in.Meeting)
 	if err != nil {
 		return nil, err
@@ -211,7 +211,7 @@ func (a *API) cast(ctx context.Context, in *struct {
 
 // castPast enters a ballot of a meeting that is entered as past. Of a live one
 // nobody states when a ballot came, or whose it was.
-func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box, c Cast) (*service.Recorded, error) {
+func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box, c Cast) (*BallotOut, error) {
 	if !box.Past {
 		return nil, meeting.ErrStatedTime
 	}
@@ -282,14 +282,61 @@ func (a *API) record(ctx context.Context, req es.Request, entry, id, person stri
 	return done{d, err}
 }
 
-// answer tells the voter: 201 where anything was taken, else 409 and why not.
-func answer(id string, d done) (*service.Recorded, error) {
-	if d.err == nil {
-		if reason := refused(d.Events); reason != "" {
-			return nil, problem.Conflict(string(reason), words[reason])
+// BallotOut answers a ballot.
+type BallotOut struct {
+	Status   int
+	Position string `header:"Yimu-Position" doc:"Where it was recorded; send it with the next request to read what was written"`
+	Location string `header:"Location" doc:"Where to ask what became of it (202)"`
+	Body     BallotBody
+}
+
+// BallotBody says of every motion that a ballot answers what became of it.
+type BallotBody struct {
+	service.RecordedBody
+	Taken   []string        `json:"taken,omitempty" doc:"Motions on which the ballot was taken"`
+	Refused []RefusedAnswer `json:"refused,omitempty" doc:"Motions on which it was refused, by reason; recorded, too"`
+}
+
+// RefusedAnswer is why a ballot was refused on some of its motions.
+type RefusedAnswer struct {
+	Motions []string     `json:"motions"`
+	Reason  votes.Reason `json:"reason" doc:"the first test it failed"`
+}
+
+// answer tells the voter: 201 and what of it where anything was taken, else 409
+// and why not.
+func answer(id string, d done) (*BallotOut, error) {
+	if err := conflict(d.Events); err != nil {
+		return nil, err
+	}
+	return d.answer(id)
+}
+
+// answer says what was recorded.
+func (d done) answer(id string) (*BallotOut, error) {
+	r, err := service.Respond(id, d.Done, d.err)
+	if err != nil {
+		return nil, err
+	}
+	out := &BallotOut{Status: r.Status, Position: r.Position, Location: r.Location, Body: BallotBody{RecordedBody: r.Body}}
+	for _, event := range d.Events {
+		switch e := event.(type) {
+		case votes.BallotCast:
+			out.Body.Taken = append(out.Body.Taken, e.Motions...)
+		case votes.BallotRefused:
+			out.Body.Refused = append(out.Body.Refused, RefusedAnswer{e.Motions, e.Reason})
+		default: // nothing else becomes of a ballot
 		}
 	}
-	return service.Respond(id, d.Done, d.err)
+	return out, nil
+}
+
+// conflict is the problem that nothing of a ballot was taken.
+func conflict(events []votes.Event) error {
+	if reason := refused(events); reason != "" {
+		return problem.Conflict(string(reason), words[reason])
+	}
+	return nil
 }
 
 // refused returns the first reason where nothing of a ballot was taken.
@@ -366,7 +413,11 @@ func (a *API) handIn(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "hand-in-paper", in.CommandIn, in.Body)
 	id := newID(req)
-	return answer(id, a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.HandInPaper{Ballot: id, Meeting: box.Meeting, Entry: entry, At: req.Happened}))
+	d := a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.HandInPaper{Ballot: id, Meeting: box.Meeting, Entry: entry, At: req.Happened})
+	if err := conflict(d.Events); err != nil {
+		return nil, err
+	}
+	return service.Respond(id, d.Done, d.err)
 }
 
 // paper returns the entry whose paper a clerk has in hand.
@@ -390,7 +441,7 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 		Choices []votes.Choice `json:"choices,omitempty" maxItems:"100" doc:"what it says; a motion or choice that does not exist is refused and the envelope stays closed"`
 		Void    []string       `json:"void,omitempty" maxItems:"100" doc:"motions on which the paper says nothing that counts (废票): spoilt, or blank"`
 	}
-}) (*service.Recorded, error) {
+}) (*BallotOut, error) {
 	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actEnter)
 	if err != nil {
 		return nil, err
@@ -403,7 +454,7 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 		Entry: entry, Channel: votes.Paper, At: req.Happened, Choices: in.Body.Choices, Void: in.Body.Void,
 	}, "")
 	if len(in.Body.Choices) == 0 { // void is what the clerk asked for: no conflict
-		return service.Respond(id, d.Done, d.err)
+		return d.answer(id)
 	}
 	return answer(id, d)
 }
