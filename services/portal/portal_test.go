@@ -335,6 +335,31 @@ func TestABallotIsReviewedCastOnceAndHasAReceipt(t *testing.T) {
 	}
 }
 
+func TestAReceiptSaysWhatWasTakenAndWhatWasRefused(t *testing.T) {
+	_, b := open(t)
+	for path, words := range map[string][]string{
+		"/receipts/" + apitest.MixedBallots + "/0":         {"<h1>你的票已经记入账本", "收下的票", "M1", "M2", "秀山花园业主大会第二次会议"},
+		"/receipts/" + apitest.MixedBallots + "/1":         {"<h1>这张票只收下了一部分", "收下的票", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋"},
+		"/receipts/" + apitest.MixedBallots + "/2":         {"<h1>这张票只收下了一部分", "没有计入的票,和原因", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋"},
+		"/receipts/" + apitest.MixedBallots + "/3":         {"<h1>这张票没有计入", "没有计入的票,和原因", "✗ 没有计入:之前已投过,先投的算数"},
+		"/receipts/workorder-" + apitest.FirstOrder + "/0": {"<h1>已经记入账本", "报事报修"},
+	} {
+		p := b.get(path)
+		b.shows(p, http.StatusOK, words...)
+		if !strings.Contains(words[0], "你的票") && strings.Contains(p.text, "你的票已经记入账本") {
+			t.Errorf("%s says that all of the ballot was recorded", path)
+		}
+	}
+}
+
+func TestWhoVotedAlreadyIsToldBeforeVotingAgain(t *testing.T) {
+	_, b := open(t)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(voting+"/ballot"), http.StatusOK, "你已经投过票:M1、M2。", "先投的算数", "2026-11-21 11:32")
+	b.shows(b.post(voting+"/ballot", "key", "12345678", "step", "review", "choice-M1", "赞成"), http.StatusOK, "你已经投过票")
+	b.shows(b.get("/me"), http.StatusOK, "<b>2<u>张", "未计入:之前已投过") // of three, one was refused
+}
+
 func TestARefusalOfABallotSaysWhyInWords(t *testing.T) {
 	api, b := open(t)
 	b.login(apitest.OwnerCode)

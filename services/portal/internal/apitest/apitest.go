@@ -26,18 +26,19 @@ var testdata embed.FS
 
 // Ids of what the stand-in holds.
 const (
-	Estate      = "0b1c5f6e-2c55-4f0a-9d1e-5f6f1d1b7a01"
-	Empty       = "6e0d8a44-94a3-4a0e-8f52-0f2a8f3b9c02" // an estate without any paper
-	Closed      = "4d2f9b7a-0f4f-5d65-8f0e-3f1a2b3c4d05" // a counted meeting
-	Open        = "7a8b9c0d-1e2f-5a3b-8c4d-5e6f7a8b9c06" // one that takes ballots
-	Voucher     = "voucher-of-PZ0068"                    // reversed
-	FirstOrder  = "order-of-GD00001"
-	Position    = 18204
-	OwnerCode   = "owner-code"
-	ClerkCode   = "clerk-code"
-	OwnerToken  = "owner-token"
-	ClerkToken  = "clerk-token"
-	ownerPerson = "person-owner"
+	Estate       = "0b1c5f6e-2c55-4f0a-9d1e-5f6f1d1b7a01"
+	Empty        = "6e0d8a44-94a3-4a0e-8f52-0f2a8f3b9c02" // an estate without any paper
+	Closed       = "4d2f9b7a-0f4f-5d65-8f0e-3f1a2b3c4d05" // a counted meeting
+	Open         = "7a8b9c0d-1e2f-5a3b-8c4d-5e6f7a8b9c06" // one that takes ballots
+	Voucher      = "voucher-of-PZ0068"                    // reversed
+	FirstOrder   = "order-of-GD00001"
+	MixedBallots = "ballot-" + Open + "-2" // a stream with a ballot of each kind
+	Position     = 18204
+	OwnerCode    = "owner-code"
+	ClerkCode    = "clerk-code"
+	OwnerToken   = "owner-token"
+	ClerkToken   = "clerk-token"
+	ownerPerson  = "person-owner"
 )
 
 // API is the stand-in. Commands it was sent are in Commands.
@@ -276,8 +277,25 @@ func New() *API {
 		return list([]object{{"code": "1-1-101", "building": "1", "use": "住宅", "area_centi_m2": 8990}, {"code": "=1+1", "building": "+cmd", "area_centi_m2": -5}})
 	})
 	get("/ledger/streams/{stream}", func(r *http.Request) (any, error) {
-		return list([]object{{"position": 18260, "stream": r.PathValue("stream"), "revision": 0, "id": "5b0f5d3e-7c1e-5f6a-9d57-2a1f6c8e4b70", "type": "ballot-cast.v1",
-			"recorded": "2026-11-21T11:32:07+08:00", "hash": "1c7a5e0f93b2d4c6a8e0f1b3d5c7a9e1f2b4d6c8a0e2f4b6d8c0a2e4f6b8d0c2"}})
+		stream := r.PathValue("stream")
+		event := func(revision int, kind string, data object) object {
+			return object{"position": 18260 + revision, "stream": stream, "revision": revision, "id": "5b0f5d3e-7c1e-5f6a-9d57-2a1f6c8e4b70", "type": kind, "data": data,
+				"recorded": "2026-11-21T11:32:07+08:00", "hash": "1c7a5e0f93b2d4c6a8e0f1b3d5c7a9e1f2b4d6c8a0e2f4b6d8c0a2e4f6b8d0c2"}
+		}
+		refused := func(ballot, reason string, motions ...string) object {
+			return object{"ballot": ballot, "meeting": Open, "motions": motions, "reason": reason}
+		}
+		events := []object{event(0, "ballot-cast.v1", object{"ballot": "a", "meeting": Open, "motions": []string{"M1", "M2"}})}
+		switch stream {
+		case MixedBallots: // one in part, then one that was refused
+			events = append(events, event(1, "ballot-cast.v1", object{"ballot": "b", "meeting": Open, "motions": []string{"M1"}}),
+				event(2, "ballot-refused.v1", refused("b", "not-in-scope", "M2")), event(3, "ballot-refused.v1", refused("c", "already-voted", "M1")))
+		case "workorder-" + FirstOrder:
+			events = []object{event(0, "work-order-reported.v1", object{})}
+		}
+		from, err := strconv.Atoi(r.URL.Query().Get("from"))
+		must(err)
+		return list(events[min(from, len(events)):])
 	})
 	get("/operations/{stream}/{commit}", func(*http.Request) (any, error) {
 		a.mu.Lock()
@@ -329,6 +347,8 @@ func New() *API {
 		{"meeting": Closed, "title": meeting["title"], "stream": "ballot-" + Closed + "-1", "revision": 0, "channel": "纸质", "at": "2023-01-15T10:12:00+08:00",
 			"choices": []object{{"motion": "M1", "choice": "赞成"}, {"motion": "M2", "choice": "反对"}}},
 		{"meeting": Open, "title": "秀山花园业主大会第二次会议", "stream": "ballot-" + Open + "-1", "revision": 0, "channel": "电子", "at": "2026-11-21T11:32:07+08:00", "motions": []string{"M1", "M2"}},
+		{"meeting": Open, "title": "秀山花园业主大会第二次会议", "stream": "ballot-" + Open + "-1", "revision": 1, "channel": "电子", "at": "2026-11-21T11:40:00+08:00", "motions": []string{"M1"},
+			"choices": []object{{"motion": "M1", "choice": "", "reason": "already-voted"}}, "reason": "already-voted"},
 	}})
 
 	personal("/me/workorders", object{"items": orders[:1]})

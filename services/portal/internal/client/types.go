@@ -325,6 +325,21 @@ type Event struct {
 	Hash     string          `json:"hash"`
 }
 
+// Types of the events that a ballot leaves in the ledger.
+const (
+	BallotCast    = "ballot-cast.v1"
+	BallotRefused = "ballot-refused.v1"
+)
+
+// BallotPart is what the ledger says of a ballot: one event for what was taken
+// of it, and one for each reason why something was not.
+type BallotPart struct {
+	Ballot  string   `json:"ballot"`
+	Meeting string   `json:"meeting"`
+	Motions []string `json:"motions"`
+	Reason  string   `json:"reason"` // of a refusal
+}
+
 // Operation says what became of a command.
 type Operation struct {
 	State    string `json:"state"` // recorded, or not-so-far
@@ -395,6 +410,7 @@ type Arrears struct {
 type OwnBallot struct {
 	Meeting  string     `json:"meeting"`
 	Title    string     `json:"title"`
+	Ballot   string     `json:"ballot"` // the same in all parts of one ballot
 	Stream   string     `json:"stream"`
 	Revision uint64     `json:"revision"`
 	Position uint64     `json:"position"`

@@ -185,6 +185,27 @@ func (m MeModel) tasks() []client.Role {
 	return slices.DeleteFunc(slices.Clone(m.Me.Roles), func(r client.Role) bool { return r.Role == "resident" || r.Role == "owner" })
 }
 
+// cast counts the ballots that were taken, whole or in part; one that was
+// refused is none. A paper is recorded row by row: what came to a meeting by one
+// channel at one instant is one ballot.
+func (m MeModel) cast() int {
+	type ballot struct {
+		meeting, channel string
+		at               int64
+	}
+	taken := map[ballot]bool{}
+	for _, b := range m.Ballots {
+		if b.Reason == "" {
+			one := ballot{b.Meeting, b.Channel, 0}
+			if b.At != nil {
+				one.at = b.At.Unix()
+			}
+			taken[one] = true
+		}
+	}
+	return len(taken)
+}
+
 func (m MeModel) data() client.PersonalData {
 	if m.Me.Person == nil {
 		return client.PersonalData{}

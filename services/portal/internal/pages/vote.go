@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
@@ -184,6 +185,7 @@ type BallotForm struct {
 	Estate  client.Named
 	Key     string
 	Choices map[string]string // by motion
+	Voted   Voted
 	Problem *Problem
 }
 
@@ -200,9 +202,63 @@ func (f BallotForm) answered() []client.Motion {
 
 // Receipt is the proof that a record was made, read back from the ledger itself.
 type Receipt struct {
-	Event  client.Event
-	Ballot bool
-	Hash   string
+	Event   client.Event
+	Parts   []client.BallotPart // of a ballot: what was taken of it, and what was not
+	Meeting client.Meeting      // of a ballot; empty where it cannot be read
+}
+
+// answer is what became of a ballot on one motion.
+type answer struct{ Motion, Title, Reason string }
+
+func (r Receipt) answers() (list []answer, taken, refused int) {
+	for _, part := range r.Parts {
+		for _, id := range part.Motions {
+			a := answer{Motion: id, Reason: part.Reason}
+			if i := slices.IndexFunc(r.Meeting.Motions, func(m client.Motion) bool { return m.ID == id }); i >= 0 {
+				a.Title = r.Meeting.Motions[i].Title
+			}
+			list = append(list, a)
+			if a.Reason == "" {
+				taken++
+			} else {
+				refused++
+			}
+		}
+	}
+	return list, taken, refused
+}
+
+// Voted is what a voter handed in to a meeting before.
+type Voted struct {
+	Ballots []client.OwnBallot // those that were taken
+	Policy  client.Policy
+}
+
+// motions that were answered, each once.
+func (d Voted) motions() []string {
+	var list []string
+	for _, b := range d.Ballots {
+		for _, id := range answeredBy(b) {
+			if !slices.Contains(list, id) {
+				list = append(list, id)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// words say what another ballot does.
+func (d Voted) words(l Lang) string {
+	switch {
+	case d.Ballots[0].Channel == votes.Paper:
+		return PolicyWords(l, d.Policy.PaperAndElectronic) + l.T("。", ".")
+	case d.Policy.Revote == votes.FirstBallotStands:
+		return l.T("先投的算数:这些议题再投一次也不会计入。", "The first ballot stands: another one on these motions does not count.")
+	case d.Policy.Revote == votes.LastBallotStands:
+		return l.T("后投的算数:再投一次,会替换这些议题上原来的选择。", "The last ballot stands: another one replaces your choice on these motions.")
+	}
+	return ""
 }
 
 // resultWords says what an outcome means, and for whom.
@@ -233,6 +289,20 @@ func choiceWords(l Lang, choices []client.Choice) string {
 		}
 	}
 	return strings.Join(parts, l.T(";", "; "))
+}
+
+// answeredBy are the motions that a ballot answers and that were not refused.
+func answeredBy(b client.OwnBallot) []string {
+	if len(b.Choices) == 0 {
+		return b.Motions
+	}
+	var list []string
+	for _, c := range b.Choices {
+		if c.Reason == "" {
+			list = append(list, c.Motion)
+		}
+	}
+	return list
 }
 
 // sealed says that a ballot's choices cannot be read, yet or ever.

@@ -140,6 +140,24 @@ func Matter(l Lang, matter string) string {
 	return l.T("民法典第二百七十八条第一款第("+item+")项", "Civil Code art. 278 para. 1 item "+digits)
 }
 
+// EventWords says what kind of event the ledger has; one that a resident does
+// not meet is named as it is.
+func EventWords(l Lang, event string) string {
+	return lookup(l, map[string][2]string{
+		"ballot-cast.v1":             {"收下的票", "a ballot, taken"},
+		"ballot-refused.v1":          {"没有计入的票,和原因", "the refusal of a ballot, with its reason"},
+		"paper-handed-in.v1":         {"交来的纸质票,还没有拆封", "a paper ballot handed in, not opened yet"},
+		"work-order-reported.v1":     {"报事报修", "a work order reported"},
+		"work-order-rated.v1":        {"对工单的评价", "the rating of a work order"},
+		"work-order-reopened.v1":     {"工单重新打开", "a work order opened again"},
+		"correction-requested.v1":    {"更正个人信息的申请", "a request to correct personal data"},
+		"personal-data-corrected.v1": {"个人信息的更正", "a correction of personal data"},
+		"payment-received.v1":        {"收款", "a payment received"},
+		"voucher-posted.v1":          {"凭证", "a voucher"},
+		"voucher-reversed.v1":        {"凭证冲销", "the reversal of a voucher"},
+	}, event)
+}
+
 // Direction of money.
 func Direction(l Lang, direction string) string {
 	return lookup(l, map[string][2]string{finance.Income: {"收入", "income"}, finance.Expenditure: {"支出", "expenditure"}}, direction)

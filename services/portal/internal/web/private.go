@@ -325,7 +325,17 @@ func (s *site) ballot(w http.ResponseWriter, q *request) error {
 		return nil
 	}
 	q.view.Title, q.view.Narrow = q.view.T("投票", "Your ballot"), true
-	return q.render(w, http.StatusOK, pages.Ballot(q.view, pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: key()}))
+	return q.render(w, http.StatusOK, pages.Ballot(q.view, pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: key(), Voted: q.voted(m)}))
+}
+
+// voted is what the reader handed in to the meeting before. A list that cannot
+// be read warns of nothing; the API decides anyway.
+func (q *request) voted(m client.Meeting) pages.Voted {
+	list, err := own[client.List[client.OwnBallot]](q, "/me/ballots")
+	if err != nil {
+		q.site.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", "votes"), slog.Any("error", err))
+	}
+	return pages.Voted{Policy: m.Policy, Ballots: slices.DeleteFunc(list.Items, func(b client.OwnBallot) bool { return b.Meeting != m.ID || b.Reason != "" })}
 }
 
 // cast takes a ballot through its steps: review, back, cast.
@@ -340,6 +350,9 @@ func (s *site) cast(w http.ResponseWriter, q *request) error {
 	q.view.Title, q.view.Narrow = q.view.T("投票", "Your ballot"), true
 	q.view.URI = q.of("/ballot")
 	form := pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: formKey(q), Choices: map[string]string{}}
+	if q.PostFormValue("step") != "cast" {
+		form.Voted = q.voted(m)
+	}
 	var choices []client.Choice
 	for _, motion := range m.Motions {
 		choice := q.PostFormValue("choice-" + motion.ID)
