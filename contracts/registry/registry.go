@@ -160,6 +160,14 @@ type PersonalDataRead struct {
 	At     time.Time `json:"at"`     // when it was read
 }
 
+// LoginCodeMade says that someone made a one-time code with which whoever has it
+// logs in as the person. It is recorded before the code is handed out.
+type LoginCodeMade struct {
+	Person  string    `json:"person"`  // whom the code logs in
+	By      string    `json:"by"`      // person or token that made it
+	Expires time.Time `json:"expires"` // from this instant it is worth nothing; a later code ends it sooner
+}
+
 // CorrectionRequested says that a person asked for a correction of their data.
 type CorrectionRequested struct {
 	Person string       `json:"person"`
@@ -206,6 +214,7 @@ func (TitlesCorrected) event()       {} // UnitStream
 func (PersonRegistered) event()      {} // PersonStream
 func (PersonalDataCorrected) event() {} // PersonStream
 func (PersonalDataRead) event()      {} // PersonStream
+func (LoginCodeMade) event()         {} // PersonStream
 func (CorrectionRequested) event()   {} // PersonStream
 func (RoleGranted) event()           {} // PersonStream
 func (RoleRevoked) event()           {} // PersonStream
@@ -223,6 +232,7 @@ var Codec = codec.New(
 	codec.Of[Event, PersonRegistered]("person-registered.v1"),
 	codec.Of[Event, PersonalDataCorrected]("personal-data-corrected.v1"),
 	codec.Of[Event, PersonalDataRead]("personal-data-read.v1"),
+	codec.Of[Event, LoginCodeMade]("login-code-made.v1"),
 	codec.Of[Event, CorrectionRequested]("correction-requested.v1"),
 	codec.Of[Event, RoleGranted]("role-granted.v1"),
 	codec.Of[Event, RoleRevoked]("role-revoked.v1"),

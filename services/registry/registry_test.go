@@ -407,6 +407,7 @@ func TestReadingPersonalDataIsRecordedFirst(t *testing.T) {
 
 	s.Ledger.Stop()
 	clerk.Get(path+"?reason=核实业主电话").Refused(http.StatusServiceUnavailable, "reading-not-recorded")
+	clerk.Post(path+"/login-codes", nil).Refused(http.StatusServiceUnavailable, "code-not-recorded")
 }
 
 func TestTokens(t *testing.T) {
@@ -509,6 +510,31 @@ func TestLoggingIn(t *testing.T) {
 	s.Anyone().Delete("/sessions").Refused(http.StatusUnauthorized, "login-needed")
 	me.Delete("/sessions").Want(http.StatusNoContent)
 	me.Get("/me").Refused(http.StatusUnauthorized, "session-ended")
+
+	// Every code has left its trace, also one made with a key that was sent before.
+	for range 2 {
+		clerk.Post("/people/"+owner+"/login-codes", nil, servicetest.Key("the same key")).Want(http.StatusCreated)
+	}
+	var mine struct {
+		Codes []struct {
+			By      string
+			Expires time.Time
+		} `json:"login_codes"`
+	}
+	s.Person(owner).Get("/me").Want(http.StatusOK).Into(&mine)
+	made := 0
+	for _, r := range s.Events(events.PersonStream + owner) {
+		if event, err := events.Codec.Decode(r.Type, r.Data); err != nil {
+			t.Fatal(err)
+		} else if e, ok := event.(events.LoginCodeMade); ok {
+			if made++; e.Person != owner || !strings.HasPrefix(e.By, "token:") || e.Expires.IsZero() {
+				t.Fatalf("recorded %+v", e)
+			}
+		}
+	}
+	if made != 4 || len(mine.Codes) != 4 || !strings.HasPrefix(mine.Codes[0].By, "token:") {
+		t.Fatalf("%d codes recorded, %+v shown to their owner", made, mine.Codes)
+	}
 
 	late := code(clerk, owner)
 	s.Clock.Advance(25 * time.Hour)

@@ -314,7 +314,8 @@ func (d *Directory) evolve(event registry.Event) error {
 	case registry.TitlesCorrected:
 		d.title(e.Estate, e.ID, e.Code, e.Titles)
 	case registry.EstateFounded, registry.EstateSet, registry.UnitRegistered, registry.UnitCorrected,
-		registry.PersonRegistered, registry.PersonalDataCorrected, registry.PersonalDataRead, registry.CorrectionRequested:
+		registry.PersonRegistered, registry.PersonalDataCorrected, registry.PersonalDataRead, registry.LoginCodeMade,
+		registry.CorrectionRequested:
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (a *API) registerPeople(api huma.API) {
 	huma.Register(api, service.Command("revoke-role", http.MethodDelete, "/people/{person}/roles", "Take a role back"), a.revokeRole)
 	huma.Register(api, service.Command("register-person", http.MethodPost, "/people", "Make a person known, by their document"), a.registerPerson)
 	huma.Register(api, service.Command("correct-person", http.MethodPut, "/people/{person}", "Correct a person's data"), a.correctPerson)
-	huma.Register(api, service.Command("login-code", http.MethodPost, "/people/{person}/login-codes", "Make a one-time login code"), a.loginCode)
+	huma.Register(api, service.Command("login-code", http.MethodPost, "/people/{person}/login-codes", "Make a one-time login code; making it is recorded"), a.loginCode)
 	huma.Register(api, service.Command("request-correction", http.MethodPost, "/me/corrections", "Ask for a correction of one's own data"), a.requestCorrection)
 	huma.Register(api, service.Command("issue-token", http.MethodPost, "/tokens", "Issue an access token"), a.issueToken)
 	huma.Register(api, service.Command("revoke-token", http.MethodDelete, "/tokens/{token}", "Revoke an access token"), a.revokeToken)
@@ -190,7 +190,7 @@ func (b PersonBody) differs(was PersonBody) (fields []string) {
 // CodeOut is a one-time login code.
 type CodeOut struct {
 	Body struct {
-		Code    string    `json:"code" doc:"Shown once; works once"`
+		Code    string    `json:"code" doc:"Works once. A repeat makes another and ends this one, and is recorded as well"`
 		Expires time.Time `json:"expires"`
 	}
 }
@@ -202,7 +202,9 @@ func (a *API) loginCode(ctx context.Context, in *struct {
 	if err := a.Allow(ctx, "login.invite", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
 		return nil, err
 	}
-	if err := a.exists(ctx, in.Person); err != nil {
+	expires := a.Clock().Add(codeLife).UTC()
+	made := register.MakeLoginCode{By: service.CallerFrom(ctx).ID, Expires: expires}
+	if err := a.recordFirst(ctx, "login-code", in.Person, made, errCodePending); err != nil {
 		return nil, err
 	}
 	code, err := a.People.NewLoginCode(ctx, in.Person, codeLife)
@@ -210,8 +212,25 @@ func (a *API) loginCode(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &CodeOut{}
-	out.Body.Code, out.Body.Expires = code, a.Clock().Add(codeLife).UTC()
+	out.Body.Code, out.Body.Expires = code, expires
 	return out, nil
+}
+
+var (
+	errCodePending    = problem.Unavailable("code-not-recorded", "a login code is handed out once it is recorded that it was made; ask again")
+	errReadingPending = problem.Unavailable("reading-not-recorded", "personal data are shown once their reading is recorded; ask again")
+)
+
+// recordFirst records a command that must leave its trace before what it allows is
+// done. Each is one of its own, also with a key that was sent before. Where it is
+// not known whether it was recorded, the answer is pending.
+func (a *API) recordFirst(ctx context.Context, route, person string, cmd es.Command[register.Person, registry.Event], pending *problem.Error) error {
+	req := service.NewRequest(ctx, a.Deps, route, service.CommandIn{IdempotencyKey: uuid.NewString()}, person)
+	_, err := a.people.Do(ctx, person, req, cmd)
+	if errors.Is(err, es.ErrPending) {
+		return pending
+	}
+	return err
 }
 
 // exists returns an error where nobody is registered under an id.
@@ -320,15 +339,8 @@ func (a *API) readPerson(ctx context.Context, in *struct {
 
 // read records that personal data are read, and then reads them.
 func (a *API) read(ctx context.Context, person, reason string) (PersonBody, error) {
-	now := a.Clock().UTC()
-	// Every reading is one of its own: its key is the moment and who reads.
-	caller := service.CallerFrom(ctx).ID
-	req := service.NewRequest(ctx, a.Deps, "read-person", service.CommandIn{IdempotencyKey: caller + now.Format(time.RFC3339Nano)}, person)
-	_, err := a.people.Do(ctx, person, req, register.ReadPersonalData{Reader: caller, Fields: personalFields, Reason: reason, At: now})
-	if errors.Is(err, es.ErrPending) {
-		err = problem.Unavailable("reading-not-recorded", "personal data are shown once their reading is recorded; ask again")
-	}
-	if err != nil {
+	reading := register.ReadPersonalData{Reader: service.CallerFrom(ctx).ID, Fields: personalFields, Reason: reason, At: a.Clock().UTC()}
+	if err := a.recordFirst(ctx, "read-person", person, reading, errReadingPending); err != nil {
 		return PersonBody{}, err
 	}
 	data, err := a.People.Person(ctx, person)
@@ -345,7 +357,14 @@ type MeOut struct {
 		Person *PersonBody `json:"person,omitempty" doc:"Absent for a program"`
 		Roles  []roleBody  `json:"roles"`
 		Units  []OwnUnit   `json:"units"`
+		Codes  []CodeMade  `json:"login_codes" doc:"The latest login codes made for the caller, oldest first"`
 	}
+}
+
+// CodeMade is a login code that was made for the caller.
+type CodeMade struct {
+	By      string    `json:"by" doc:"Person or token that made it"`
+	Expires time.Time `json:"expires" doc:"A day after it was made"`
 }
 
 // OwnUnit is a unit the caller has a title to.
@@ -359,7 +378,7 @@ type OwnUnit struct {
 func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 	caller := service.CallerFrom(ctx)
 	out := &MeOut{}
-	out.Body.ID, out.Body.Roles, out.Body.Units = caller.ID, []roleBody{}, []OwnUnit{}
+	out.Body.ID, out.Body.Roles, out.Body.Units, out.Body.Codes = caller.ID, []roleBody{}, []OwnUnit{}, []CodeMade{}
 	for _, g := range caller.Principal.Grants {
 		out.Body.Roles = append(out.Body.Roles, roleBody{registry.Role(g.Role), g.Estate})
 	}
@@ -371,6 +390,13 @@ func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 	}
 	for _, u := range a.Directory.Titles(caller.Person) {
 		out.Body.Units = append(out.Body.Units, OwnUnit{u.Estate, u.ID, u.Code, u.Votes})
+	}
+	self, _, err := a.people.Load(ctx, caller.Person)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range self.Codes {
+		out.Body.Codes = append(out.Body.Codes, CodeMade{c.By, c.Expires})
 	}
 	data, err := a.read(ctx, caller.Person, "own data")
 	if err != nil {

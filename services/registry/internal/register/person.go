@@ -31,7 +31,11 @@ type Person struct {
 	ID     string
 	Kind   string
 	Grants []Grant
+	Codes  []registry.LoginCodeMade // the latest, oldest first
 }
+
+// keptCodes is how many login codes a person is shown.
+const keptCodes = 5
 
 // EvolvePerson applies one event.
 func EvolvePerson(p Person, e registry.Event) Person {
@@ -42,6 +46,9 @@ func EvolvePerson(p Person, e registry.Event) Person {
 		p.Grants = append(slices.Clone(p.Grants), Grant{e.Role, e.Estate})
 	case registry.RoleRevoked:
 		p.Grants = slices.DeleteFunc(slices.Clone(p.Grants), func(g Grant) bool { return g == Grant{e.Role, e.Estate} })
+	case registry.LoginCodeMade:
+		p.Codes = append(slices.Clone(p.Codes), e)
+		p.Codes = p.Codes[max(0, len(p.Codes)-keptCodes):]
 	default: // reads and corrections change no decision
 	}
 	return p
@@ -96,6 +103,20 @@ func (c ReadPersonalData) Decide(p Person) ([]registry.Event, error) {
 		return nil, ErrNoReason
 	}
 	return []registry.Event{registry.PersonalDataRead{Person: p.ID, Reader: c.Reader, Fields: c.Fields, Reason: c.Reason, At: c.At}}, nil
+}
+
+// MakeLoginCode records that someone makes a login code, before it is handed out.
+type MakeLoginCode struct {
+	By      string
+	Expires time.Time
+}
+
+// Decide implements es.Command.
+func (c MakeLoginCode) Decide(p Person) ([]registry.Event, error) {
+	if p.ID == "" {
+		return nil, ErrNoSuchPerson
+	}
+	return []registry.Event{registry.LoginCodeMade{Person: p.ID, By: c.By, Expires: c.Expires}}, nil
 }
 
 // RequestCorrection records a person's wish, in their own sealed words.
