@@ -414,6 +414,21 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	if !reflect.DeepEqual(s["reasons"], want) || s["accepted"] != 4.0 {
 		t.Errorf("summary %v, want %v", s, want)
 	}
+	// The ballots of every head that handed one in, limit heads to a page, and no page after the last.
+	for limit, pages := range map[int][]int{1: {6, 3, 2, 4}, 2: {9, 6}, 4: {15}, 200: {15}} {
+		var got []int
+		for after, more := "0", true; more && len(got) < 20; {
+			page := o.get(fmt.Sprintf("%s/ballots?limit=%d&after=%s", at, limit, after))
+			got = append(got, len(page["items"].([]any)))
+			after, more = page["next"].(string)
+		}
+		if !reflect.DeepEqual(got, pages) {
+			t.Errorf("ballots on pages of %d: %v, want %v", limit, got, pages)
+		}
+	}
+	if page := o.get(at + "/ballots?after=200"); page["next"] != nil || len(page["items"].([]any)) != 0 {
+		t.Errorf("a page after the last: %v", page)
+	}
 	own := o.must("di", "GET", "/me/ballots", nil)["items"].([]any)
 	if len(own) != 4 {
 		t.Errorf("own ballots %v", own)

@@ -4,8 +4,8 @@ package api
 
 import (
 	"context"
-	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -300,27 +300,32 @@ func (a *API) listBallots(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := a.Board.Roll(ctx, in.Meeting, in.After, in.Limit)
+	out := &service.Items[PostedBallot]{}
+	out.Body.Items = []PostedBallot{}
+	voted, err := a.Board.EntriesWithBallots(ctx, in.Meeting, in.After, in.Limit+1) // one more tells whether there is another page
 	if err != nil {
 		return nil, err
 	}
-	out := &service.Items[PostedBallot]{}
-	out.Body.Items = []PostedBallot{}
+	if len(voted) > in.Limit {
+		voted = voted[:in.Limit]
+		out.Body.Next = strconv.Itoa(voted[in.Limit-1])
+	}
+	first, last := in.After+1, in.After
+	if in.After == 0 {
+		first = 0 // the first page has those without an entry, too
+	}
+	if len(voted) > 0 {
+		last = voted[len(voted)-1]
+	}
+	entries, err := a.Board.Roll(ctx, in.Meeting, in.After, last-in.After)
+	if err != nil {
+		return nil, err
+	}
 	byNumber := map[string]votes.Entry{}
 	for _, e := range entries {
 		byNumber[e.Entry] = e
 	}
-	last := math.MaxInt32 // the last page has those that came after every entry, too
-	if len(entries) == in.Limit {
-		out.Body.Next = entries[len(entries)-1].Entry
-		last = in.After + in.Limit
-	}
-	list, err := a.Board.Ballots(ctx, m, in.After+1, last)
-	if err == nil && in.After == 0 { // the first page, those without an entry
-		var strangers []board.Ballot
-		strangers, err = a.Board.Ballots(ctx, m, 0, 0)
-		list = append(strangers, list...)
-	}
+	list, err := a.Board.Ballots(ctx, m, first, last)
 	for _, b := range list {
 		p := PostedBallot{Entry: b.Entry, Units: byNumber[b.Entry].Units, Area: byNumber[b.Entry].Area}
 		p.Channel, p.At, p.Choices, p.Reason = shown(b)

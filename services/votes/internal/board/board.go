@@ -263,6 +263,18 @@ func (b *Board) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([
 	return b.ballots(ctx, m, `entry >= ? AND entry <= ?`, from, to)
 }
 
+// EntriesWithBallots returns the numbers of at most limit entries after a number of which
+// there are ballots.
+func (b *Board) EntriesWithBallots(ctx context.Context, id string, after, limit int) (entries []int, err error) {
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
+		var entry int
+		err := rows.Scan(&entry)
+		entries = append(entries, entry)
+		return err
+	}, `SELECT DISTINCT entry FROM ballot WHERE meeting = ? AND entry > ? AND kind <> '`+kindEnvelope+`' ORDER BY entry LIMIT ?`, id, after, limit)
+	return entries, err
+}
+
 // EachHead calls f with all ballots of one head after another, settled. f must
 // not keep them.
 func (b *Board) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballot) error) error {
