@@ -67,6 +67,20 @@ const (
 // Roles lists every role.
 var Roles = []Role{Resident, Committee, Clerk, Provider, Principal, Regulator, Administrator}
 
+// Reasons for which officials read a person's data. They are public and stand for
+// ever, so none is in anyone's own words.
+const (
+	ForNotice     = "notice-delivery"  // a notice is delivered (送达)
+	ForCorrection = "correction"       // the data are put right
+	ForPayment    = "payment-matching" // a payment is matched with its owner
+	ForEmergency  = "emergency"        // danger to life or property
+	ForLaw        = "legal-request"    // a court or an authority asks for them
+	ForOwnRequest = "own-request"      // the person asked for it
+)
+
+// Reasons lists every reason for reading a person's data.
+var Reasons = []string{ForNotice, ForCorrection, ForPayment, ForEmergency, ForLaw, ForOwnRequest}
+
 // Event is something that happened in the registry.
 //
 // To add one: write the struct, list it in Codec, handle it in Evolve, and put
@@ -151,12 +165,13 @@ type PersonalDataCorrected struct {
 	Fields []string `json:"fields"` // name, document, phone
 }
 
-// PersonalDataRead says that someone read a person's data.
+// PersonalDataRead says that someone else read a person's data, or what they
+// asked to have corrected. Reading one's own is no event.
 type PersonalDataRead struct {
 	Person string    `json:"person"`
 	Reader string    `json:"reader"` // person or token that read
-	Fields []string  `json:"fields"` // name, document, phone
-	Reason string    `json:"reason"` // why, in the reader's words
+	Fields []string  `json:"fields"` // name, document, phone; correction
+	Reason string    `json:"reason"` // why: notice-delivery, correction, payment-matching, emergency, legal-request or own-request
 	At     time.Time `json:"at"`     // when it was read
 }
 

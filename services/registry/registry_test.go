@@ -385,29 +385,79 @@ func TestReadingPersonalDataIsRecordedFirst(t *testing.T) {
 	path := "/people/" + owner
 
 	clerk.Get(path).Refused(http.StatusUnprocessableEntity, "invalid", "reason")
-	clerk.Get(path+"?reason=abc").Refused(http.StatusUnprocessableEntity, "invalid", "reason")
-	s.Anyone().Get(path+"?reason=核实业主电话").Refused(http.StatusUnauthorized, "login-needed")
-	stranger.Get(path+"?reason=核实业主电话").Refused(http.StatusForbidden, "not-allowed")
-	s.With(events.Regulator, "").Get(path+"?reason=核实业主电话").Refused(http.StatusForbidden, "not-allowed")
-	s.Admin().Get("/people/"+nowhere+"?reason=核实业主电话").Refused(http.StatusNotFound, "no-such-person")
+	clerk.Get(path+"?reason=打电话给张三").Refused(http.StatusUnprocessableEntity, "invalid", "reason")
+	s.Anyone().Get(path+"?reason=notice-delivery").Refused(http.StatusUnauthorized, "login-needed")
+	stranger.Get(path+"?reason=notice-delivery").Refused(http.StatusForbidden, "not-allowed")
+	s.With(events.Regulator, "").Get(path+"?reason=notice-delivery").Refused(http.StatusForbidden, "not-allowed")
+	s.Admin().Get("/people/"+nowhere+"?reason=notice-delivery").Refused(http.StatusNotFound, "no-such-person")
 	if got := s.Types(events.PersonStream + owner); len(got) != 1 {
 		t.Fatalf("refused readings are recorded: %v", got)
 	}
 	var got struct{ ID, Name, Document string }
-	answer := clerk.Get(path + "?reason=核实业主电话").Want(http.StatusOK).Into(&got)
+	answer := clerk.Get(path + "?reason=notice-delivery").Want(http.StatusOK).Into(&got)
 	if got.ID != owner || got.Name != "业主" || got.Document != estate+"1-101" || answer.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%s with %v", answer, answer.Header)
 	}
 	records := s.Events(events.PersonStream + owner)
 	last := records[len(records)-1]
 	event, err := events.Codec.Decode(last.Type, last.Data)
-	if read, ok := event.(events.PersonalDataRead); err != nil || !ok || read.Reason != "核实业主电话" || !strings.HasPrefix(read.Reader, "token:") || len(read.Fields) != 3 {
+	if read, ok := event.(events.PersonalDataRead); err != nil || !ok || read.Reason != events.ForNotice || !strings.HasPrefix(read.Reader, "token:") || len(read.Fields) != 3 {
 		t.Fatalf("recorded %+v, %v", event, err)
 	}
 
 	s.Ledger.Stop()
-	clerk.Get(path+"?reason=核实业主电话").Refused(http.StatusServiceUnavailable, "reading-not-recorded")
+	clerk.Get(path+"?reason=notice-delivery").Refused(http.StatusServiceUnavailable, "reading-not-recorded")
 	clerk.Post(path+"/login-codes", nil).Refused(http.StatusServiceUnavailable, "code-not-recorded")
+}
+
+func TestReadingOnesOwnDataIsNoEvent(t *testing.T) {
+	s := servicetest.New(t)
+	owner := s.Homes(s.Estate("秀山花园"), "1-101")[0].Owner
+	before := s.Types(events.PersonStream + owner)
+	s.Person(owner).Get("/me").Want(http.StatusOK)
+	if after := s.Types(events.PersonStream + owner); !slices.Equal(before, after) {
+		t.Fatalf("the ledger shows when someone looks at their own data: %v", after)
+	}
+}
+
+func TestWhoCorrectsReadsWhatIsToBeCorrected(t *testing.T) {
+	s := servicetest.New(t)
+	estate := s.Estate("秀山花园")
+	homes := s.Homes(estate, "1-101", "1-102")
+	owner, clerk := homes[0].Owner, s.With(events.Clerk, estate)
+	for _, words := range []string{"名字里的字错了", "电话换了"} {
+		s.Person(owner).Post("/me/corrections", body{"words": words}).Want(http.StatusCreated)
+	}
+	path := "/people/" + owner + "/corrections"
+	clerk.Get(path).Refused(http.StatusUnprocessableEntity, "invalid", "reason")
+	s.Anyone().Get(path+"?reason=correction").Refused(http.StatusUnauthorized, "login-needed")
+	s.Person(homes[1].Owner).Get(path+"?reason=correction").Refused(http.StatusForbidden, "not-allowed")
+	s.With(events.Clerk, s.Estate("别处")).Get(path+"?reason=correction").Refused(http.StatusForbidden, "not-allowed")
+	s.Admin().Get("/people/"+nowhere+"/corrections?reason=correction").Refused(http.StatusNotFound, "no-such-person")
+
+	var list struct {
+		Items []struct {
+			Asked time.Time
+			Words string
+		}
+	}
+	clerk.Get(path + "?reason=correction").Want(http.StatusOK).Into(&list)
+	if len(list.Items) != 2 || list.Items[0].Words != "名字里的字错了" || list.Items[1].Words != "电话换了" || list.Items[0].Asked.IsZero() {
+		t.Fatalf("asked for %+v", list.Items)
+	}
+	records := s.Events(events.PersonStream + owner)
+	event, err := events.Codec.Decode(records[len(records)-1].Type, records[len(records)-1].Data)
+	if read, ok := event.(events.PersonalDataRead); err != nil || !ok || !slices.Equal(read.Fields, []string{"correction"}) || read.Reason != events.ForCorrection {
+		t.Fatalf("recorded %+v, %v", event, err)
+	}
+
+	if err := s.Vault.DestroyKey(t.Context(), vault.PersonKey(owner)); err != nil {
+		t.Fatal(err)
+	}
+	clerk.Get(path + "?reason=correction").Want(http.StatusOK).Into(&list)
+	if len(list.Items) != 2 || list.Items[0].Words != "" || list.Items[1].Words != "" {
+		t.Fatalf("erased and still readable: %+v", list.Items)
+	}
 }
 
 func TestTokens(t *testing.T) {
@@ -590,7 +640,7 @@ func TestPersonalDataIsNowhereElse(t *testing.T) {
 		}
 	}
 	sealed := s.Events(events.PersonStream + person)
-	event, err := events.Codec.Decode(sealed[len(sealed)-2].Type, sealed[len(sealed)-2].Data)
+	event, err := events.Codec.Decode(sealed[len(sealed)-1].Type, sealed[len(sealed)-1].Data)
 	asked, ok := event.(events.CorrectionRequested)
 	if err != nil || !ok {
 		t.Fatalf("%T %v", event, err)

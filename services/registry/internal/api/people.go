@@ -48,7 +48,10 @@ func (a *API) registerPeople(api huma.API) {
 	read := service.Query("person", "/people/{person}", "A person's data; reading them is recorded")
 	read.Security = []map[string][]string{{"token": {}}}
 	huma.Register(api, read, a.readPerson)
-	me := service.Query("me", "/me", "Who I am: roles, units and personal data; reading them is recorded")
+	corrections := service.Query("corrections", "/people/{person}/corrections", "What a person asked to have corrected; reading it is recorded")
+	corrections.Security = read.Security
+	huma.Register(api, corrections, a.corrections)
+	me := service.Query("me", "/me", "Who I am: roles, units and personal data")
 	me.Security = read.Security
 	huma.Register(api, me, a.me)
 }
@@ -321,14 +324,22 @@ type PersonOut struct {
 	}
 }
 
+// ReasonIn says why personal data are read.
+type ReasonIn struct {
+	Reason string `query:"reason" required:"true" enum:"notice-delivery,correction,payment-matching,emergency,legal-request,own-request" doc:"Why the data are read; stands in the ledger, for everyone"`
+}
+
 func (a *API) readPerson(ctx context.Context, in *struct {
 	PersonIn
-	Reason string `query:"reason" required:"true" minLength:"4" maxLength:"200" doc:"Why the data are read; stands in the ledger"`
+	ReasonIn
 }) (*PersonOut, error) {
 	if err := a.Allow(ctx, "person.read", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
 		return nil, err
 	}
-	data, err := a.read(ctx, in.Person, in.Reason)
+	if err := a.recordReading(ctx, in.Person, in.Reason, personalFields); err != nil {
+		return nil, err
+	}
+	data, err := a.personal(ctx, in.Person)
 	if err != nil {
 		return nil, err
 	}
@@ -337,12 +348,53 @@ func (a *API) readPerson(ctx context.Context, in *struct {
 	return out, nil
 }
 
-// read records that personal data are read, and then reads them.
-func (a *API) read(ctx context.Context, person, reason string) (PersonBody, error) {
-	reading := register.ReadPersonalData{Reader: service.CallerFrom(ctx).ID, Fields: personalFields, Reason: reason, At: a.Clock().UTC()}
-	if err := a.recordFirst(ctx, "read-person", person, reading, errReadingPending); err != nil {
-		return PersonBody{}, err
+// Correction is what a person asked to have corrected.
+type Correction struct {
+	Asked time.Time `json:"asked"`
+	Words string    `json:"words" doc:"Empty where the person's data were erased"`
+}
+
+// corrections opens what a person asked to have corrected, for who may correct it.
+func (a *API) corrections(ctx context.Context, in *struct {
+	PersonIn
+	ReasonIn
+}) (*service.Items[Correction], error) {
+	if err := a.Allow(ctx, "person.correct", authz.Resource{Type: "Person", ID: in.Person, Person: in.Person}); err != nil {
+		return nil, err
 	}
+	if err := a.recordReading(ctx, in.Person, in.Reason, []string{"correction"}); err != nil {
+		return nil, err
+	}
+	var list []Correction
+	for r, err := range a.Store.Read(ctx, registry.PersonStream+in.Person, 0) {
+		if err != nil {
+			return nil, err
+		}
+		event, err := registry.Codec.Decode(r.Type, r.Data)
+		if err != nil {
+			return nil, err
+		}
+		asked, ok := event.(registry.CorrectionRequested)
+		if !ok {
+			continue
+		}
+		words, err := a.Vault.Open(ctx, vault.PersonKey(in.Person), "words", string(asked.Words))
+		if err != nil && !errors.Is(err, vault.ErrNoKey) { // erased with its key
+			return nil, err
+		}
+		list = append(list, Correction{r.Created, string(words)})
+	}
+	return service.List(list, nil)
+}
+
+// recordReading records that personal data are read, before they are.
+func (a *API) recordReading(ctx context.Context, person, reason string, fields []string) error {
+	reading := register.ReadPersonalData{Reader: service.CallerFrom(ctx).ID, Fields: fields, Reason: reason, At: a.Clock().UTC()}
+	return a.recordFirst(ctx, "read-person", person, reading, errReadingPending)
+}
+
+// personal reads personal data. Whoever reads another's has recorded it before.
+func (a *API) personal(ctx context.Context, person string) (PersonBody, error) {
 	data, err := a.People.Person(ctx, person)
 	if errors.Is(err, vault.ErrNoPerson) {
 		err = register.ErrNoSuchPerson
@@ -398,7 +450,7 @@ func (a *API) me(ctx context.Context, _ *struct{}) (*MeOut, error) {
 	for _, c := range self.Codes {
 		out.Body.Codes = append(out.Body.Codes, CodeMade{c.By, c.Expires})
 	}
-	data, err := a.read(ctx, caller.Person, "own data")
+	data, err := a.personal(ctx, caller.Person)
 	if err != nil {
 		return nil, err
 	}

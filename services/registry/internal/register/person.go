@@ -2,6 +2,7 @@ package register
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
@@ -14,7 +15,7 @@ var (
 	ErrNoSuchPerson = problem.NotFound("no-such-person", "there is no such person")
 	ErrUnknownRole  = problem.Invalid("unknown-role", "there is no such role")
 	ErrRoleScope    = problem.Invalid("role-needs-estate", "this role is granted for one estate")
-	ErrNoReason     = problem.Invalid("reason-missing", "say why the personal data are read")
+	ErrNoReason     = problem.Invalid("reason-missing", "say why the personal data are read: one of "+strings.Join(registry.Reasons, ", "))
 	ErrNoSuchToken  = problem.NotFound("no-such-token", "there is no such token")
 	ErrTokenHolder  = problem.Invalid("token-holder", "a token acts for a person or with a role, not both and not neither")
 	ErrTokenExpiry  = problem.Invalid("token-expiry", "a token expires in the future and within two years")
@@ -99,7 +100,7 @@ func (c ReadPersonalData) Decide(p Person) ([]registry.Event, error) {
 	switch {
 	case p.ID == "":
 		return nil, ErrNoSuchPerson
-	case c.Reason == "":
+	case !slices.Contains(registry.Reasons, c.Reason):
 		return nil, ErrNoReason
 	}
 	return []registry.Event{registry.PersonalDataRead{Person: p.ID, Reader: c.Reader, Fields: c.Fields, Reason: c.Reason, At: c.At}}, nil
