@@ -318,8 +318,20 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	}
 	meetings := "/estates/" + o.estate + "/meetings"
 	o.refused("not-allowed", "an", "POST", meetings, draft)
-	wrong := object{"title": "业主大会", "policy": draft["policy"], "motions": []object{{"id": "M1", "title": "x", "matter": "民法典278-1-4", "scope": "estate", "rule": "special"}}}
-	o.refused("meeting-wrong", "clerk", "POST", meetings, wrong)
+	status, wrong := o.do("clerk", "POST", meetings, object{
+		"title": "业主大会", "policy": object{"revote": "never", "paper_and_electronic": "paper-stands", "unreturned": "none", "parking_counts_area": false},
+		"motions": []object{
+			{"id": "M1", "title": "x", "matter": "民法典278-1-4", "scope": "estate", "rule": "special"},
+			{"id": "M2", "title": "y", "matter": "民法典278-1-5", "scope": "building:999"},
+		},
+	})
+	var fields []any
+	for _, f := range wrong["errors"].([]any) {
+		fields = append(fields, f.(object)["name"])
+	}
+	if status != 422 || !reflect.DeepEqual(fields, []any{"policy.revote", "motions[0].rule", "motions[1].scope"}) {
+		t.Errorf("a draft that is wrong in three ways: %d %v", status, wrong)
+	}
 	id := o.must("clerk", "POST", meetings, draft)["id"].(string)
 	at := "/meetings/" + id
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
@@ -37,24 +36,19 @@ type Draft struct {
 	Motions []MotionIn   `json:"motions" minItems:"1" maxItems:"100"`
 }
 
-// command returns the command that drafts the meeting. A rule on the paper
-// that the law does not have for the matter is an error of the paper.
-func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) (meeting.DraftMeeting, error) {
+// drafting returns the command that drafts the meeting.
+func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past bool, set meeting.RuleSet) (meeting.DraftMeeting, error) {
 	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past}}
 	if c.Policy.Unreturned == "" {
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}
-	var wrong []problem.Field
-	for i, m := range d.Motions {
+	for _, m := range d.Motions {
 		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope})
-		if matter, ok := set.Matters[m.Matter]; ok && m.Rule != "" && m.Rule != matter.Threshold {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].rule", i), Detail: "the law says " + matter.Threshold + " for " + m.Matter})
-		}
+		c.Stated = append(c.Stated, m.Rule)
 	}
-	if len(wrong) > 0 {
-		return c, problem.Invalid("meeting-wrong", "the threshold follows the matter", wrong...)
-	}
-	return c, nil
+	var err error
+	c.Buildings, err = a.Board.Buildings(ctx, estate)
+	return c, err
 }
 
 func (a *API) draft(ctx context.Context, in *struct {
@@ -79,7 +73,7 @@ func (a *API) draft(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "draft-meeting", in.CommandIn, in.Body)
 	id := newID(req)
-	cmd, err := in.Body.command(id, in.Estate, in.Body.Past, a.rulesOn(a.Clock()))
+	cmd, err := a.drafting(ctx, in.Body.Draft, id, in.Estate, in.Body.Past, a.rulesOn(a.Clock()))
 	if err != nil {
 		return nil, err
 	}

@@ -181,7 +181,7 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 		return nil, "", err
 	}
 	described := Draft{p.Title, p.Policy, p.Motions}
-	draft, err := described.command(id, estate, true, set)
+	draft, err := a.drafting(ctx, described, id, estate, true, set)
 	if err != nil {
 		return nil, "", err
 	}

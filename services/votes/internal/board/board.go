@@ -140,6 +140,18 @@ func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all
 	return all, err
 }
 
+// Buildings lists the buildings of an estate's units; none where no unit is known.
+func (b *Board) Buildings(ctx context.Context, estate string) (list []string, err error) {
+	err = each(ctx, b.db, func(rows *sql.Rows) error {
+		var building string
+		err := rows.Scan(&building)
+		list = append(list, building)
+		return err
+	}, `SELECT DISTINCT building FROM unit_version v WHERE estate = ?
+		AND since = (SELECT MAX(since) FROM unit_version w WHERE w.id = v.id)`, estate)
+	return list, err
+}
+
 // Meetings lists an estate's meetings, the newest first.
 func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
 	err = each(ctx, b.db, func(rows *sql.Rows) error {

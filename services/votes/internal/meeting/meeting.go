@@ -9,6 +9,7 @@ package meeting
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ var (
 	ErrEmptyRoll   = problem.Conflict("roll-empty", "no unit of the estate gives a vote")
 	ErrPosted      = problem.Conflict("notice-posted", "the notice is posted; nothing of it changes any more")
 	ErrNoNotice    = problem.Conflict("notice-not-posted", "the notice is not posted yet")
-	ErrWindow      = problem.Invalid("wrong-window", "voting opens before it closes", problem.Field{Name: "closes", Detail: "is after opens"})
+	ErrWindow      = problem.Invalid("wrong-window", "voting opens before it closes", problem.Field{Name: "closes", Detail: "must be after opens"})
 	ErrNotPast     = problem.Conflict("meeting-not-past", "a meeting entered as past was closed before it is entered")
 	ErrStatedTime  = problem.Conflict("time-not-yours-to-state", "in a live meeting the ledger's clock says when; only papers of a past meeting bring their own times")
 	ErrNoRules     = problem.Invalid("no-rule-set", "no rule set is in force on the day of the notice")
@@ -124,10 +125,13 @@ func (r RuleSet) EarliestOpening(notice time.Time) time.Time {
 // DraftMeeting sets up a meeting with its motions and policies.
 type DraftMeeting struct {
 	votes.MeetingDrafted
-	Rules RuleSet
+	Rules     RuleSet
+	Stated    []string // threshold that was stated for each motion; none or "": not stated
+	Buildings []string // of the estate; none: its units are not known yet
 }
 
-// Decide refuses policies that are not stated, and motions the rules do not know.
+// Decide refuses policies that are not stated, motions the rules do not know,
+// thresholds the law does not have for a matter, and scopes without a unit.
 func (c DraftMeeting) Decide(m Meeting) ([]votes.Event, error) {
 	if m.Drafted() {
 		return nil, ErrDrafted
@@ -163,10 +167,13 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		want(motion.ID != "" && !seen[motion.ID], field("id"), "is missing or used twice")
 		seen[motion.ID] = true
 		want(strings.TrimSpace(motion.Title) != "", field("title"), "is missing")
-		_, known := c.Rules.Matters[motion.Matter]
+		matter, known := c.Rules.Matters[motion.Matter]
 		want(known, field("matter"), "is no matter of "+c.Rules.ID)
+		stated := i < len(c.Stated) && c.Stated[i] != ""
+		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "the law says "+matter.Threshold+" for "+motion.Matter)
 		building, ok := strings.CutPrefix(motion.Scope, buildingScope)
 		want(motion.Scope == Estate || ok && building != "", field("scope"), "is estate, or building: and a building")
+		want(!ok || building == "" || len(c.Buildings) == 0 || slices.Contains(c.Buildings, building), field("scope"), "names a building that the estate does not have")
 	}
 	return wrong
 }
@@ -230,7 +237,7 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 	}
 	if earliest := c.Rules.EarliestOpening(at); !m.Past && c.Opens.Before(earliest) {
 		e := *ErrNotice
-		e.Fields = []problem.Field{{Name: "opens", Detail: "is not before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
+		e.Fields = []problem.Field{{Name: "opens", Detail: "must not be before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
 		return nil, &e
 	}
 	return []votes.Event{votes.NoticePosted{

@@ -64,6 +64,11 @@ func TestMeeting(t *testing.T) {
 		{Name: "draft with a matter the law does not have", When: bad(func(d *votes.MeetingDrafted) { d.Motions[0].Matter = "民法典278-1-10" }), Err: wrong},
 		{Name: "draft with an unknown kind of scope", When: bad(func(d *votes.MeetingDrafted) { d.Motions[0].Scope = "street" }), Err: wrong},
 
+		{Name: "draft with a building that the estate does not have", When: with(draft, func(d *meeting.DraftMeeting) { d.Buildings = []string{"4", "6"} }), Err: wrong},
+		{Name: "draft with a building that the estate has", When: with(draft, func(d *meeting.DraftMeeting) { d.Buildings = []string{"4", "5"} }), Then: events{drafted}},
+		{Name: "draft with a threshold the law does not have", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"", "special"} }), Err: wrong},
+		{Name: "draft with the threshold of the law", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"ordinary", ""} }), Then: events{drafted}},
+
 		{Name: "freeze the roll", Given: events{drafted}, When: meeting.FreezeRoll{RollFrozen: frozen}, Then: events{frozen}},
 		{Name: "freeze the same roll again", Given: events{drafted, frozen}, When: meeting.FreezeRoll{RollFrozen: frozen}},
 		{Name: "freeze a corrected roll before the notice", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.Roll = "old" })},
