@@ -240,6 +240,31 @@ func TestTablesDownloadAsFilesASpreadsheetOpensSafely(t *testing.T) {
 	}
 }
 
+func TestAFileSpeaksTheLanguageOfItsReader(t *testing.T) {
+	_, b := open(t)
+	chinese := map[string][]string{
+		estate + "/entries.csv": {"日期,凭证号,类型", ",冲销,支出,"}, estate + "/workorders.csv": {"已评价"},
+		closed + "/results.csv": {"议题,标题", "特别事项(四分之三)", "全体业主", "未通过"}, closed + "/rejected.csv": {"议题不涉及这位业主的房屋"},
+	}
+	english := map[string][]string{
+		estate + "/entries.csv": {"Date,Voucher,Kind", ",reversal,expenditure,"}, estate + "/workorders.csv": {"rated"},
+		closed + "/results.csv": {"Motion,Title", "special (three quarters)", "all owners", "Not adopted"}, closed + "/rejected.csv": {"the motion does not concern the owner's unit"},
+	}
+	for path, words := range chinese {
+		b.shows(b.get(path), http.StatusOK, words...)
+	}
+	b.get("/?lang=en")
+	for path, words := range english {
+		b.shows(b.get(path), http.StatusOK, words...)
+	}
+}
+
+func TestASiteWithoutAnOperatorSaysSo(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.Operator = portal.Operator{} })
+	b.shows(b.get("/about"), http.StatusOK, "没有写明由谁运营", "请问把网址给你的人")
+	b.shows(b.get("/about?lang=en"), http.StatusOK, "Nobody is named as the operator")
+}
+
 func TestACodeLogsInOnceAndOnlyByAButton(t *testing.T) {
 	_, b := open(t)
 	p := b.get("/login/" + apitest.OwnerCode)
@@ -300,7 +325,7 @@ func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
 	api, b := open(t)
 	b.login(apitest.OwnerCode)
 	p := b.do(http.MethodPost, voting+"/ballot", strings.NewReader("step=cast&choice-M1=赞成&key=12345678"), "Sec-Fetch-Site", "cross-site")
-	b.shows(p, http.StatusForbidden, "没有做这件事的权限")
+	b.shows(p, http.StatusForbidden, "从别的网站发来")
 	if len(api.Commands) != 0 {
 		t.Error("it was recorded")
 	}
@@ -459,6 +484,7 @@ func TestErrorsSpeakPlainly(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get("/nowhere"), http.StatusNotFound, "没有找到这一页")
 	b.shows(b.get("/estates/unknown"), http.StatusNotFound, "没有找到这一页")
+	b.shows(b.get(estate+"?year=abc"), http.StatusNotFound, "没有找到这一页")
 	b.shows(b.get("/receipts/ballot-x/7"), http.StatusNotFound)
 	b.shows(b.get("/receipts/ballot-x/x"), http.StatusNotFound)
 	api.Set(func(a *apitest.API) {

@@ -42,6 +42,11 @@ func Explain(l Lang, err error) Problem {
 			l.T("第一次提交的有效,这次没有记录。", "The first one stands; this one was not recorded."),
 			l.T("请先看一看第一次提交的结果;要再交一份,请重新打开表格。", "Look at what became of the first; to send another, open the form anew."))
 		return out
+	case "cross-origin":
+		say(l.T("这张表格是从别的网站发来的,没有接受。", "This form was sent from another site; it was not accepted."),
+			l.T("什么都没有记录。", "Nothing was recorded."),
+			l.T("如果这真是你要做的,请在本站打开这一页,再填一次。", "If you meant to do this, open the page on this site and fill it in there."))
+		return out
 	case "not-caught-up":
 		out.Again = true
 		say(l.T("刚写入的内容还没有汇总到这一页。", "What was just written has not reached this page yet."),

@@ -52,6 +52,14 @@ func threshold(r client.Result, test, measure string) Threshold {
 	return approval(r.Rule)
 }
 
+// votingTime is when a meeting takes ballots, once that is announced.
+func votingTime(l Lang, m client.Meeting) string {
+	if m.Opens == nil || m.Opens.IsZero() {
+		return l.T("日期待公告", "dates to be announced")
+	}
+	return At(m.Opens) + l.T(" 至 ", " to ") + At(m.Closes)
+}
+
 // gauge is one bar that the law judges.
 type gauge struct {
 	What, Text, Share string

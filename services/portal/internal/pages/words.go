@@ -5,6 +5,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
 // What the ledger says in codes and legal terms, in words a neighbour would use.
@@ -161,6 +162,19 @@ func EventWords(l Lang, event string) string {
 // Direction of money.
 func Direction(l Lang, direction string) string {
 	return lookup(l, map[string][2]string{finance.Income: {"收入", "income"}, finance.Expenditure: {"支出", "expenditure"}}, direction)
+}
+
+// EntryKind is what an entry of the accounts is.
+func EntryKind(l Lang, kind string) string {
+	return lookup(l, map[string][2]string{
+		client.KindVoucher: {"凭证", "voucher"}, client.KindReversal: {"冲销", "reversal"}, client.KindCollection: {"当日收款合计", "payments of a day"},
+		client.KindOpening: {"期初余额", "opening balance"}, client.KindSuspense: {"暂收待查", "in suspense"},
+	}, kind)
+}
+
+// Rule is the short name of what a motion must reach.
+func Rule(l Lang, rule string) string {
+	return lookup(l, map[string][2]string{"ordinary": {"一般事项(过半数)", "ordinary (more than half)"}, "special": {"特别事项(四分之三)", "special (three quarters)"}}, rule)
 }
 
 // EntryRefused says why an entry does not count.

@@ -87,6 +87,12 @@ func (s *site) estates(w http.ResponseWriter, q *request) error {
 func (s *site) estate(w http.ResponseWriter, q *request) error {
 	id := q.PathValue("estate")
 	at := "/estates/" + client.Segment(id)
+	years := filters(q, "year")
+	if year := years.Get("year"); year != "" {
+		if _, err := strconv.ParseUint(year, 10, 16); err != nil {
+			return problem.NotFound("no-such-page", "a year is a number")
+		}
+	}
 	var m pages.EstateModel
 	var err error
 	if m.Estate, err = q.estate(id, "estate"); err != nil {
@@ -112,10 +118,6 @@ func (s *site) estate(w http.ResponseWriter, q *request) error {
 		return err
 	})
 	part("finance", func() error {
-		years := url.Values{}
-		if year := q.URL.Query().Get("year"); year != "" {
-			years.Set("year", year)
-		}
 		budget, err := get[client.Budget](q, at+"/budget", years)
 		if err == nil && (len(budget.Items) > 0 || budget.Opening != 0) {
 			m.Budget = &budget
