@@ -377,6 +377,17 @@ func TestAReceiptSaysWhatWasTakenAndWhatWasRefused(t *testing.T) {
 	}
 }
 
+func TestABallotThatIsTakenInPartLeadsToTheReceiptOfThatPart(t *testing.T) {
+	api, b := open(t)
+	b.login(apitest.OwnerCode)
+	api.Set(func(a *apitest.API) { a.Partly = true })
+	p := b.post(voting+"/ballot", "key", "12345678", "step", "cast", "choice-M1", "赞成", "choice-M2", "赞成")
+	b.shows(p, http.StatusOK, "<h1>这张票只收下了一部分", "<dd>收下的票</dd>", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋")
+	if strings.Contains(p.text, "你的票已经记入账本") {
+		t.Error("it reads as if all was recorded")
+	}
+}
+
 func TestWhoVotedAlreadyIsToldBeforeVotingAgain(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)

@@ -51,6 +51,7 @@ type API struct {
 	Fail     map[string]*problem.Error // what a "METHOD /path" answers instead
 	Pending  bool                      // commands answer 202, and stay unknown
 	Silent   bool                      // answers do not say their position
+	Partly   bool                      // a ballot is taken on M1 and refused on M2
 	position uint64
 }
 
@@ -397,6 +398,10 @@ func (a *API) record(w http.ResponseWriter, r *http.Request, answer object) {
 	a.Commands = append(a.Commands, Command{r.URL.Path, key, token(r), body})
 	answer = maps.Clone(answer)
 	answer["position"] = a.position
+	if a.Partly {
+		answer["stream"], answer["revision"] = MixedBallots, 2
+		answer["taken"], answer["refused"] = []string{"M1"}, []object{{"motions": []string{"M2"}, "reason": "not-in-scope"}}
+	}
 	a.done[key], _ = json.Marshal(answer)
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write(a.done[key])

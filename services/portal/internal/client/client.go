@@ -47,11 +47,13 @@ type Answer struct {
 
 // Recorded is the answer to a command.
 type Recorded struct {
-	ID       string `json:"id"`
-	Stream   string `json:"stream"`
-	Revision uint64 `json:"revision"`
-	Position uint64 `json:"position"`
-	Repeated bool   `json:"repeated"`
+	ID       string       `json:"id"`
+	Stream   string       `json:"stream"`
+	Revision uint64       `json:"revision"`
+	Position uint64       `json:"position"`
+	Repeated bool         `json:"repeated"`
+	Taken    []string     `json:"taken"`   // of a ballot: motions on which it was taken
+	Refused  []BallotPart `json:"refused"` // and on which not, by reason: one event each, after the one of what was taken
 	// Pending is the path of the operation (/api/v1/operations/…) where the
 	// answer was 202: it may or may not be recorded yet.
 	Pending string `json:"-"`

@@ -377,9 +377,9 @@ func Me(v View, m MeModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var23 string
-				templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("更正申请已经提交,经办人核对以后会修改。", "Your request was sent; a clerk checks it and corrects the data."))
+				templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("更正申请已经提交,也记进了账本。过了几天还没有改,请到居委会或物业前台当面更正。", "Your request was sent and is in the ledger. If nothing has changed after some days, have it corrected at the office."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `own.templ`, Line: 48, Col: 174}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `own.templ`, Line: 48, Col: 285}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 				if templ_7745c5c3_Err != nil {

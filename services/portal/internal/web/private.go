@@ -388,7 +388,11 @@ func (s *site) cast(w http.ResponseWriter, q *request) error {
 	if done.Pending != "" {
 		return q.after(w, done, "") // the revision, and with it the receipt, is not known yet
 	}
-	return q.after(w, done, "/receipts/"+client.Segment(done.Stream)+"/"+client.Number(done.Revision))
+	receipt := done.Revision // of the last event; what was taken, the one to keep, comes before the refusals
+	if refusals := uint64(len(done.Refused)); len(done.Taken) > 0 && refusals <= receipt {
+		receipt -= refusals
+	}
+	return q.after(w, done, "/receipts/"+client.Segment(done.Stream)+"/"+client.Number(receipt))
 }
 
 func (s *site) paymentForm(w http.ResponseWriter, q *request) error {

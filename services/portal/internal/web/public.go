@@ -138,7 +138,7 @@ func (s *site) estate(w http.ResponseWriter, q *request) error {
 	})
 	part("votes", func() error {
 		list, err := get[client.List[client.Meeting]](q, at+"/meetings", nil)
-		m.Meetings = list.Items
+		m.Meetings = openFirst(list.Items)
 		return err
 	})
 	all.Wait()
@@ -288,7 +288,14 @@ func (s *site) meetings(w http.ResponseWriter, q *request) error {
 	}
 	q.view.Title, q.view.Figures = q.view.T("业主大会", "Owners' meetings"), true
 	q.view.Files = []pages.Link{{Href: at + ".csv", Text: q.view.T("业主大会", "Meetings")}}
-	return q.render(w, http.StatusOK, pages.Meetings(q.view, list.Items))
+	return q.render(w, http.StatusOK, pages.Meetings(q.view, openFirst(list.Items)))
+}
+
+// openFirst puts what can be voted on now before everything else.
+func openFirst(list []client.Meeting) []client.Meeting {
+	return slices.Concat(
+		slices.DeleteFunc(slices.Clone(list), func(m client.Meeting) bool { return m.State != "open" }),
+		slices.DeleteFunc(slices.Clone(list), func(m client.Meeting) bool { return m.State == "open" }))
 }
 
 func (s *site) meeting(w http.ResponseWriter, q *request) error {
