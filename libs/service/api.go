@@ -47,7 +47,8 @@ const (
 // and for Access to reach the request's Yimu-Position, and renders every error
 // as a problem document, a panic included. It logs ids only. Bodies are limited
 // to 1 MiB unless an operation says otherwise (MaxBodyBytes, and with it
-// BodyReadTimeout); fields that are not in the schema are refused.
+// BodyReadTimeout); fields that are not in the
+// schema and control characters are refused.
 //
 // An operation returns a *problem.Error, or any error that [problem.From]
 // knows, as it is. Every other error is internal.
@@ -55,7 +56,8 @@ func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handl
 	config := huma.DefaultConfig("yimu "+name, "1.0.0")
 	config.OpenAPIPath = "/openapi/" + name
 	config.DocsPath, config.SchemasPath = "", "" // its pages would load scripts from elsewhere
-	config.CreateHooks = nil                     // no $schema in bodies
+	config.Formats = formats()
+	config.CreateHooks = nil // no $schema in bodies
 	config.OnAddOperation = []huma.AddOpFunc{describeAnswers}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "An access token, or the token of a session"},

@@ -197,6 +197,8 @@ func TestAWrongRequestIsToldWhatIsWrong(t *testing.T) {
 		"a value is not one of the list":     {call{body: `{"choices":[{"motion":"m","choice":"maybe"}]}`}, 422, "invalid", "choices[0].choice"},
 		"a field is unknown":                 {call{body: `{"choices":[{"motion":"m","choice":"agree"}],"weight":9}`}, 422, "invalid", "weight"},
 		"a nested field is unknown":          {call{body: `{"choices":[{"motion":"m","choice":"agree","Motion":"x"}]}`}, 422, "invalid", "choices[0].Motion"},
+		"a text holds U+0000":                {call{body: `{"channel":"a\u0000b","choices":[{"motion":"m","choice":"agree"}]}`}, 422, "invalid", "channel"},
+		"a nested text holds a backspace":    {call{body: `{"choices":[{"motion":"m\b","choice":"agree"}]}`}, 422, "invalid", "choices[0].motion"},
 		"the body is no JSON":                {call{body: `{"choices":`}, 422, "malformed", "body"},
 		"the body goes on after its end":     {call{body: `{} {}`}, 422, "malformed", "body"},
 		"the body is missing":                {call{body: "none"}, 422, "malformed", "body"},
@@ -238,5 +240,16 @@ func TestAWrongRequestIsToldWhatIsWrong(t *testing.T) {
 				t.Error("a value must not be repeated")
 			}
 		})
+	}
+}
+
+func TestControlCharactersAreFoundInText(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"a":"x\u0000"}`: "a", `{"a":{"b":["","\u001f"]}}`: "a.b[1]", `["\f"]`: "[0]",
+		`{"a":"\n\r\t\u000a\u0041\u00e9\\b\\u0000"}`: "", `{"a":"C:\\back"}`: "", `{`: "",
+	} {
+		if got, found := service.ControlCharacter([]byte(document)); got != want || found != (want != "") {
+			t.Errorf("%s: found %q, %t", document, got, found)
+		}
 	}
 }

@@ -74,7 +74,11 @@ func newProblem(status int, message string, errs []error) *problem.Error {
 		p.Code = "malformed"
 	}
 	for _, err := range errs {
-		p.Fields = append(p.Fields, field(err))
+		f := field(err)
+		if f.Detail == controlRefused {
+			p.Code = "invalid"
+		}
+		p.Fields = append(p.Fields, f)
 	}
 	switch {
 	case len(p.Fields) == 1:
@@ -94,6 +98,9 @@ func field(err error) problem.Field {
 	}
 	d := detailer.ErrorDetail()
 	f := problem.Field{Name: d.Location, Detail: strings.TrimPrefix(d.Message, "json: ")}
+	if path, ok := strings.CutPrefix(d.Message, holdsControl); ok {
+		return problem.Field{Name: path, Detail: controlRefused}
+	}
 	// Of a missing property huma tells the place it is missing from.
 	if name, ok := strings.CutPrefix(d.Message, "expected required property "); ok {
 		if name, ok = strings.CutSuffix(name, " to be present"); ok {

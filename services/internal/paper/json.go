@@ -3,6 +3,8 @@ package paper
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/yimu-ledger/yimu/libs/service"
 )
 
 // ReadJSON reads a paper that is one JSON document, such as an agreement.
@@ -18,9 +20,12 @@ func ReadJSON[T any](file []byte) (v T, err error) {
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return v, &FileError{"field-wrong", wrong.Field, "the field holds a " + wrong.Value + ", which is of another kind"}
+			return v, &FileError{"field-wrong", wrong.Field, "holds JSON of another kind: " + wrong.Value}
 		}
 		return v, &FileError{"file-unreadable", "", "not a JSON document"}
+	}
+	if field, found := service.ControlCharacter(text); found {
+		return v, &FileError{"control-character", field, "the field holds a character that cannot be seen"}
 	}
 	return v, nil
 }

@@ -217,6 +217,7 @@ func TestCells(t *testing.T) {
 		"plus and a digit":      {"1-1,徐欣,X1,+8619900000001,1/2,是", "", ""},
 		"space, then equals":    {" =1,徐欣,X1,,1/2,是", "房屋编号", "formula-cell"},
 		"formula as a name":     {"1-1,=" + secret + ",X1,,1/2,是", "业主姓名", "formula-cell"},
+		"NUL":                   {"1-1,徐\x00欣,X1,,1/2,是", "业主姓名", "control-character"},
 		"control character":     {"1-1,徐\x01欣,X1,,1/2,是", "业主姓名", "control-character"},
 		"text turned around":    {"1-1,徐\u202e欣,X1,,1/2,是", "业主姓名", "control-character"},
 		"zero-width space":      {"1-1,徐\u200b欣,X1,,1/2,是", "业主姓名", "control-character"},
@@ -579,6 +580,10 @@ func TestReadJSON(t *testing.T) {
 	_, err := ReadJSON[meeting]([]byte(`{"motions":[{"id":1}]}`))
 	if e, ok := errors.AsType[*FileError](err); !ok || e.Code != "field-wrong" || e.Column != "motions.id" {
 		t.Errorf("%+v", err)
+	}
+	_, err = ReadJSON[meeting]([]byte(`{"title":"大\u0000会"}`))
+	if e, ok := errors.AsType[*FileError](err); !ok || e.Code != "control-character" || e.Column != "title" {
+		t.Errorf("U+0000 in a title: %v", err)
 	}
 	if _, err := ReadJSON[meeting]([]byte(`{`)); err == nil {
 		t.Error("half a document was read")
