@@ -44,6 +44,7 @@ type client struct {
 // another attempt.
 type again struct {
 	after time.Duration
+	gone  bool // there was no answer, or not all of one
 	err   error
 }
 
@@ -60,6 +61,8 @@ func (c *client) patiently(ctx context.Context, do func() error) error {
 			return context.Cause(ctx)
 		case !ok:
 			return err
+		case attempt == attempts && later.gone:
+			return fmt.Errorf("the server went away and did not come back; import the folder again once it runs, nothing is recorded twice: %w", later.err)
 		case attempt == attempts:
 			return fmt.Errorf("the server stayed busy: %w", later.err)
 		}
@@ -130,7 +133,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	}
 	err = fmt.Errorf("nothing answers at %s (%w); is yimu up running there?", c.server, err)
 	if c.reached {
-		return &again{wait, err}
+		return &again{wait, true, err}
 	}
 	return err
 }
@@ -160,7 +163,7 @@ func (c *client) judge(p *problem.Error, retryAfter string) error {
 		if s, err := strconv.Atoi(retryAfter); err == nil && s > 0 {
 			after = min(time.Duration(s)*time.Second, longest)
 		}
-		return &again{after, p}
+		return &again{after, false, p}
 	case http.StatusUnauthorized:
 		return fmt.Errorf("%s does not accept this token (%w); yimu token makes a new one", c.server, p)
 	case http.StatusForbidden:
@@ -208,7 +211,7 @@ func (c *client) command(ctx context.Context, path, key string, body any) (done 
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode == http.StatusAccepted {
-			return &again{wait, problem.Unavailable("pending", "it is not known yet whether it was recorded")}
+			return &again{wait, false, problem.Unavailable("pending", "it is not known yet whether it was recorded")}
 		}
 		done = service.RecordedBody{}
 		if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
@@ -274,7 +277,7 @@ func (c *client) follow(ctx context.Context, resp *http.Response, tell func(done
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case err != nil: // cut off in the middle: the server ended, or the way to it
-			return nil, &again{wait, fmt.Errorf("the answer of %s broke off: %w", c.server, err)}
+			return nil, &again{wait, true, fmt.Errorf("the answer of %s broke off: %w", c.server, err)}
 		case line.Problem != nil:
 			return nil, c.judge(line.Problem, "")
 		case line.Report != nil:

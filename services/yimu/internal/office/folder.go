@@ -1,7 +1,6 @@
 package office
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -105,6 +104,8 @@ func open(fsys fs.FS) (*folder, error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%s cannot be read: %w", p.name, err)
+		case info.Size() == 0:
+			return nil, fmt.Errorf("%s is empty; save it again with its rows, or take it out of the folder", p.name)
 		case info.Size() > paper.MaxFile:
 			return nil, fmt.Errorf("%s has %d MiB; a paper may have %d MiB", p.name, (info.Size()+1<<20-1)>>20, paper.MaxFile>>20)
 		}
@@ -148,17 +149,19 @@ func (p file) read() ([]byte, error) {
 
 // document reads of a JSON paper what the office itself needs of it. What is
 // wrong with it is for the server to tell.
-func (f *folder) document(kind string) (d struct {
-	Estate string `json:"estate"`
-	Title  string `json:"title"`
-	Opens  string `json:"opens"`
-}) {
+func (f *folder) document(kind string) (d document) {
 	if p, ok := f.find(kind); ok {
 		if b, err := p.read(); err == nil {
-			_ = json.Unmarshal(b, &d)
+			d, _ = paper.ReadJSON[document](b)
 		}
 	}
 	return d
+}
+
+type document struct {
+	Estate string `json:"estate"`
+	Title  string `json:"title"`
+	Opens  string `json:"opens"`
 }
 
 // estateName is what the papers call the estate; "" where none says.

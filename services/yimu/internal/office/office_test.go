@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -295,6 +296,35 @@ func TestAServerThatStaysBusyIsNotAskedForEver(t *testing.T) {
 	})
 }
 
+func TestAServerThatWentAwayIsNotCalledBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cutOff := func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+			w.Header().Set("Content-Type", paper.NDJSON)
+			return true
+		}
+		d := &desk{answer: map[string]func(http.ResponseWriter, *http.Request, int) bool{"POST /papers/units": cutOff}}
+		_, _, err := run(t, d, nil)
+		if err == nil || !strings.Contains(err.Error(), "the server went away") || strings.Contains(err.Error(), "busy") {
+			t.Fatalf("%v", err)
+		}
+	})
+}
+
+func TestTheEstateIsCalledAsItsAgreementSays(t *testing.T) {
+	files := maps.Clone(papers)
+	files["委托合同.json"] = &fstest.MapFile{Data: []byte("\xef\xbb\xbf{\"estate\":\"蓝湾里\"}")}
+	var founded []byte
+	d := &desk{answer: map[string]func(http.ResponseWriter, *http.Request, int) bool{
+		"POST /api/v1/estates": func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+			founded, _ = io.ReadAll(r.Body)
+			return false
+		},
+	}}
+	if _, _, err := run(t, d, func(im *office.Import) { im.Papers = files }); err != nil || !strings.Contains(string(founded), "蓝湾里") {
+		t.Fatalf("founded with %s, %v", founded, err)
+	}
+}
+
 func TestAnInterruptedImportSaysSoAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &desk{answer: map[string]func(http.ResponseWriter, *http.Request, int) bool{
@@ -339,7 +369,8 @@ func TestWhatAnOfficeMeetsIsSaidInASentence(t *testing.T) {
 		{"an empty folder", &desk{}, folder(fstest.MapFS{"notes.txt": {}}), "holds none of the papers: 房屋清册.csv"},
 		{"a paper twice", &desk{}, folder(fstest.MapFS{"工单.csv": {}, "工单.XLSX": {}}), "are the same paper; leave only one"},
 		{"a file over 64 MiB", &desk{}, func(im *office.Import) { im.Papers = huge{} }, "工单.csv has 65 MiB; a paper may have 64 MiB"},
-		{"an estate without a name", &desk{}, folder(fstest.MapFS{"工单.csv": {}}), "say so with --name"},
+		{"an estate without a name", &desk{}, folder(fstest.MapFS{"工单.csv": {Data: []byte("工单号\n")}}), "say so with --name"},
+		{"an empty file", &desk{}, folder(fstest.MapFS{"工单.csv": {}}), "工单.csv is empty"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, _, err := run(t, tc.desk, tc.change)
