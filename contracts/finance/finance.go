@@ -39,6 +39,19 @@ type Line struct {
 	To        units.Month `json:"to"`          // included
 }
 
+// Reasons for which a payment is paid back. They are public and stand for ever, so
+// none is in anyone's own words.
+const (
+	DoublePayment = "double-payment" // paid twice
+	Overpayment   = "overpayment"    // more than was owed
+	WrongUnit     = "wrong-unit"     // for a unit that it was not for, or that is unknown
+	BankReturn    = "bank-return"    // the bank took it back
+	Cancelled     = "cancelled"      // what it paid for was cancelled
+)
+
+// RefundReasons lists every reason for paying back.
+var RefundReasons = []string{DoublePayment, Overpayment, WrongUnit, BankReturn, Cancelled}
+
 // Event is something that happened to an estate's money.
 //
 //sumtype:decl
@@ -86,7 +99,7 @@ type VoucherReversed struct {
 	Voucher string    `json:"voucher"`
 	Number  string    `json:"number"` // of the reversal
 	Date    units.Day `json:"date"`   // day of the reversal
-	Reason  string    `json:"reason"` // in words
+	Reason  string    `json:"reason"` // in words, public on purpose
 }
 
 // PaymentReceived is one payment. Who paid, for what and how much is sealed.
@@ -121,7 +134,7 @@ type PaymentRefunded struct {
 	Payment string       `json:"payment"` // the one paid back
 	Estate  string       `json:"estate"`
 	On      units.Day    `json:"on"`     // day it was paid back
-	Reason  string       `json:"reason"` // in words
+	Reason  string       `json:"reason"` // double-payment, overpayment, wrong-unit, bank-return or cancelled
 	Sealed  codec.Sealed `json:"sealed"` // amount negative
 }
 

@@ -298,9 +298,9 @@ func TestSuspense(t *testing.T) {
 	d.clerk.Post(byReference["P1"]+"/attribute", map[string]any{"unit": "9-999", "period": "2022-07"}).Refused(http.StatusUnprocessableEntity, "not-billed")
 	d.clerk.Post(byReference["P1"]+"/attribute", map[string]any{"unit": "1-101", "period": "2022-07"}).Want(http.StatusCreated)
 	d.clerk.Post(byReference["P1"]+"/attribute", map[string]any{"unit": "1-101", "period": "2022-07"}).Refused(http.StatusConflict, "payment-not-in-suspense")
-	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 7001, "reason": "无法查明"}).Refused(http.StatusUnprocessableEntity, "refund-too-large")
-	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 7000, "reason": "无法查明"}).Want(http.StatusCreated)
-	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 1, "reason": "无法查明"}).Refused(http.StatusConflict, "payment-refunded")
+	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 7001, "reason": "wrong-unit"}).Refused(http.StatusUnprocessableEntity, "refund-too-large")
+	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 7000, "reason": "wrong-unit"}).Want(http.StatusCreated)
+	d.clerk.Post(byReference["P3"]+"/refund", map[string]any{"amount_fen": 1, "reason": "wrong-unit"}).Refused(http.StatusConflict, "payment-refunded")
 	d.post()
 	d.want("attributed and paid back", year{Income: 9000, Balance: 9000, Suspense: 15000, Collected: []int64{9000, 0, 0}})
 
@@ -332,16 +332,17 @@ func TestPaymentsThatCameBeforeTheAgreementAreAttributedWhenBillsAreRaised(t *te
 func TestARefundIsAnEntryOfItsOwn(t *testing.T) {
 	d := newDesk(t)
 	id := d.clerk.Post(d.at+"/payments", receipt("P1", "1-101", "2022-07", 9000)).Want(http.StatusCreated).ID()
-	body := map[string]any{"amount_fen": 1000, "reason": "多收"}
+	body := map[string]any{"amount_fen": 1000, "reason": "overpayment"}
 	d.clerk.Post("/payments/"+id+"/refund", body, servicetest.Key("refund-one")).Want(http.StatusCreated)
 	if again := d.clerk.Post("/payments/"+id+"/refund", body, servicetest.Key("refund-one")).Want(http.StatusCreated).Recorded(); !again.Repeated {
 		t.Error("the same refund was paid twice")
 	}
-	d.clerk.Post("/payments/"+id+"/refund", map[string]any{"amount_fen": 8001, "reason": "多收"}).Refused(http.StatusUnprocessableEntity, "refund-too-large")
+	d.clerk.Post("/payments/"+id+"/refund", map[string]any{"amount_fen": 8001, "reason": "overpayment"}).Refused(http.StatusUnprocessableEntity, "refund-too-large")
 	got := servicetest.Items[payment](d.clerk.Get(d.at + "/payments"))
 	if len(got) != 1 || got[0].Amount != 9000 || got[0].Refunded != 1000 {
 		t.Errorf("got %+v", got)
 	}
+	d.clerk.Post("/payments/"+id+"/refund", map[string]any{"amount_fen": 1, "reason": "多收了101室"}).Refused(http.StatusUnprocessableEntity, "invalid", "reason")
 	d.clerk.Post("/payments/"+d.estate+"/refund", body).Refused(http.StatusNotFound, "no-such-payment")
 }
 
@@ -664,4 +665,26 @@ func TestTheNightRaisesBillsAndPostsTheDaysThatAreOver(t *testing.T) {
 	s.Await("bills and totals", func() bool {
 		return reflect.DeepEqual(d.year(), year{Income: 9000, Balance: 9000, Collected: []int64{9000, 0, 0}})
 	})
+
+	// A corrected area changes the bills of months that are over only when a clerk raises them anew.
+	billed := func() (sum int64) {
+		for _, p := range servicetest.Items[struct {
+			Billed int64 `json:"billed_fen"`
+		}](d.Anyone().Get(d.at + "/collection")) {
+			sum += p.Billed
+		}
+		return sum
+	}
+	before := billed()
+	d.imports("units", servicetest.UnitHeadings+"1-101,1,1,1-101,住宅,200.00,登记,已交付\n")
+	d.clerk.Post(d.at+"/payments", receipt("P2", "1-101", "2022-08", 9000)).Want(http.StatusCreated)
+	s.Clock.Advance(24 * time.Hour)
+	s.Await("the next night", func() bool { return d.year().Income == 18000 })
+	if got := billed(); got != before || before == 0 {
+		t.Errorf("at night %d fen are billed, before %d", got, before)
+	}
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusCreated)
+	if got := billed(); got != 2*before {
+		t.Errorf("raised anew %d fen are billed, before %d", got, before)
+	}
 }

@@ -133,7 +133,7 @@ func (a *API) reverseVoucher(ctx context.Context, in *struct {
 	Body struct {
 		Number string    `json:"number" minLength:"1" maxLength:"40" doc:"Of the reversal, unique in the estate"`
 		Date   units.Day `json:"date" format:"date" doc:"Of the reversal, in a month that is not closed"`
-		Reason string    `json:"reason" minLength:"1" maxLength:"500"`
+		Reason string    `json:"reason" minLength:"1" maxLength:"500" doc:"Everyone can read it"`
 	}
 }) (*service.Recorded, error) {
 	v, _, err := a.vouchers.Load(ctx, in.Voucher)

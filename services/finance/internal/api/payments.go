@@ -240,7 +240,7 @@ func (a *API) refundPayment(ctx context.Context, in *struct {
 	PaymentIn
 	Body struct {
 		Amount units.Fen `json:"amount_fen" minimum:"1" maximum:"1000000000000000" doc:"At most what is left of the payment"`
-		Reason string    `json:"reason" minLength:"1" maxLength:"200" doc:"Everyone can read it: name nobody"`
+		Reason string    `json:"reason" enum:"double-payment,overpayment,wrong-unit,bank-return,cancelled" doc:"Everyone can read it"`
 	}
 }) (*service.Recorded, error) {
 	l, err := a.look(ctx, in.Payment)

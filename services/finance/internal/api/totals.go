@@ -151,8 +151,10 @@ func (a *API) postCollections(ctx context.Context, in *struct {
 
 // raise raises the bills of the months that have begun and are not closed,
 // withdraws those that an earlier end of the agreement made void, and attributes
-// what was held in suspense only because nothing was billed yet.
-func (a *API) raise(ctx context.Context, estate string, request requests) (all es.Done[finance.Event], err error) {
+// what was held in suspense only because nothing was billed yet. Bills of a month
+// that is over stay as they were raised unless they are asked for again: a
+// corrected unit must not change past figures by itself.
+func (a *API) raise(ctx context.Context, estate string, again bool, request requests) (all es.Done[finance.Event], err error) {
 	steady, err := a.fresh(ctx)
 	if err != nil {
 		return all, err
@@ -172,14 +174,17 @@ func (a *API) raise(ctx context.Context, estate string, request requests) (all e
 	if err := steady(); err != nil {
 		return all, err
 	}
-	months := e.Months(a.today().Month())
+	current := a.today().Month()
+	months := e.Months(current)
+	settled := map[units.Month]bool{}
 	for _, p := range billed {
 		if p.Units > 0 && !slices.Contains(months, p.Period) {
 			months = append(months, p.Period)
 		}
+		settled[p.Period] = p.Units > 0 && p.Period < current && !again
 	}
 	for _, m := range months {
-		if e.Closed[m] {
+		if e.Closed[m] || settled[m] {
 			continue
 		}
 		listing := e.Bills(m, list)
@@ -249,7 +254,7 @@ func (a *API) raiseBills(ctx context.Context, in *struct {
 	if err := a.may(ctx, "bills.raise", in.Estate); err != nil {
 		return nil, err
 	}
-	done, err := a.raise(ctx, in.Estate, a.anew(ctx, in.Estate))
+	done, err := a.raise(ctx, in.Estate, true, a.anew(ctx, in.Estate))
 	if err != nil {
 		return service.Respond(in.Estate, done, err)
 	}
@@ -257,7 +262,7 @@ func (a *API) raiseBills(ctx context.Context, in *struct {
 	return service.Respond(in.Estate, merge(done, posted), err)
 }
 
-// Nightly raises bills and posts the totals of days that are over, at the start
+// Nightly raises bills that are missing and those of this month, and posts the totals of days that are over, at the start
 // of every day in Shanghai and when the process starts, until ctx ends. Doing it
 // twice changes nothing, so several instances may. ready says whether the clock
 // can be trusted.
@@ -294,7 +299,7 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 		request := func(kind, key string) es.Request {
 			return service.ReactionRequest(a.Deps, nightly, kind+"/"+estate+"/"+key+"/"+string(today))
 		}
-		if _, err := a.raise(ctx, estate, request); err != nil {
+		if _, err := a.raise(ctx, estate, false, request); err != nil {
 			well = false
 			a.Log.WarnContext(ctx, "what is due at night will be tried again", slog.String("estate", estate), slog.Any("error", err))
 		}

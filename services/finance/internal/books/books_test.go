@@ -138,7 +138,7 @@ func TestPayment(t *testing.T) {
 	held := received
 	held.Suspense = true
 	attributed := finance.PaymentAttributed{Payment: "p", Estate: "e", On: today, Sealed: "t"}
-	refund := finance.PaymentRefunded{Payment: "p", Estate: "e", On: today, Reason: "多收", Sealed: "r"}
+	refund := finance.PaymentRefunded{Payment: "p", Estate: "e", On: today, Reason: finance.Overpayment, Sealed: "r"}
 	receive := func(change func(*books.ReceivePayment)) books.ReceivePayment {
 		c := books.ReceivePayment{
 			Payment: "p", Estate: "e", Received: "2022-07-21", Channel: "微信", Reference: "PAY1", Amount: 8091, Known: true, Today: today, Sealed: "s",
@@ -155,7 +155,7 @@ func TestPayment(t *testing.T) {
 	}
 	payBack := func(change func(*books.RefundPayment)) books.RefundPayment {
 		c := books.RefundPayment{
-			Payment: "p", On: today, Amount: 91, Left: 8091, Seen: books.Payment{Estate: "e", Sealed: "s"}, Reason: "多收", Sealed: "r",
+			Payment: "p", On: today, Amount: 91, Left: 8091, Seen: books.Payment{Estate: "e", Sealed: "s"}, Reason: finance.Overpayment, Sealed: "r",
 		}
 		change(&c)
 		return c
@@ -198,7 +198,8 @@ func TestPayment(t *testing.T) {
 			When: payBack(func(c *books.RefundPayment) { c.Left, c.Seen.Refunds = 8000, []codec.Sealed{"r"} }), Then: given(refund)},
 		{Name: "of a payment that is there", When: payBack(func(*books.RefundPayment) {}), Err: books.ErrNoSuchPayment},
 		{Name: "more than nothing", Given: given(received), When: payBack(func(c *books.RefundPayment) { c.Amount = 0 }), Err: books.ErrAmount},
-		{Name: "with a reason", Given: given(received), When: payBack(func(c *books.RefundPayment) { c.Reason = "" }), Err: books.ErrNoReason},
+		{Name: "with a reason", Given: given(received), When: payBack(func(c *books.RefundPayment) { c.Reason = "" }), Err: books.ErrRefundReason},
+		{Name: "out of the list, for it is public", Given: given(received), When: payBack(func(c *books.RefundPayment) { c.Reason = "多收了101室" }), Err: books.ErrRefundReason},
 		{Name: "what was held and paid back in part is attributed with the rest", Given: given(held, refund),
 			When: attribute(func(c *books.AttributePayment) { c.Seen.Refunds, c.Left = []codec.Sealed{"r"}, 8000 }), Then: given(attributed)},
 	})

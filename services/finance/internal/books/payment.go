@@ -2,6 +2,7 @@ package books
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
@@ -20,6 +21,7 @@ var (
 	ErrNothingLeft    = problem.Conflict("payment-refunded", "the payment was paid back whole")
 	ErrUnattributable = problem.Invalid("not-billed", "nothing is billed to this unit for this month")
 	ErrRefundTooLarge = problem.Invalid("refund-too-large", "no more can be paid back than is left of the payment")
+	ErrRefundReason   = problem.Invalid("refund-reason-wrong", "say why it is paid back: one of "+strings.Join(finance.RefundReasons, ", "))
 	ErrThereAlready   = problem.Conflict("payment-there-already", "another payment under this reference is for this unit and month; pay one of them back")
 	ErrMeanwhile      = problem.Conflict("conflict", "the payment was changed at the same time; look at it again and repeat")
 )
@@ -158,8 +160,8 @@ func (c RefundPayment) Decide(r Reference) ([]finance.Event, error) {
 		return nil, ErrNothingLeft
 	case c.Amount > c.Left:
 		return nil, ErrRefundTooLarge
-	case strings.TrimSpace(c.Reason) == "":
-		return nil, ErrNoReason
+	case !slices.Contains(finance.RefundReasons, c.Reason):
+		return nil, ErrRefundReason
 	}
 	return []finance.Event{finance.PaymentRefunded{Payment: c.Payment, Estate: p.Estate, On: c.On, Reason: c.Reason, Sealed: c.Sealed}}, nil
 }
