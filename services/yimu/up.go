@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -34,7 +35,17 @@ type upCmd struct {
 	TestClock time.Duration `hidden:"" env:"YIMU_TEST_CLOCK" help:"For tests: how far the clock is ahead."`
 }
 
+// garbage is how much the heap may grow before it is collected, in percent. It
+// is small here, and most of it lives as long as a request.
+const garbage = 300
+
 func (c *upCmd) Run(ctx context.Context) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+	if c.Demo && c.Operator == "" {
+		c.Operator, c.Contact = "演示站点 · demonstration site", "无人值守,请勿填写真实信息 · nobody is there; enter nothing real"
+	}
 	// The address first: it is the cheapest thing to find taken.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
