@@ -37,7 +37,7 @@ type upCmd struct {
 
 // garbage is how much the heap may grow before it is collected, in percent. It
 // is small here, and most of it lives as long as a request.
-const garbage = 300
+const garbage = 200
 
 func (c *upCmd) Run(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
