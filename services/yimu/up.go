@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -35,14 +34,7 @@ type upCmd struct {
 	TestClock time.Duration `hidden:"" env:"YIMU_TEST_CLOCK" help:"For tests: how far the clock is ahead."`
 }
 
-// garbage is how much the heap may grow before it is collected, in percent. It
-// is small here, and most of it lives as long as a request.
-const garbage = 200
-
 func (c *upCmd) Run(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
 	if c.Demo && c.Operator == "" {
 		c.Operator, c.Contact = "演示站点 · demonstration site", "无人值守,请勿填写真实信息 · nobody is there; enter nothing real"
 	}
