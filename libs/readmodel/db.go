@@ -158,10 +158,14 @@ func (db *DB) Close() error {
 	return errors.Join(db.read.Close(), db.write.Close())
 }
 
-// Migrate applies the migrations at the root of fsys that were not applied yet:
-// goose's *.sql files, e.g. 00001_ballots.sql. Processes that start at once
-// wait for each other.
+// Migrate applies the migrations in the folder migrations of fsys that were not
+// applied yet: goose's *.sql files, e.g. migrations/00001_ballots.sql. Processes
+// that start at once wait for each other.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
+	fsys, err := fs.Sub(fsys, "migrations")
+	if err != nil {
+		return fmt.Errorf("readmodel: migrate: %w", err)
+	}
 	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if db.postgres {
 		dialect = goose.DialectPostgres

@@ -34,7 +34,7 @@ import (
 var testdata embed.FS
 
 func migrations() fs.FS {
-	sub, err := fs.Sub(testdata, "testdata/migrations")
+	sub, err := fs.Sub(testdata, "testdata")
 	if err != nil {
 		panic(err)
 	}

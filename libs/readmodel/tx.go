@@ -63,6 +63,26 @@ func (tx *Tx) Flush() error {
 	return tx.err
 }
 
+// Querier is a [DB] or a [Tx].
+type Querier interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Each calls f for every row of a query; f scans it. An error of f ends it.
+func Each(ctx context.Context, q Querier, f func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // MoveCheckpoint moves the checkpoint of a name, made at 0 where there is none
 // yet, and returns ErrMoved where it does not stand at from. Called first, it
 // keeps all others who move it waiting until the transaction ends.

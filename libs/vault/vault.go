@@ -115,15 +115,11 @@ func Open(ctx context.Context, config Config) (*Vault, error) {
 const masterToken = "this key file belongs to this vault"
 
 func (v *Vault) open(ctx context.Context, keyFile string) error {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	if err := v.db.Migrate(ctx, sub); err != nil {
+	if err := v.db.Migrate(ctx, migrations); err != nil {
 		return err
 	}
 	var token []byte
-	err = v.db.QueryRow(ctx, `SELECT token FROM vault WHERE id = 1`).Scan(&token)
+	err := v.db.QueryRow(ctx, `SELECT token FROM vault WHERE id = 1`).Scan(&token)
 	fresh := errors.Is(err, sql.ErrNoRows)
 	if err != nil && !fresh {
 		return err

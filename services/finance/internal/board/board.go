@@ -13,7 +13,6 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -68,11 +67,7 @@ type Config struct {
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, c Config) (*Board, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.DB.Migrate(ctx, dir); err != nil {
+	if err := c.DB.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
 	b := &Board{db: c.DB, vault: c.Vault, blobs: c.Blobs}
@@ -85,24 +80,9 @@ func New(ctx context.Context, c Config) (*Board, error) {
 	return b, nil
 }
 
-// each calls f for every row; f scans it.
-func (b *Board) each(ctx context.Context, f func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := b.db.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // Estates lists the ids of all estates.
 func (b *Board) Estates(ctx context.Context) (list []string, err error) {
-	err = b.each(ctx, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		list = append(list, id)
@@ -121,7 +101,7 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 	if err != nil {
 		return e, err
 	}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var a books.Agreement
 		var rates string
 		if err := rows.Scan(&a.ID, &a.Starts, &a.Ends, &rates); err != nil {
@@ -133,7 +113,7 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 	}, `SELECT id, starts, ends, rates FROM agreement WHERE estate = ? AND active = 1 ORDER BY starts, id`, id); err != nil {
 		return e, err
 	}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var l books.Budget
 		var lines string
 		if err := rows.Scan(&l.Year, &lines); err != nil {
@@ -145,7 +125,7 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 	}, `SELECT year, lines FROM budget WHERE estate = ? ORDER BY year`, id); err != nil {
 		return e, err
 	}
-	err = b.each(ctx, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m units.Month
 		err := rows.Scan(&m)
 		e.Closed[m] = true
@@ -156,7 +136,7 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 
 // Units lists an estate's units by code.
 func (b *Board) Units(ctx context.Context, estate string) (list []books.Unit, err error) {
-	err = b.each(ctx, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var u books.Unit
 		err := rows.Scan(&u.Code, &u.Use, &u.Area)
 		list = append(list, u)
@@ -196,7 +176,7 @@ func (b *Board) Collection(ctx context.Context, e books.Estate) ([]Period, error
 		}
 		return months[m]
 	}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var r billsRow
 		err := rows.Scan(&r.period, &r.agreement, &r.units, &r.total, &r.hash)
 		p := month(r.period)
@@ -205,7 +185,7 @@ func (b *Board) Collection(ctx context.Context, e books.Estate) ([]Period, error
 	}, `SELECT period, agreement, units, total, hash FROM bills WHERE estate = ? AND units > 0`, e.ID); err != nil {
 		return nil, err
 	}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m units.Month
 		var sum units.Fen
 		err := rows.Scan(&m, &sum)
@@ -257,7 +237,7 @@ type sum struct {
 // Budget returns plan against actual of a year; year 0 is the latest.
 func (b *Board) Budget(ctx context.Context, e books.Estate, year int) (Year, error) {
 	var sums []sum
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var s sum
 		err := rows.Scan(&s.kind, &s.month, &s.direction, &s.category, &s.amount)
 		if s.kind == KindCollection {
@@ -401,7 +381,7 @@ func (b *Board) Entries(ctx context.Context, e books.Estate, f Filter) ([]Entry,
 
 // months returns the months with entries that belong to a year.
 func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []any, err error) {
-	err = b.each(ctx, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m units.Month
 		err := rows.Scan(&m)
 		if e.Year(m) == year {
@@ -414,7 +394,7 @@ func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []an
 
 func (b *Board) entries(ctx context.Context, e books.Estate, where string, args ...any) ([]Entry, error) {
 	list := []Entry{}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var r entryRow
 		err := rows.Scan(entryTable.Fields(&r)...)
 		if r.kind == KindCollection {
@@ -445,7 +425,7 @@ func (b *Board) flag(ctx context.Context, estate string, list []Entry) error {
 		for _, h := range rest[:min(len(rest), 500)] {
 			args = append(args, h)
 		}
-		if err := b.each(ctx, func(rows *sql.Rows) error {
+		if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 			var hash, number string
 			err := rows.Scan(&hash, &number)
 			hashes[hash] = append(hashes[hash], number)
@@ -469,7 +449,7 @@ func (b *Board) flag(ctx context.Context, estate string, list []Entry) error {
 func (b *Board) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
 	list := []Entry{}
 	prefix := "collection/" + e.ID + "/"
-	err := b.each(ctx, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		entry := Entry{Kind: KindCollection, Estate: e.ID, Direction: finance.Income, Category: e.FeeCategory}
 		err := rows.Scan(&entry.Date, &entry.Amount, &entry.Payments)
 		entry.Number, entry.ID = string(entry.Date), prefix+string(entry.Date)
@@ -504,7 +484,7 @@ func (b *Board) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
 // Numbered returns the ids of the entries with a number: that of a voucher, and
 // reversals.
 func (b *Board) Numbered(ctx context.Context, estate, voucher, number string) (ids []string, err error) {
-	err = b.each(ctx, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 )
 
@@ -24,7 +25,7 @@ func (b *Board) Unposted(ctx context.Context, estate string, from, through units
 		return nil, err
 	}
 	var days []finance.CollectionPosted
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var r receivedRow
 		if err := rows.Scan(&r.day, &r.suspense, &r.period, &r.amount, &r.payments); err != nil {
 			return err
@@ -44,7 +45,7 @@ func (b *Board) Unposted(ctx context.Context, estate string, from, through units
 		return nil, err
 	}
 	posted := map[units.Day]finance.CollectionPosted{}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var c finance.CollectionPosted
 		var periods string
 		if err := rows.Scan(&c.Day, &periods, &c.Suspense); err != nil {
@@ -80,7 +81,7 @@ const movementColumns = `p.id, p.n, p.estate, p.stream, p.kind, p.reference, p.u
 // payments puts movements, ordered by payment and n, together.
 func (b *Board) payments(ctx context.Context, query string, args ...any) ([]Payment, error) {
 	list := []Payment{}
-	err := b.each(ctx, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m movementRow
 		if err := rows.Scan(paymentTable.Fields(&m)...); err != nil {
 			return err
@@ -151,7 +152,7 @@ type Identity struct {
 // suspense, by what they are known by now.
 func (b *Board) Attributed(ctx context.Context, estate string) (map[Identity]units.Fen, error) {
 	found := map[Identity]units.Fen{}
-	err := b.each(ctx, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var i Identity
 		var amount units.Fen
 		err := rows.Scan(&i.Reference, &i.Unit, &i.Period, &amount)
@@ -174,7 +175,7 @@ type Own struct {
 // OwnBills lists the bills of a person's units, the latest first.
 func (b *Board) OwnBills(ctx context.Context, person string) ([]Own, error) {
 	list := []Own{}
-	err := b.each(ctx, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var o Own
 		err := rows.Scan(&o.Estate, &o.Unit, &o.Period, &o.Billed, &o.Paid)
 		list = append(list, o)
@@ -196,7 +197,7 @@ func (b *Board) OwnPayments(ctx context.Context, person string) ([]Payment, erro
 		return nil, err
 	}
 	own := map[[2]string]bool{}
-	if err := b.each(ctx, func(rows *sql.Rows) error {
+	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var unit [2]string
 		err := rows.Scan(&unit[0], &unit[1])
 		own[unit] = true

@@ -12,7 +12,6 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -51,11 +50,7 @@ type Board struct {
 // every meeting whose voting is to be closed at a deadline, as soon as that is
 // known and perhaps more than once; nil tells nobody.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger, due func(meeting.Meeting)) (*Board, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, dir); err != nil {
+	if err := db.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
 	b := &Board{db: db, log: log, due: due}
@@ -85,34 +80,14 @@ func found(err error) (bool, error) {
 	return err == nil, err
 }
 
-// querier is a *readmodel.DB or a *readmodel.Tx.
-type querier interface {
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// each calls f for every row; f scans it.
-func each(ctx context.Context, q querier, f func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // Units returns an estate's units with their titles as of a position.
 func (b *Board) Units(ctx context.Context, estate string, at es.Position) ([]electorate.Unit, error) {
 	return unitsOf(ctx, b.db, estate, at)
 }
 
-func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all []electorate.Unit, err error) {
+func unitsOf(ctx context.Context, q readmodel.Querier, estate string, at es.Position) (all []electorate.Unit, err error) {
 	index := map[string]int{}
-	err = each(ctx, q, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var u electorate.Unit
 		if err := rows.Scan(&u.ID, &u.Code, &u.Building, &u.Use, &u.Area, &u.State); err != nil {
 			return err
@@ -125,7 +100,7 @@ func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, q, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var id, titles string
 		if err := rows.Scan(&id, &titles); err != nil {
 			return err
@@ -142,7 +117,7 @@ func unitsOf(ctx context.Context, q querier, estate string, at es.Position) (all
 
 // Buildings lists the buildings of an estate's units; none where no unit is known.
 func (b *Board) Buildings(ctx context.Context, estate string) (list []string, err error) {
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var building string
 		err := rows.Scan(&building)
 		list = append(list, building)
@@ -154,7 +129,7 @@ func (b *Board) Buildings(ctx context.Context, estate string) (list []string, er
 
 // Meetings lists an estate's meetings, the newest first.
 func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
 		return err
@@ -164,7 +139,7 @@ func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Mee
 
 // Due lists the live meetings whose votes are still to be closed or opened.
 func (b *Board) Due(ctx context.Context) (list []meeting.Meeting, err error) {
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
 		return err
@@ -224,7 +199,7 @@ func (b *Board) Summary(ctx context.Context, id string) (s meeting.Summary, err 
 // Results returns the results of a meeting, empty until it is counted.
 func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error) {
 	list := []meeting.Result{}
-	err := each(ctx, b.db, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return err
@@ -242,9 +217,9 @@ func (b *Board) Roll(ctx context.Context, id string, after, limit int) ([]votes.
 	return rollOf(ctx, b.db, id, after, limit)
 }
 
-func rollOf(ctx context.Context, q querier, id string, after, limit int) ([]votes.Entry, error) {
+func rollOf(ctx context.Context, q readmodel.Querier, id string, after, limit int) ([]votes.Entry, error) {
 	list := []votes.Entry{}
-	err := each(ctx, q, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return err
@@ -278,7 +253,7 @@ func (b *Board) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([
 // EntriesWithBallots returns the numbers of at most limit entries after a number of which
 // there are ballots.
 func (b *Board) EntriesWithBallots(ctx context.Context, id string, after, limit int) (entries []int, err error) {
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var entry int
 		err := rows.Scan(&entry)
 		entries = append(entries, entry)
@@ -311,7 +286,7 @@ func (b *Board) ballots(ctx context.Context, m meeting.Meeting, where string, ar
 }
 
 // eachHead calls f with all ballots of one head after another, settled.
-func eachHead(ctx context.Context, q querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
+func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
 	var head []Ballot
 	settle := func() error {
 		var taken []meeting.Taken
@@ -329,7 +304,7 @@ func eachHead(ctx context.Context, q querier, m meeting.Meeting, open openFunc, 
 		return f(head)
 	}
 	entry, voter := -1, ""
-	err := each(ctx, q, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var (
 			ballot  Ballot
 			e       int
@@ -378,7 +353,7 @@ func eachHead(ctx context.Context, q querier, m meeting.Meeting, open openFunc, 
 // wait to be opened.
 func (b *Board) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
 	states := map[int]meeting.Ballots{}
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var entry int
 		var kind string
 		var text []byte
@@ -411,7 +386,7 @@ func (b *Board) Own(ctx context.Context, person string) (list []Ballot, of []mee
 		entry   string
 	}
 	var places []place
-	err = each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var p place
 		var state string
 		if err := rows.Scan(&state, &p.entry); err != nil {

@@ -78,7 +78,7 @@ type rollCache struct {
 
 const cachedRolls = 64
 
-func (b *Board) rollInMemory(ctx context.Context, q querier, m meeting.Meeting) (*roll, error) {
+func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting.Meeting) (*roll, error) {
 	if !m.Frozen() {
 		return &roll{}, nil
 	}
@@ -97,7 +97,7 @@ func (b *Board) rollInMemory(ctx context.Context, q querier, m meeting.Meeting) 
 	for _, e := range entries {
 		r.entries[e.Entry] = e
 	}
-	err = each(ctx, q, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var person string
 		var v meeting.Voter
 		err := rows.Scan(&person, &v.Entry, &v.Reason)

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -65,11 +64,7 @@ type Board struct {
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, dir); err != nil {
+	if err := db.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
 	return &Board{db: db, Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
