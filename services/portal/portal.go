@@ -96,8 +96,9 @@ func or(n, otherwise int) int {
 	return n
 }
 
-// To is a service at another address, for [Config].Services.
-func To(service *url.URL) http.Handler { return routes.To(service) }
+// To is a service at another address, or several instances of it at theirs, for
+// [Config].Services.
+func To(instances ...*url.URL) http.Handler { return routes.To(instances...) }
 
 // Unrouted lists the operations of a service, as "GET /api/v1/…", that would
 // not reach it through the portal. It is empty, or the table of routes is wrong.

@@ -9,14 +9,18 @@ package routes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -132,20 +136,66 @@ func New(services map[string]http.Handler) (http.Handler, error) {
 	return mux, nil
 }
 
-// To forwards to a service elsewhere.
-func To(service *url.URL) http.Handler {
+// unanswered is said where a service had a command, or may have had it, and gave
+// no answer: 503 would promise that nothing was recorded.
+var unanswered = &problem.Error{
+	Status: http.StatusBadGateway, Code: "unanswered",
+	Detail: "the service went away before it answered; whether this was recorded is not known here, repeat with the same key",
+}
+
+// To forwards to a service elsewhere, to each of its instances in turn. One that
+// does not take a connection is passed over.
+func To(instances ...*url.URL) http.Handler {
+	var next atomic.Uint64
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (conn net.Conn, err error) {
+			first := next.Add(1)
+			for i := range uint64(len(instances)) {
+				conn, err = dialer.DialContext(ctx, network, address(instances[(first+i)%uint64(len(instances))]))
+				if err == nil {
+					return conn, nil
+				}
+			}
+			return nil, err
+		},
+		MaxIdleConnsPerHost: idlePerService,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true, // what is compressed is so for the reader
+	}
 	return &httputil.ReverseProxy{
+		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(service)
+			r.SetURL(instances[0])
 			r.SetXForwarded()
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
-			// Whether the service got the request is not known here. A command may be
-			// repeated with its key whatever became of it, so 503 is safe to act on.
-			problem.Write(w, problem.Unavailable("service-unreachable", "the service did not answer; repeat with the same key"))
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			var op *net.OpError
+			reads, untouched := r.Method == http.MethodGet || r.Method == http.MethodHead, errors.As(err, &op) && op.Op == "dial"
+			if reads || untouched {
+				problem.Write(w, problem.Unavailable("service-unreachable", "the service did not answer; nothing was done, repeat in a moment"))
+				return
+			}
+			problem.Write(w, unanswered)
 		},
 		FlushInterval: -1, // imports stream their progress
 	}
+}
+
+const (
+	dialTimeout    = 2 * time.Second // an instance that is gone must not hold up the next
+	idlePerService = 256
+)
+
+// address is where a URL's host listens.
+func address(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	if u.Scheme == "https" {
+		return net.JoinHostPort(u.Hostname(), "443")
+	}
+	return net.JoinHostPort(u.Hostname(), "80")
 }
 
 // owners answers Service without a single handler having to run.

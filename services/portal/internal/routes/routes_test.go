@@ -6,10 +6,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/yimu-ledger/yimu/libs/problem"
 )
 
 func TestEveryPathHasItsService(t *testing.T) {
@@ -63,11 +66,7 @@ func TestAServiceElsewhereIsForwardedTo(t *testing.T) {
 		w.Header().Set("Yimu-Position", "7")
 		_, _ = w.Write([]byte(r.URL.Path + " " + r.Header.Get("Authorization")))
 	}))
-	address, err := url.Parse(elsewhere.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := New(map[string]http.Handler{Votes: To(address)})
+	api, err := New(map[string]http.Handler{Votes: To(parse(t, elsewhere.URL))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +84,47 @@ func TestAServiceElsewhereIsForwardedTo(t *testing.T) {
 	if w := ask(); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "service-unreachable") {
 		t.Errorf("a service that is gone is answered %d %s", w.Code, w.Body)
 	}
+}
+
+func TestInstancesThatAreGoneArePassedOver(t *testing.T) {
+	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("here")) }))
+	defer here.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	h := To(parse(t, gone.URL), parse(t, here.URL))
+	for range 4 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/meetings/1/ballots", strings.NewReader("{}")))
+		if w.Code != http.StatusOK || w.Body.String() != "here" {
+			t.Errorf("answered %d %s", w.Code, w.Body)
+		}
+	}
+}
+
+// 503 says that nothing was done; that is only known where nobody took the request.
+func TestACommandThatWasNotAnsweredIsNotSaidToBeUndone(t *testing.T) {
+	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer cut.Close()
+	for method, want := range map[string]string{http.MethodPost: "502 unanswered", http.MethodGet: "503 service-unreachable"} {
+		w := httptest.NewRecorder()
+		To(parse(t, cut.URL)).ServeHTTP(w, httptest.NewRequest(method, "/api/v1/meetings/1/ballots", strings.NewReader("{}")))
+		var p problem.Error
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Fatal(err)
+		}
+		if got := strconv.Itoa(w.Code) + " " + p.Code; got != want {
+			t.Errorf("%s: %s, want %s", method, got, want)
+		}
+	}
+}
+
+func parse(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 func TestDocumentsAreJoinedWithoutLosingASchema(t *testing.T) {
