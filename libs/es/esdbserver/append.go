@@ -24,9 +24,11 @@ import (
 // Append records events for those who may.
 //
 // The request is read whole before it is answered: clients that are still
-// sending do not see why they are refused.
+// sending do not see why they are refused. Of those who may not append nothing
+// is kept.
 func (s *streamsServer) Append(in streams.Streams_AppendServer) error {
 	ctx := in.Context()
+	refused := s.mayAppend(ctx)
 	first, err := in.Recv()
 	if err != nil {
 		return s.answer(ctx, "append", err)
@@ -44,13 +46,20 @@ func (s *streamsServer) Append(in streams.Streams_AppendServer) error {
 		}
 		p := m.GetProposedMessage()
 		e := es.Proposed{ID: parseID(p.GetId()), Type: p.GetMetadata()["type"], Data: p.GetData(), Meta: p.GetCustomMetadata()}
-		if size += len(e.Data) + len(e.Meta) + len(e.Type); size > 2*es.MaxCommit {
+		if size += len(e.Data) + len(e.Meta) + len(e.Type) + 16; size > 2*es.MaxCommit {
 			return s.answer(ctx, "append", es.ErrTooLarge)
 		}
-		events = append(events, e)
+		if refused == nil {
+			events = append(events, e)
+		}
 	}
-	if err := s.mayAppend(ctx); err != nil {
-		return err
+	if refused != nil {
+		return refused
+	}
+	if fault := s.config.Faults.Appending; fault != nil {
+		if err := fault(ctx); err != nil {
+			return err
+		}
 	}
 	answer, err := s.append(ctx, to, events)
 	if err != nil {
@@ -73,9 +82,6 @@ func (s *streamsServer) mayAppend(ctx context.Context) error {
 		s.config.Logger.WarnContext(ctx, "eventstore server: append refused", slog.Any("reason", err))
 		_ = grpc.SetTrailer(ctx, metadata.Pairs("exception", "access-denied"))
 		return status.Error(codes.PermissionDenied, "Access Denied")
-	}
-	if fault := s.config.Faults.Appending; fault != nil {
-		return fault(ctx)
 	}
 	return nil
 }

@@ -5,7 +5,8 @@
 // Offered: reading and following a stream or all events, forwards, backwards
 // and filtered; appending, where Config.Append allows it; what clients ask when
 // they connect (server features, gossip). Nothing that would change what is
-// recorded, and no persistent subscriptions or projections.
+// recorded, and no persistent subscriptions or projections. [Serve] is all of
+// it on a listener.
 //
 // Differences to EventStoreDB: reads of all events hold no system events and no
 // links, because an [es.Store] shows none; any position is good to start from;
@@ -77,13 +78,17 @@ func New(store es.Store, config Config) *Server {
 	return &Server{store: store, config: config, id: uuid.New(), drops: map[*context.CancelCauseFunc]struct{}{}}
 }
 
-// Options are the options a [grpc.Server] needs for EventStoreDB clients, which
-// ping every ten seconds. Credentials are the caller's to add.
+// pingTime is after how long of silence a client is asked whether it is there,
+// and how long it may take to answer. Clients ask as often.
+const pingTime = 10 * time.Second
+
+// Options are the options a [grpc.Server] needs for EventStoreDB clients.
+// Credentials and limits are the caller's to add; [Serve] has both.
 func Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
-		grpc.MaxRecvMsgSize(2 * es.MaxCommit),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTime}),
+		grpc.MaxRecvMsgSize(2 * es.MaxEvent), // a message holds one event at most
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			method, _ := grpc.MethodFromServerStream(stream)
 			return status.Errorf(codes.Unimplemented, "%s: this ledger offers reading, subscribing and appending, and nothing else of EventStoreDB", method)

@@ -106,19 +106,35 @@ func (r *reader) readStream(ctx context.Context, name string, o *options, backwa
 	if !fromEnd && from < length {
 		length = from + 1
 	}
-	first := length - min(length, o.GetCount())
-	var step []es.Recorded
-	for e, err := range r.store.Read(ctx, name, first) {
-		if err != nil {
-			return err
+	return r.send(r.streamBackwards(ctx, name, length), o.GetCount())
+}
+
+// streamBackwards yields the first events of a stream, so many, the last one
+// first.
+func (s *Server) streamBackwards(ctx context.Context, name string, length uint64) iter.Seq2[es.Recorded, error] {
+	const most = 256
+	return func(yield func(es.Recorded, error) bool) {
+		for page := uint64(4); length > 0; page = min(4*page, most) {
+			var step []es.Recorded
+			first := length - min(length, page)
+			for e, err := range s.store.Read(ctx, name, first) {
+				if err != nil {
+					yield(es.Recorded{}, err)
+					return
+				}
+				if e.Revision >= length {
+					break
+				}
+				step = append(step, e)
+			}
+			for _, e := range slices.Backward(step) {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			length = first
 		}
-		if e.Revision >= length {
-			break
-		}
-		step = append(step, e)
 	}
-	slices.Reverse(step)
-	return r.send(each(step), o.GetCount())
 }
 
 func (r *reader) readAll(ctx context.Context, f filter, o *options, backwards bool) error {
@@ -214,16 +230,6 @@ func (s *Server) length(ctx context.Context, stream string) (uint64, error) {
 		length = e.Revision + 1
 	}
 	return length, nil
-}
-
-func each(events []es.Recorded) iter.Seq2[es.Recorded, error] {
-	return func(yield func(es.Recorded, error) bool) {
-		for _, e := range events {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
 }
 
 // followStream sends the events after a revision, then new ones.
