@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -69,18 +68,13 @@ func BenchmarkReplay(b *testing.B) {
 		}
 		return nil
 	}
-	addresses := map[string]func() string{
-		"sqlite": func() string { return "sqlite://" + filepath.Join(b.TempDir(), "board.db") },
-	}
-	if at := os.Getenv("YIMU_TEST_DATABASE"); at != "" {
-		addresses["postgres"] = func() string { return postgresAddress(b) }
-	}
-	for database, address := range addresses {
+	for database, open := range databases() {
 		for name, p := range map[string]readmodel.Projection{"rows": rows, "changes": changes} {
 			b.Run(database+"/"+name, func(b *testing.B) {
 				var spent time.Duration
 				for b.Loop() {
-					db, err := readmodel.Open(b.Context(), address())
+					address, opts := open(b)
+					db, err := readmodel.Open(b.Context(), address, opts...)
 					if err != nil {
 						b.Fatal(err)
 					}

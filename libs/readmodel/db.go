@@ -21,15 +21,17 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
-	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // database/sql driver "sqlite"
 
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -47,13 +49,22 @@ type DB struct {
 // Option changes how Open opens.
 type Option func(*options)
 
-type options struct{ durable bool }
+type options struct {
+	durable bool
+	schema  string
+}
 
 // Durable is for what cannot be rebuilt. Every commit survives a power loss:
 // without it SQLite may lose the latest transactions then, whole and in order,
 // which a read model replays; a killed process loses nothing either way. And
 // what is deleted is overwritten, see [DB.Scrub]. PostgreSQL is always durable.
 func Durable() Option { return func(o *options) { o.durable = true } }
+
+// Schema keeps all tables, checkpoints and the record of migrations included, in
+// a schema of PostgreSQL, made where it is missing, so that several services
+// share one database. Its name is of lower-case letters, digits and _. A SQLite
+// file is its service's own, so there it changes nothing.
+func Schema(name string) Option { return func(o *options) { o.schema = name } }
 
 // Open opens "sqlite:///path/votes.db" (created with mode 0600 where missing,
 // with its folder) or "postgres://…".
@@ -69,7 +80,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 	case "sqlite":
 		db, err = openSQLite(rest, o)
 	case "postgres", "postgresql":
-		db, err = openPostgres(address)
+		db, err = openPostgres(address, o)
 	default:
 		// The address may hold a password: name its scheme only.
 		err = fmt.Errorf("unknown scheme %q, want sqlite or postgres", scheme)
@@ -77,7 +88,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("readmodel: open: %w", err)
 	}
-	if err := db.createCheckpoints(ctx); err != nil {
+	if err := db.createCheckpoints(ctx, o.schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("readmodel: open: %w", err), db.Close())
 	}
 	return db, nil
@@ -127,22 +138,54 @@ func openSQLite(path string, o options) (*DB, error) {
 	return &DB{path: path, read: read, write: write}, nil
 }
 
-func openPostgres(address string) (*DB, error) {
-	pool, err := sql.Open("pgx", address)
+// connections to PostgreSQL a process has at most.
+const connections = 16
+
+var schemaName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+func openPostgres(address string, o options) (*DB, error) {
+	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("postgres address cannot be parsed")
+		return nil, errors.New("postgres address cannot be parsed") // its own error may quote it
 	}
-	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(16)
+	if o.schema != "" {
+		if !schemaName.MatchString(o.schema) {
+			return nil, fmt.Errorf("schema %q is not of lower-case letters, digits and _", o.schema)
+		}
+		config.RuntimeParams["search_path"] = quoted(o.schema) // of every connection, from its start
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	pool.SetConnMaxIdleTime(time.Minute) // PostgreSQL's are dear, and few for all services together
 	return &DB{read: pool, write: pool, postgres: true}, nil
 }
 
-// createCheckpoints creates the table of checkpoints where it is missing.
-func (db *DB) createCheckpoints(ctx context.Context) error {
+func quoted(schema string) string { return pgx.Identifier{schema}.Sanitize() }
+
+// starting is the lock under which what every process needs is made: IF NOT
+// EXISTS may fail where two processes start at once.
+const starting = 7311938
+
+// createCheckpoints creates the schema, if one is named, and the table of
+// checkpoints where they are missing.
+func (db *DB) createCheckpoints(ctx context.Context, schema string) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		if db.postgres { // CREATE TABLE IF NOT EXISTS may fail when two processes start at once
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(7311938)`); err != nil {
+		if db.postgres {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(?)`, starting); err != nil {
 				return err
+			}
+		}
+		if db.postgres && schema != "" {
+			// Who may not create schemas may use one that is there.
+			var there bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = ?)`, schema).Scan(&there); err != nil {
+				return err
+			}
+			if !there {
+				if _, err := tx.Exec(ctx, `CREATE SCHEMA `+quoted(schema)); err != nil {
+					return err
+				}
 			}
 		}
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS checkpoint (name TEXT PRIMARY KEY, position BIGINT NOT NULL)`)
@@ -169,11 +212,7 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if db.postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return fmt.Errorf("readmodel: migrate: %w", err)
-		}
-		opts = append(opts, goose.WithSessionLocker(locker))
+		opts = append(opts, goose.WithSessionLocker(migrating{}))
 	} else {
 		lock := flock.New(db.path + ".migrate")
 		if err := lock.Lock(); err != nil {
@@ -189,6 +228,22 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 		return fmt.Errorf("readmodel: migrate: %w", err)
 	}
 	return nil
+}
+
+// migrating is the lock, one a schema, of who migrates. goose's own looks every
+// five seconds whether it is free.
+type migrating struct{}
+
+const migratingKey = `hashtextextended('migrate/' || current_schema(), 0)`
+
+func (migrating) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(`+migratingKey+`)`)
+	return err
+}
+
+func (migrating) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_unlock(`+migratingKey+`)`)
+	return err
 }
 
 // Query reads rows; they must be closed.

@@ -12,7 +12,6 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,15 +45,11 @@ func migrations() fs.FS {
 // the same database.
 func onEach(t *testing.T, test func(t *testing.T, open func(...readmodel.Option) *readmodel.DB)) {
 	t.Helper()
-	addresses := map[string]func(testing.TB) string{"sqlite": sqliteAddress}
-	if os.Getenv("YIMU_TEST_DATABASE") != "" {
-		addresses["postgres"] = postgresAddress
-	}
-	for name, address := range addresses {
+	for name, database := range databases() {
 		t.Run(name, func(t *testing.T) {
-			at := address(t)
-			test(t, func(opts ...readmodel.Option) *readmodel.DB {
-				db, err := readmodel.Open(t.Context(), at, opts...)
+			address, opts := database(t)
+			test(t, func(more ...readmodel.Option) *readmodel.DB {
+				db, err := readmodel.Open(t.Context(), address, append(more, opts...)...)
 				if err != nil {
 					t.Error(err)
 					return nil
@@ -69,38 +64,31 @@ func onEach(t *testing.T, test func(t *testing.T, open func(...readmodel.Option)
 	}
 }
 
-func sqliteAddress(t testing.TB) string {
-	return "sqlite://" + filepath.Join(t.TempDir(), "with space", "board.db")
+// databases are the kinds to test on; each makes an empty one.
+func databases() map[string]func(testing.TB) (address string, opts []readmodel.Option) {
+	all := map[string]func(testing.TB) (string, []readmodel.Option){"sqlite": func(t testing.TB) (string, []readmodel.Option) {
+		return "sqlite://" + filepath.Join(t.TempDir(), "with space", "board.db"), nil
+	}}
+	if address := os.Getenv("YIMU_TEST_DATABASE"); address != "" {
+		all["postgres"] = func(t testing.TB) (string, []readmodel.Option) { return address, []readmodel.Option{schema(t)} }
+	}
+	return all
 }
 
-func postgresAddress(t testing.TB) string {
-	at, err := url.Parse(os.Getenv("YIMU_TEST_DATABASE"))
-	if err != nil {
-		t.Fatal("YIMU_TEST_DATABASE is not an address")
-	}
-	db, err := sql.Open("pgx", at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	schema := "test_" + strings.ToLower(rand.Text())
-	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+schema); err != nil {
-		t.Fatal(err)
-	}
-	q := at.Query()
-	q.Set("search_path", schema)
-	at.RawQuery = q.Encode()
+// schema names a schema that is dropped at the end of the test.
+func schema(t testing.TB) readmodel.Option {
+	name := "test_" + strings.ToLower(rand.Text())
 	t.Cleanup(func() {
 		db, err := sql.Open("pgx", os.Getenv("YIMU_TEST_DATABASE"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if _, err := db.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE"); err != nil {
+		if _, err := db.ExecContext(context.Background(), "DROP SCHEMA IF EXISTS "+name+" CASCADE"); err != nil {
 			t.Error(err)
 		}
 	})
-	return at.String()
+	return readmodel.Schema(name)
 }
 
 func newStore(t testing.TB) es.Store {
@@ -715,14 +703,72 @@ func TestARowUnderAnotherKeyIsRefused(t *testing.T) {
 func TestADatabaseOpensForManyAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
 		var wg sync.WaitGroup
-		for range 4 {
+		for range 8 {
 			wg.Go(func() { open(readmodel.Durable()) })
 		}
 		wg.Wait()
-		if n := count(t, open(), "orders"); n != 0 {
+		db := open()
+		if n := count(t, db, "orders"); n != 0 {
 			t.Fatalf("%d rows", n)
 		}
+		if n := count(t, db, "goose_db_version"); n != 2 { // goose's own, and ours
+			t.Fatalf("%d migrations are recorded, want each once", n)
+		}
 	})
+}
+
+func TestServicesShareADatabaseInSchemasOfTheirOwn(t *testing.T) {
+	for name, database := range databases() {
+		t.Run(name, func(t *testing.T) {
+			var each []*readmodel.DB
+			for i := range 2 {
+				address, _ := database(t)
+				db, err := readmodel.Open(t.Context(), address, schema(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer db.Close()
+				if err := db.Migrate(t.Context(), migrations()); err != nil {
+					t.Fatal(err)
+				}
+				err = db.Update(t.Context(), func(tx *readmodel.Tx) error {
+					totals.In(tx).Put(totalKey{"a", "b"}, total{"a", "b", int64(i)})
+					return tx.MoveCheckpoint(t.Context(), "orders", 0, es.Position(10+i))
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				each = append(each, db)
+			}
+			for i, db := range each {
+				var wg sync.WaitGroup
+				for range 8 { // connections of a pool
+					wg.Go(func() {
+						at, err := db.Checkpoint(t.Context(), "orders")
+						if err != nil || at != es.Position(10+i) {
+							t.Errorf("checkpoint of service %d: %d, %v", i, at, err)
+						}
+					})
+				}
+				wg.Wait()
+				if n := count(t, db, "totals"); n != 1 {
+					t.Errorf("service %d sees %d rows", i, n)
+				}
+			}
+		})
+	}
+}
+
+func TestSchemasThatAreNone(t *testing.T) {
+	for _, name := range []string{"Votes", "a, public", `a"b`, "1st", "投票"} {
+		db, err := readmodel.Open(t.Context(), "postgres://user@127.0.0.1:1/db", readmodel.Schema(name))
+		if err == nil || !strings.Contains(err.Error(), "lower-case") {
+			t.Errorf("%q: %v", name, err)
+		}
+		if err == nil {
+			db.Close()
+		}
+	}
 }
 
 func TestAddressesThatAreNone(t *testing.T) {

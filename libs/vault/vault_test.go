@@ -247,7 +247,7 @@ func TestManyProcessesMakeOneKey(t *testing.T) {
 
 func TestManyProcessesOpenANewVaultAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, open func() *vault.Vault) {
-		ids := make([]string, 6)
+		ids := make([]string, 8)
 		var wg sync.WaitGroup
 		for i := range ids {
 			wg.Go(func() { ids[i] = open().ID("commit", "a").String() })
