@@ -1,0 +1,219 @@
+//go:build integration
+
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/yimu-ledger/yimu/libs/bus"
+	"github.com/yimu-ledger/yimu/services/yimu/internal/cluster"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startKafka(t *testing.T, config cluster.KafkaConfig) *cluster.Kafka {
+	t.Helper()
+	k, err := cluster.ForTest(t).Kafka(t.Context(), config)
+	must(t, err)
+	return k
+}
+
+func keyed(key, payload string) *message.Message {
+	m := message.NewMessage(watermill.NewUUID(), []byte(payload))
+	m.Metadata.Set(bus.KeyMetadata, key)
+	return m
+}
+
+// busAt is the bus on some brokers; it says what it logs when a test fails.
+func busAt(t *testing.T, addrs ...string) bus.Config {
+	return bus.Config{Brokers: addrs, ClientID: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+}
+
+func closeAfter(t *testing.T, c io.Closer) {
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
+	const (
+		writers = 8
+		longest = 10 * time.Second
+	)
+	k := startKafka(t, cluster.KafkaConfig{Brokers: 3})
+	cfg := busAt(t, k.Addrs()...)
+	must(t, bus.EnsureTopics(t.Context(), cfg, bus.Topic{Name: "commits.test", Partitions: 6}))
+	p := bus.NewPublisher(cfg)
+	closeAfter(t, p)
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var (
+		mu           sync.Mutex
+		acknowledged = map[string]bool{}
+		gap          time.Duration
+		running      sync.WaitGroup
+	)
+	for w := range writers {
+		running.Go(func() {
+			last := time.Now()
+			for n := 0; ctx.Err() == nil; n++ {
+				payload := fmt.Sprintf("%d %d", w, n)
+				if err := p.Publish("commits.test", keyed(fmt.Sprint(w), payload)); err != nil {
+					t.Errorf("%s: %v", payload, err)
+				}
+				mu.Lock()
+				acknowledged[payload] = true
+				gap = max(gap, time.Since(last))
+				mu.Unlock()
+				last = time.Now()
+			}
+		})
+	}
+	written := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
+	more := func() {
+		t.Helper()
+		for until, deadline := written()+1000, time.Now().Add(time.Minute); written() < until; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("writing stands still")
+			}
+		}
+	}
+	for _, b := range k.Brokers {
+		more()
+		mu.Lock()
+		gap = 0
+		mu.Unlock()
+		b.Kill()
+		more()
+		time.Sleep(longest) // each writer has shown whether it stands still
+		mu.Lock()
+		t.Logf("%s killed: no writer waited longer than %v", b.Name, gap.Round(time.Millisecond))
+		if gap > longest {
+			t.Errorf("%s was killed and a writer waited for %v", b.Name, gap)
+		}
+		mu.Unlock()
+		must(t, b.Start(t.Context()))
+		more()
+	}
+	stop()
+	running.Wait()
+	lost := acknowledged
+	everything(t, cfg, "commits.test", func(m bus.Message) { delete(lost, string(m.Value)) })
+	if len(lost) > 0 {
+		t.Errorf("%d acknowledged messages are gone", len(lost))
+	}
+}
+
+// everything reads a topic from its beginning to where it ends now.
+func everything(t *testing.T, cfg bus.Config, topic string, see func(bus.Message)) {
+	t.Helper()
+	ends, err := bus.Ends(t.Context(), cfg, topic)
+	must(t, err)
+	from, missing := bus.Offsets{topic: {}}, map[int]bool{}
+	for partition, end := range ends[topic] {
+		if from[topic][partition] = 0; end > 0 {
+			missing[partition] = true
+		}
+	}
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	var mu sync.Mutex
+	_ = bus.ConsumeFrom(ctx, cfg, from, func(_ context.Context, batch []bus.Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, m := range batch {
+			see(m)
+		}
+		last := batch[len(batch)-1]
+		if last.Offset+1 >= ends[topic][last.Partition] {
+			if delete(missing, last.Partition); len(missing) == 0 {
+				done()
+			}
+		}
+		return nil
+	})
+	if len(missing) > 0 {
+		t.Errorf("%s could not be read to its end", topic)
+	}
+}
+
+func TestABrokerThatIsPausedOrKilledGoesOnWhereItWas(t *testing.T) {
+	k := startKafka(t, cluster.KafkaConfig{})
+	broker, cfg := k.Brokers[0], busAt(t, k.Addrs()...)
+	must(t, bus.EnsureTopics(t.Context(), cfg, bus.Topic{Name: "topic"}))
+	p := bus.NewPublisher(cfg)
+	closeAfter(t, p)
+	publish := func(payload string) {
+		t.Helper()
+		must(t, p.Publish("topic", keyed("k", payload)))
+	}
+	publish("before")
+	must(t, broker.Pause())
+	paused := make(chan error, 1)
+	go func() { paused <- p.Publish("topic", keyed("k", "while it is paused")) }()
+	select {
+	case err := <-paused:
+		t.Fatalf("a paused broker took a message: %v", err)
+	case <-time.After(time.Second):
+	}
+	must(t, broker.Resume())
+	must(t, <-paused)
+	must(t, broker.Restart(t.Context()))
+	publish("after kill -9")
+	must(t, broker.Stop())
+	must(t, broker.Start(t.Context()))
+	publish("after a stop")
+	var got []string
+	everything(t, cfg, "topic", func(m bus.Message) { got = append(got, string(m.Value)) })
+	if s := strings.Join(got, ", "); s != "before, while it is paused, after kill -9, after a stop" {
+		t.Errorf("the topic holds %s", s)
+	}
+}
+
+func TestPostgresKeepsWhatItCommittedOverKill(t *testing.T) {
+	p, err := cluster.ForTest(t).Postgres(t.Context(), cluster.PostgresConfig{})
+	must(t, err)
+	query := func(database, statement string) (n int) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), p.URL(database))
+		must(t, err)
+		defer conn.Close(t.Context())
+		must(t, conn.QueryRow(t.Context(), statement).Scan(&n))
+		return n
+	}
+	for _, database := range []string{"yimu", "vault"} {
+		query(database, "WITH made AS (SELECT 7 AS n) SELECT n FROM made")
+	}
+	conn, err := pgx.Connect(t.Context(), p.URL("yimu"))
+	must(t, err)
+	_, err = conn.Exec(t.Context(), "CREATE TABLE t AS SELECT 7 AS n")
+	must(t, err)
+	must(t, p.Restart(t.Context())) // with an open session
+	if n := query("yimu", "SELECT n FROM t"); n != 7 {
+		t.Errorf("got %d", n)
+	}
+	must(t, p.Stop())
+	must(t, p.Start(t.Context()))
+	if n := query("yimu", "SELECT n FROM t"); n != 7 {
+		t.Errorf("got %d", n)
+	}
+}

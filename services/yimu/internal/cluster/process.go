@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is a program that can be killed, paused and started again. Its
+// methods may be called from one goroutine at a time.
+type Process struct {
+	Name string // of its log, too
+	Args []string
+	Env  []string // besides those of this process
+	Dir  string   // where it runs
+
+	ready func(context.Context) error // nil once it is of use
+	as    *syscall.Credential         // who runs it; nil: who runs this
+	end   syscall.Signal              // asks it to end
+	death syscall.Signal              // what it gets when this process dies; 0 means SIGKILL
+	log   string
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd // nil before the first start
+	ended chan struct{}
+}
+
+// patience is how long a process may take to start, and to stop.
+const patience = 90 * time.Second
+
+// Start runs the program and returns once it is of use. Its data is what the
+// last run left on disk.
+func (p *Process) Start(ctx context.Context) error {
+	if p.Running() {
+		return fmt.Errorf("cluster: %s runs already", p.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := p.run(); err != nil {
+		return fmt.Errorf("cluster: start %s: %w", p.Name, err)
+	}
+	for {
+		err := p.ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("cluster: %s ended while it started:\n%s", p.Name, p.Tail())
+		case <-ctx.Done():
+			p.Kill()
+			return fmt.Errorf("cluster: %s is not ready: %w\n%s", p.Name, err, p.Tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// run starts the program without waiting for it to be of use.
+func (p *Process) run() error {
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()            // the program has its own
+	cmd := exec.Command(p.Args[0], p.Args[1:]...) //nolint:noctx // it outlives whoever waits for its start
+	cmd.Dir, cmd.Env = p.Dir, append(os.Environ(), p.Env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as}
+	bind(cmd.SysProcAttr, cmp.Or(p.death, syscall.SIGKILL))
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		defer close(ended)
+		// A program that is bound to this process is bound to the thread that
+		// started it: this one stays until the program has ended.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in cmd.ProcessState
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd, p.ended = cmd, ended
+	return nil
+}
+
+// Running says whether the program runs, or is paused.
+func (p *Process) Running() bool {
+	select {
+	case <-p.Ended():
+		return false
+	default:
+		return true
+	}
+}
+
+// Ended is closed once the program has ended; it is a channel of this run.
+func (p *Process) Ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return p.ended
+}
+
+// Pid is the number of the program's process, in its last run.
+func (p *Process) Pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// Kill ends the program at once, with everything it started, and returns when
+// it is gone.
+func (p *Process) Kill() {
+	if p.Running() {
+		_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // it may have ended just now
+		<-p.Ended()
+	}
+}
+
+// Stop asks the program to end and returns when it has; to end in another way
+// than well is an error.
+func (p *Process) Stop() error {
+	if !p.Running() {
+		return fmt.Errorf("cluster: %s does not run", p.Name)
+	}
+	if err := syscall.Kill(p.Pid(), p.end); err != nil {
+		return fmt.Errorf("cluster: stop %s: %w", p.Name, err)
+	}
+	select {
+	case <-p.Ended():
+	case <-time.After(patience):
+		p.Kill()
+		return fmt.Errorf("cluster: %s did not stop:\n%s", p.Name, p.Tail())
+	}
+	// A JVM that was told to end does so with the signal's status.
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 && code != 128+int(p.end) {
+		return fmt.Errorf("cluster: %s ended with status %d:\n%s", p.Name, code, p.Tail())
+	}
+	return nil
+}
+
+// Restart is Kill and Start.
+func (p *Process) Restart(ctx context.Context) error {
+	p.Kill()
+	return p.Start(ctx)
+}
+
+// Pause stops the program where it is, as a machine that hangs does.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused program go on.
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(s syscall.Signal) error {
+	if !p.Running() {
+		return fmt.Errorf("cluster: %s does not run", p.Name)
+	}
+	if err := syscall.Kill(-p.Pid(), s); err != nil {
+		return fmt.Errorf("cluster: signal %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// Log is the file with what the program said, in all its runs.
+func (p *Process) Log() string { return p.log }
+
+// Tail is the end of what the program said.
+func (p *Process) Tail() string {
+	const most = 4 << 10
+	said, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(bytes.TrimSpace(said[max(0, len(said)-most):]))
+}
+
+// Memory returns the resident memory of the program in bytes.
+func (p *Process) Memory() (int64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		return 0, fmt.Errorf("cluster: memory of %s: %w", p.Name, err)
+	}
+	for line := range strings.Lines(string(stat)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("cluster: the system does not tell the memory of " + p.Name)
+}
