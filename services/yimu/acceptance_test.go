@@ -35,7 +35,7 @@ import (
 
 // site is a whole system that answers over HTTP.
 type site struct {
-	*System
+	*Site
 	url, token string
 }
 
@@ -58,7 +58,7 @@ func up(t *testing.T, dir string) (s *site, down func()) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	go func() { ended <- service.Serve(ctx, listener, system.front()) }()
+	go func() { ended <- service.Serve(ctx, listener, front(system.checks(), system.Handler())) }()
 	down = func() {
 		if ctx.Err() != nil {
 			return
@@ -69,7 +69,7 @@ func up(t *testing.T, dir string) (s *site, down func()) {
 		}
 	}
 	t.Cleanup(down)
-	s = &site{System: system, url: "http://" + listener.Addr().String()}
+	s = &site{Site: system, url: "http://" + listener.Addr().String()}
 	if s.token, err = system.issueToken(t.Context(), tokenCmd{Role: "administrator", Life: time.Hour}); err != nil {
 		t.Fatal(err)
 	}

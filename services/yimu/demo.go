@@ -45,7 +45,7 @@ var demoPeople = []demoPerson{
 
 // demonstrate imports the demonstration estate at the first start, through the
 // API as an office does, and prints a way in for every role.
-func (s *System) demonstrate(ctx context.Context, url string, out io.Writer) error {
+func (s *Site) demonstrate(ctx context.Context, url string, out io.Writer) error {
 	token, err := s.issueToken(ctx, tokenCmd{Role: string(contract.Administrator), Label: "demonstration", Life: time.Hour})
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ const relay = "relay"
 
 // copying is one estate under other ids.
 type copying struct {
-	s     *System
+	s     *Site
 	id    uuid.UUID
 	names map[string]string
 }

@@ -16,6 +16,7 @@ import (
 
 type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in one process, on one directory."`
+	Serve   serveCmd   `cmd:"" help:"Run one service of a cluster, on Kafka, EventStoreDB and PostgreSQL."`
 	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
 	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
 	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`

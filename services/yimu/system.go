@@ -6,224 +6,172 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/bus"
-	"github.com/yimu-ledger/yimu/libs/bus/embedded"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
-	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	"github.com/yimu-ledger/yimu/services/finance"
 	"github.com/yimu-ledger/yimu/services/ledger"
-	"github.com/yimu-ledger/yimu/services/portal"
 	"github.com/yimu-ledger/yimu/services/registry"
 	"github.com/yimu-ledger/yimu/services/registry/access"
 	"github.com/yimu-ledger/yimu/services/votes"
 	"github.com/yimu-ledger/yimu/services/workorders"
 )
 
-// Options say how a System runs.
-type Options struct {
-	Dir      string // everything it keeps; made if absent
-	Clock    service.Clock
-	Log      *slog.Logger
-	BaseURL  string // where people reach it; printed on pages
-	Operator portal.Operator
-}
-
-// System is all of yimu in one process: the same services as in a cluster, with
-// a broker, a store and databases inside. It answers through Handler once Run
-// has said that it is ready.
-type System struct {
-	options  Options
-	store    *pebblestore.Store
+// ground is what services stand on. Where it is, inside the process or at
+// addresses, they cannot tell.
+type ground struct {
+	store    es.Store
+	end      func(context.Context) (es.Position, error) // of the store
 	vault    *vault.Vault
-	client   *commitpath.Client
-	access   *access.Directory
-	services []*service.Service
-	deps     map[string]service.Deps // by service
-	portal   http.Handler
-	broken   chan error // why the store gave up
-	close    []func() error
+	bus      bus.Config
+	blobs    *blobs.Bucket
+	refused  *blobs.Bucket // bytes of refused commits; nil where no ledger runs
+	database func(ctx context.Context, service string) (*readmodel.DB, error)
+	fatal    <-chan error // why nothing can be written any more; nil where nothing here breaks for good
 }
 
-// brokenError says that the store gave up: nothing is written any more, and it
-// cannot be closed.
-type brokenError struct{ error }
+// System runs services on a ground: all of them in one process, or one.
+type System struct {
+	ground
+	clock     service.Clock
+	publisher *bus.Publisher
+	client    *commitpath.Client
+	access    *access.Directory
+	services  []*service.Service
+	deps      map[string]service.Deps // by service
+	caughtUp  atomic.Bool             // with where the ledger was at the start
+	closers
+}
 
-func (e brokenError) Unwrap() error { return e.error }
+// closers close what was opened, the last first.
+type closers struct{ close []func() error }
 
-// partitions of each topic. In one process one is best: it makes the largest
-// groups, and each group is one write to disk.
-const partitions = 1
+func (c *closers) closes(f func() error) { c.close = append(c.close, f) }
 
-// Open opens everything in a directory. Nothing runs yet.
-func Open(ctx context.Context, options Options) (s *System, err error) {
-	s = &System{options: options, deps: map[string]service.Deps{}, broken: make(chan error, 1)}
+// Close closes what was opened, the last first.
+func (c *closers) Close() error {
+	var errs []error
+	for i := len(c.close) - 1; i >= 0; i-- {
+		errs = append(errs, c.close[i]())
+	}
+	c.close = nil
+	return errors.Join(errs...)
+}
+
+// part is a service that a System can run.
+type part struct {
+	name    string
+	context string // of the streams it writes, "" where it commits nothing
+	build   func(context.Context, *System, service.Deps) (*service.Service, error)
+}
+
+var parts = []part{
+	{"registry", ledger.Registry, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return registry.New(ctx, d, registry.Config{People: s.vault, Directory: s.access, Sessions: s.sessions()})
+	}},
+	{"contracts", ledger.Agreements, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return contracts.New(ctx, d, contracts.Config{Owners: s.access.Owners})
+	}},
+	{"workorders", ledger.Workorders, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return workorders.New(ctx, d, workorders.Config{Ready: s.clockIsRight})
+	}},
+	{"finance", ledger.Finance, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return finance.New(ctx, d, finance.Config{Ready: s.clockIsRight})
+	}},
+	{"votes", ledger.Votes, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight})
+	}},
+	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
+		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Refused: s.refused})
+	}},
+}
+
+// build builds the named services on a ground, all where none is named. Nothing
+// runs yet. What it opens is closed with the System, the ground is not.
+func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger, tracer trace.Tracer, names ...string) (s *System, err error) {
+	s = &System{ground: g, clock: clock, deps: map[string]service.Deps{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	dir := func(name string) string { return filepath.Join(options.Dir, name) }
-	for _, name := range []string{"", "keys", "read"} {
-		if err := makeDir(dir(name)); err != nil {
-			return s, fmt.Errorf("the data directory cannot be made: %w", err)
-		}
-	}
-	if s.store, err = pebblestore.Open(pebblestore.Config{
-		Dir: dir("ledger"), Clock: options.Clock, Log: options.Log,
-		OnFatal: func(err error) { s.broken <- brokenError{err} },
-	}); err != nil {
-		return s, err
-	}
-	s.closes(s.store.Close)
-	if s.vault, err = vault.Open(ctx, vault.Config{
-		URL: "sqlite://" + dir("vault.db"), KeyFile: dir("keys/vault.json"), Clock: options.Clock,
-	}); err != nil {
-		return s, err
-	}
-	s.closes(s.vault.Close)
-	public, err := s.openBlobs(ctx, dir("blobs"))
-	if err != nil {
-		return s, err
-	}
-	refused, err := s.openBlobs(ctx, dir("refused"))
-	if err != nil {
-		return s, err
-	}
-
-	broker, err := embedded.Start(embedded.Config{Topics: embeddedTopics(), Log: options.Log})
-	if err != nil {
-		return s, err
-	}
-	s.closes(func() error { broker.Close(); return nil })
-	config := bus.Config{Brokers: []string{broker.Addr()}, Partitions: partitions, Log: options.Log}
-	publisher := bus.NewPublisher(config)
-	s.closes(publisher.Close)
+	s.publisher = bus.NewPublisher(s.bus)
+	s.closes(s.publisher.Close)
 	s.client = commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: publisher, Outcomes: bus.NewTailSubscriber(config), Clock: options.Clock, Log: options.Log,
+		Publisher: s.publisher, Outcomes: bus.NewTailSubscriber(s.bus), Clock: clock, Log: log,
 	})
-	sessions := access.NewSessions(s.vault.Sessions(), options.Clock)
-	if s.access, err = access.New(access.Config{Store: s.store, Sessions: sessions, Clock: options.Clock, Log: options.Log}); err != nil {
+	if s.access, err = access.New(access.Config{Store: s.store, Sessions: s.sessions(), Clock: clock, Log: log}); err != nil {
 		return s, err
 	}
-	tracer, stop, err := service.Telemetry(ctx, version())
-	if err != nil {
-		return s, err
-	}
-	s.closes(func() error { return stop(context.WithoutCancel(ctx)) })
-
-	ready := func() bool { return s.client.Ready() == nil }
-	for _, part := range []struct {
-		name, context string
-		build         func(service.Deps) (*service.Service, error)
-	}{
-		{"registry", ledger.Registry, func(d service.Deps) (*service.Service, error) {
-			return registry.New(ctx, d, registry.Config{People: s.vault, Directory: s.access, Sessions: sessions})
-		}},
-		{"contracts", ledger.Agreements, func(d service.Deps) (*service.Service, error) {
-			return contracts.New(ctx, d, contracts.Config{Owners: s.access.Owners})
-		}},
-		{"workorders", ledger.Workorders, func(d service.Deps) (*service.Service, error) {
-			return workorders.New(ctx, d, workorders.Config{Ready: ready})
-		}},
-		{"finance", ledger.Finance, func(d service.Deps) (*service.Service, error) {
-			return finance.New(ctx, d, finance.Config{Ready: ready})
-		}},
-		{"votes", ledger.Votes, func(d service.Deps) (*service.Service, error) {
-			return votes.New(ctx, d, votes.Config{Ready: ready})
-		}},
-		{"ledger", "", func(d service.Deps) (*service.Service, error) {
-			return ledger.New(ctx, d, ledger.Config{Bus: config, Publisher: publisher, Refused: refused})
-		}},
-	} {
-		db, err := readmodel.Open(ctx, "sqlite://"+dir("read/"+part.name+".db"))
+	for _, p := range parts {
+		if len(names) > 0 && !slices.Contains(names, p.name) {
+			continue
+		}
+		db, err := s.database(ctx, p.name)
 		if err != nil {
 			return s, err
 		}
 		s.closes(db.Close)
 		deps := service.Deps{
-			Store: s.store, Committer: s.client.For(part.context), Vault: s.vault, Blobs: public, DB: db, Access: s.access,
-			Clock: options.Clock, Log: options.Log.With(slog.String("service", part.name)), Tracer: tracer,
+			Store: s.store, Committer: s.client.For(p.context), Vault: s.vault, Blobs: s.blobs, DB: db, Access: s.access,
+			Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: tracer,
 		}
-		built, err := part.build(deps)
+		built, err := p.build(ctx, s, deps)
 		if err != nil {
-			return s, fmt.Errorf("%s: %w", part.name, err)
+			return s, fmt.Errorf("%s: %w", p.name, err)
 		}
-		s.deps[part.name] = deps
+		s.deps[p.name] = deps
 		s.services = append(s.services, built)
 	}
+	return s, nil
+}
 
+func (s *System) sessions() *access.Sessions {
+	return access.NewSessions(s.vault.Sessions(), s.clock)
+}
+
+// clockIsRight says whether the clock can be trusted with deadlines.
+func (s *System) clockIsRight() bool { return s.client.Ready() == nil }
+
+// handlers returns the API of each service, by its name.
+func (s *System) handlers() map[string]http.Handler {
 	handlers := map[string]http.Handler{}
 	for _, part := range s.services {
 		handlers[part.Name] = part.Handler
 	}
-	s.portal, err = portal.New(portal.Config{
-		Services: handlers, Sessions: s.vault.Sessions(), BaseURL: options.BaseURL, Operator: options.Operator,
-		Clock: options.Clock, Log: options.Log.With(slog.String("service", "portal")),
-	})
-	return s, err
+	return handlers
 }
 
-// makeDir makes a directory that outlives a power failure: it is of little use
-// that a key is on disk if the directory it is in is not.
-func makeDir(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
+// What may not be ready.
+const (
+	commitPath = "commit path"
+	readModels = "read models"
+)
+
+// checks say what is not ready.
+func (s *System) checks() map[string]service.Check {
+	return map[string]service.Check{
+		commitPath: func(context.Context) error { return s.client.Ready() },
+		readModels: func(context.Context) error {
+			if !s.caughtUp.Load() {
+				return errors.New("they have not caught up yet")
+			}
+			return nil
+		},
 	}
-	parent, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
 }
-
-func embeddedTopics() []embedded.Topic {
-	var topics []embedded.Topic
-	for _, t := range ledger.Topics(partitions) {
-		topics = append(topics, embedded.Topic{Name: t.Name, Partitions: t.Partitions})
-	}
-	return topics
-}
-
-func (s *System) openBlobs(ctx context.Context, dir string) (*blobs.Bucket, error) {
-	if err := makeDir(dir); err != nil {
-		return nil, err
-	}
-	b, err := blobs.Open(ctx, "file://"+filepath.ToSlash(dir))
-	if err == nil {
-		s.closes(b.Close)
-	}
-	return b, err
-}
-
-func (s *System) closes(f func() error) { s.close = append(s.close, f) }
-
-// Close closes what Open opened, the last first.
-func (s *System) Close() error {
-	var errs []error
-	for i := len(s.close) - 1; i >= 0; i-- {
-		errs = append(errs, s.close[i]())
-	}
-	s.close = nil
-	return errors.Join(errs...)
-}
-
-// Handler answers pages and the API.
-func (s *System) Handler() http.Handler { return s.portal }
-
-// Head is the position of the last event.
-func (s *System) Head() es.Position { return s.store.Head() }
 
 // Run runs every service until ctx ends or one of them fails, and calls ready
 // once commits are taken and every read model has caught up.
@@ -248,10 +196,9 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 			run(part.Name, f)
 		}
 	}
-	g.Go(func() error { return s.watchDisk(ctx) })
 	g.Go(func() error {
 		select {
-		case err := <-s.broken:
+		case err := <-s.fatal:
 			return err
 		case <-ctx.Done():
 			return nil
@@ -269,9 +216,10 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 // waitReady waits until commits are taken and read models are where the ledger
 // was at the start.
 func (s *System) waitReady(ctx context.Context) error {
-	if err := s.catchUp(ctx, s.Head()); err != nil {
+	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
+	s.caughtUp.Store(true)
 	for s.client.Ready() != nil {
 		select {
 		case <-ctx.Done():
@@ -282,8 +230,18 @@ func (s *System) waitReady(ctx context.Context) error {
 	return nil
 }
 
-// catchUp waits until every read model is at a position.
-func (s *System) catchUp(ctx context.Context, position es.Position) error {
+// catchUp waits until every read model is where the ledger is now. A store that
+// does not answer is asked again.
+func (s *System) catchUp(ctx context.Context) error {
+	position, err := s.end(ctx)
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+		position, err = s.end(ctx)
+	}
 	if err := s.access.WaitFor(ctx, position); err != nil {
 		return err
 	}
@@ -308,5 +266,5 @@ func (s *System) Rebuild(ctx context.Context) error {
 			}
 		}
 	}
-	return s.catchUp(ctx, s.Head())
+	return s.catchUp(ctx)
 }

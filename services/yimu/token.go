@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (c *tokenCmd) token(ctx context.Context) (string, error) {
 	if running || err != nil {
 		return token, err
 	}
-	err = offline(ctx, c.Data, func(ctx context.Context, s *System) error {
+	err = offline(ctx, c.Data, func(ctx context.Context, s *Site) error {
 		token, err = s.issueToken(ctx, *c)
 		return err
 	})
@@ -51,8 +52,8 @@ func (c *tokenCmd) token(ctx context.Context) (string, error) {
 }
 
 // offline runs the system on a directory where none runs, for one thing only.
-func offline(ctx context.Context, dir string, do func(context.Context, *System) error) error {
-	if _, err := os.Stat(dir); err != nil {
+func offline(ctx context.Context, dir string, do func(context.Context, *Site) error) error {
+	if _, err := os.Stat(filepath.Join(dir, "ledger")); err != nil {
 		return fmt.Errorf("there is no system in %s: start one with yimu up --data %s", dir, dir)
 	}
 	s, err := Open(ctx, Options{Dir: dir, Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
@@ -78,7 +79,11 @@ func (s *System) issueToken(ctx context.Context, c tokenCmd) (string, error) {
 	if !slices.Contains(contract.Roles, role) {
 		return "", fmt.Errorf("there is no role %q", c.Role)
 	}
-	token, at, err := registry.IssueToken(ctx, s.deps["registry"], role, c.Estate, c.Label, c.Life)
+	deps, ok := s.deps["registry"]
+	if !ok {
+		return "", errors.New("this process does not run the registry; ask the one that does")
+	}
+	token, at, err := registry.IssueToken(ctx, deps, role, c.Estate, c.Label, c.Life)
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +122,7 @@ func (c *rebuildCmd) Run(ctx context.Context) error {
 	start := time.Now()
 	_, running, err := ask(ctx, c.Data, "/rebuild", nil)
 	if !running && err == nil {
-		err = offline(ctx, c.Data, func(ctx context.Context, s *System) error { return s.Rebuild(ctx) })
+		err = offline(ctx, c.Data, func(ctx context.Context, s *Site) error { return s.Rebuild(ctx) })
 	}
 	if err != nil {
 		return err

@@ -1,35 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/yimu-ledger/yimu/libs/es/esdbserver"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/portal"
 )
 
 type upCmd struct {
-	Data    string `help:"Directory of everything that is kept; made if absent." default:"data" env:"YIMU_DATA" type:"path"`
-	Listen  string `help:"Address to answer on." default:"127.0.0.1:8080" env:"YIMU_LISTEN"`
-	Demo    bool   `help:"Import the papers of a demonstration estate at the first start, and print how to log in." env:"YIMU_DEMO"`
-	BaseURL string `help:"Where people reach the site, e.g. https://yimu.example; https makes cookies secure." env:"YIMU_BASE_URL"`
-	Log     string `help:"Least level that is logged: debug, info, warn or error." default:"warn" enum:"debug,info,warn,error" env:"YIMU_LOG"`
+	Data   string `help:"Directory of everything that is kept; made if absent." default:"data" env:"YIMU_DATA" type:"path"`
+	Listen string `help:"Address to answer on." default:"127.0.0.1:8080" env:"YIMU_LISTEN"`
+	Demo   bool   `help:"Import the papers of a demonstration estate at the first start, and print how to log in." env:"YIMU_DEMO"`
+	Log    string `help:"Least level that is logged: debug, info, warn or error." default:"warn" enum:"debug,info,warn,error" env:"YIMU_LOG"`
+	siteFlags
 
-	Operator   string `help:"Who operates the site, for its About page." env:"YIMU_OPERATOR"`
-	Contact    string `help:"How to reach the operator." env:"YIMU_CONTACT"`
-	Complaints string `help:"Where a complaint goes." env:"YIMU_COMPLAINTS"`
-	Privacy    string `help:"Who is responsible for personal data." env:"YIMU_PRIVACY"`
+	EventstoreListen string `help:"Address to let clients of EventStoreDB read the ledger on, such as 127.0.0.1:2113; none: they cannot." env:"YIMU_EVENTSTORE_LISTEN" placeholder:"HOST:PORT"`
+	certFlags
 
 	TestClock time.Duration `hidden:"" env:"YIMU_TEST_CLOCK" help:"For tests: how far the clock is ahead."`
 }
@@ -44,6 +44,13 @@ func (c *upCmd) Run(ctx context.Context) error {
 		return sentence(fmt.Errorf("cannot listen on %s: %w", c.Listen, err))
 	}
 	defer func() { _ = listener.Close() }()
+	var protocol net.Listener
+	if c.EventstoreListen != "" {
+		if protocol, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.EventstoreListen); err != nil {
+			return sentence(fmt.Errorf("cannot listen on %s: %w", c.EventstoreListen, err))
+		}
+		defer func() { _ = protocol.Close() }()
+	}
 	s, err := Open(ctx, c.options())
 	if err != nil {
 		return sentence(err)
@@ -55,8 +62,11 @@ func (c *upCmd) Run(ctx context.Context) error {
 	start := time.Now()
 	g.Go(func() error {
 		return s.Run(running, func(ctx context.Context) error {
-			g.Go(func() error { return service.Serve(running, listener, s.front()) })
-			g.Go(func() error { return s.serveSocket(running) })
+			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.Handler())) })
+			g.Go(func() error { return s.serveSocket(running, c.Data) })
+			if protocol != nil {
+				g.Go(func() error { return esdbserver.Serve(running, protocol, s.ledger, c.readers(s.log)) })
+			}
 			url := "http://" + listener.Addr().String()
 			if c.Demo {
 				if err := s.demonstrate(ctx, url, os.Stderr); err != nil {
@@ -78,28 +88,47 @@ func (c *upCmd) Run(ctx context.Context) error {
 }
 
 func (c *upCmd) options() Options {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Log)); err != nil {
-		level = slog.LevelWarn // not reached: kong knows the names
-	}
 	return Options{
-		Dir:      c.Data,
-		Clock:    func() time.Time { return time.Now().Add(c.TestClock) },
-		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		BaseURL:  c.BaseURL,
-		Operator: portal.Operator{Name: c.Operator, Contact: c.Contact, Complaints: c.Complaints, Privacy: c.Privacy},
+		Dir:   c.Data,
+		Clock: func() time.Time { return time.Now().Add(c.TestClock) },
+		Log:   newLogger(os.Stderr, c.Log, "text"),
+		Site:  c.siteFlags,
 	}
 }
 
-// front answers health beside the site.
-func (s *System) front() http.Handler {
-	health := service.Health(map[string]service.Check{
-		"commit path": func(context.Context) error { return s.client.Ready() },
-	})
+// siteFlags are what the pages say, and to whom they are shown.
+type siteFlags struct {
+	BaseURL             string `help:"Where people reach the site, e.g. https://yimu.example; https makes cookies secure." env:"YIMU_BASE_URL" placeholder:"URL" for:"portal"`
+	Operator            string `help:"Who operates the site, for its About page." env:"YIMU_OPERATOR" placeholder:"NAME" for:"portal"`
+	Contact             string `help:"How to reach the operator." env:"YIMU_CONTACT" placeholder:"TEXT" for:"portal"`
+	Complaints          string `help:"Where a complaint goes." env:"YIMU_COMPLAINTS" placeholder:"TEXT" for:"portal"`
+	Privacy             string `help:"Who is responsible for personal data." env:"YIMU_PRIVACY" placeholder:"TEXT" for:"portal"`
+	ClientAddressHeader string `help:"Header in which the proxy in front says who asks, e.g. X-Real-Ip; rate limits count by it. Only for a proxy that overwrites what clients send." env:"YIMU_CLIENT_ADDRESS_HEADER" placeholder:"NAME" for:"portal"`
+}
+
+// config is the portal's, with what the flags say.
+func (f siteFlags) config() portal.Config {
+	c := portal.Config{
+		BaseURL:  f.BaseURL,
+		Operator: portal.Operator{Name: f.Operator, Contact: f.Contact, Complaints: f.Complaints, Privacy: f.Privacy},
+	}
+	if f.ClientAddressHeader != "" {
+		c.ClientAddress = func(r *http.Request) string {
+			// Of several the last is the nearest proxy's.
+			said := strings.Split(r.Header.Get(f.ClientAddressHeader), ",")
+			return cmp.Or(strings.TrimSpace(said[len(said)-1]), r.RemoteAddr)
+		}
+	}
+	return c
+}
+
+// front answers health beside a handler.
+func front(health map[string]service.Check, rest http.Handler) http.Handler {
+	own := service.Health(health)
 	mux := http.NewServeMux()
-	mux.Handle("GET /livez", health)
-	mux.Handle("GET /readyz", health)
-	mux.Handle("/", s.Handler())
+	mux.Handle("GET /livez", own)
+	mux.Handle("GET /readyz", own)
+	mux.Handle("/", rest)
 	return mux
 }
 
@@ -123,8 +152,8 @@ func sentence(err error) error {
 const socket = "yimu.sock"
 
 // serveSocket answers the operator until ctx ends.
-func (s *System) serveSocket(ctx context.Context) error {
-	path := filepath.Join(s.options.Dir, socket)
+func (s *System) serveSocket(ctx context.Context, dir string) error {
+	path := filepath.Join(dir, socket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -184,6 +184,16 @@ func (s *Store) readAll(ctx context.Context, after es.Position, prefixes []strin
 	}
 }
 
+// End returns the position of the last event of the server, its own included; a
+// follower passes it within a second.
+func (s *Store) End(ctx context.Context) (es.Position, error) {
+	end, err := s.end(ctx)
+	if err != nil {
+		return 0, s.failed(ctx, "find the end", err)
+	}
+	return end, nil
+}
+
 // end returns the position of the last event of the server, its own included.
 func (s *Store) end(ctx context.Context) (es.Position, error) {
 	options := client.ReadAllOptions{Direction: client.Backwards, From: client.End{}}

@@ -1,0 +1,408 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/yimu-ledger/yimu/libs/blobs"
+	"github.com/yimu-ledger/yimu/libs/bus"
+	"github.com/yimu-ledger/yimu/libs/es/esdb"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/ledger"
+	"github.com/yimu-ledger/yimu/services/portal"
+)
+
+// serveCmd runs one service of a cluster. Its flags are the manual: the tag
+// `for` names the services that a setting is for, `needs` those that do not
+// start without it ("service" stands for the six with an API), and `secret`
+// says that it is not printed.
+type serveCmd struct {
+	Service string `arg:"" enum:"registry,contracts,workorders,finance,votes,ledger,portal,store" help:"What to serve: registry, contracts, workorders, finance, votes, ledger, portal or store."`
+	Check   bool   `help:"Print the settings, say what is wrong with them, and start nothing."`
+
+	Listen string `help:"Address to answer HTTP on: the API or the pages, /livez, /readyz and /metrics." default:"127.0.0.1:8080" env:"YIMU_LISTEN" for:"service portal store"`
+	logFlags
+	Data string `help:"Directory. Of the store: its events. Of a service: the operator's socket, for yimu token and yimu rebuild; none, no socket." env:"YIMU_DATA" type:"path" for:"service store" needs:"store"`
+
+	Kafka            []string      `group:"Kafka" help:"Brokers to begin with, host:port." env:"YIMU_KAFKA" placeholder:"HOST:PORT" for:"service" needs:"service"`
+	KafkaTLS         bool          `group:"Kafka" name:"kafka-tls" help:"Speak TLS." env:"YIMU_KAFKA_TLS" for:"service"`
+	KafkaCA          string        `group:"Kafka" name:"kafka-ca" help:"Certificates to trust, PEM; those of the machine where none are named." env:"YIMU_KAFKA_CA" type:"path" placeholder:"FILE" for:"service"`
+	KafkaUser        string        `group:"Kafka" help:"User of SASL." env:"YIMU_KAFKA_USER" placeholder:"NAME" for:"service"`
+	KafkaPassword    string        `group:"Kafka" help:"Password of SASL." env:"YIMU_KAFKA_PASSWORD" placeholder:"SECRET" for:"service" secret:""`
+	KafkaMechanism   string        `group:"Kafka" help:"How SASL is spoken: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN." env:"YIMU_KAFKA_MECHANISM" default:"SCRAM-SHA-512" enum:"SCRAM-SHA-512,SCRAM-SHA-256,PLAIN" for:"service"`
+	KafkaPartitions  int           `group:"Kafka" help:"Partitions of topics that are made. A topic that exists stays as it is." env:"YIMU_KAFKA_PARTITIONS" default:"12" for:"service"`
+	KafkaReplication int           `group:"Kafka" help:"Copies of topics that are made; 0 leaves it to the brokers." env:"YIMU_KAFKA_REPLICATION" default:"0" for:"service"`
+	KafkaRetention   time.Duration `group:"Kafka" help:"How long topics that are made keep a message." env:"YIMU_KAFKA_RETENTION" default:"72h" for:"service"`
+
+	Eventstore string `group:"Event store" help:"Connection string, esdb://user:password@host:2113; of the ledger with credentials that may append." env:"YIMU_EVENTSTORE" placeholder:"ESDB://…" for:"service" needs:"service" secret:"url"`
+
+	Database string `group:"Databases and files" help:"PostgreSQL database of the read models; each service has a schema of its own name in it." env:"YIMU_DATABASE" placeholder:"POSTGRES://…" for:"service" needs:"service" secret:"url"`
+	Vault    string `group:"Databases and files" help:"PostgreSQL database of the vault: personal data, keys, sessions." env:"YIMU_VAULT" placeholder:"POSTGRES://…" for:"service portal" needs:"service portal" secret:"url"`
+	VaultKey string `group:"Databases and files" help:"Key file of the vault, the same for all; made at the first start, if it is missing and the vault is empty." env:"YIMU_VAULT_KEY" type:"path" placeholder:"FILE" for:"service portal" needs:"service portal"`
+	Blobs    string `group:"Databases and files" help:"Where public files are kept: file:///folder that all share, or s3://bucket?region=…" env:"YIMU_BLOBS" placeholder:"URL" for:"service" needs:"service" secret:"url"`
+	Refused  string `group:"Databases and files" help:"Where the bytes of refused commits are kept, as --blobs." env:"YIMU_REFUSED" placeholder:"URL" for:"ledger" needs:"ledger" secret:"url"`
+
+	Registry   []string `group:"Portal" help:"Where registry answers, http://host:port; several share the work." env:"YIMU_REGISTRY" placeholder:"URL" for:"portal" needs:"portal"`
+	Contracts  []string `group:"Portal" help:"Where contracts answers." env:"YIMU_CONTRACTS" placeholder:"URL" for:"portal" needs:"portal"`
+	Workorders []string `group:"Portal" help:"Where workorders answers." env:"YIMU_WORKORDERS" placeholder:"URL" for:"portal" needs:"portal"`
+	Finance    []string `group:"Portal" help:"Where finance answers." env:"YIMU_FINANCE" placeholder:"URL" for:"portal" needs:"portal"`
+	Votes      []string `group:"Portal" help:"Where votes answers." env:"YIMU_VOTES" placeholder:"URL" for:"portal" needs:"portal"`
+	Ledger     []string `group:"Portal" help:"Where the ledger answers." env:"YIMU_LEDGER" placeholder:"URL" for:"portal" needs:"portal"`
+	siteFlags  `group:"Portal"`
+
+	storeFlags `group:"Store"`
+
+	TestClock time.Duration `hidden:"" env:"YIMU_TEST_CLOCK" help:"For tests: how far the clock is ahead."`
+}
+
+// Help is shown by yimu serve --help.
+func (serveCmd) Help() string {
+	return `Where one machine is not enough, the services run apart: on Apache Kafka, on EventStoreDB (or the store that yimu up
+has inside, as "yimu serve store"), on PostgreSQL. Each may run several times; two of anything do no harm, except of
+the store. They start in any order and wait for each other: /readyz answers 200 once a service takes commands and has
+caught up with the ledger as it was at the start.
+
+Every flag may be given by its environment variable; settings for other services are ignored, so all may share one set.
+Telemetry is set by the standard variables of OpenTelemetry, such as OTEL_EXPORTER_OTLP_ENDPOINT.`
+}
+
+// withAPI are the services that "service" stands for in tags.
+var withAPI = []string{"registry", "contracts", "workorders", "finance", "votes", "ledger"}
+
+// concerns says whether a tag's list of services holds one.
+func concerns(list, name string) bool {
+	names := strings.Fields(list)
+	return slices.Contains(names, name) || slices.Contains(names, "service") && slices.Contains(withAPI, name)
+}
+
+// What is secret in an address of whatever scheme.
+var (
+	password  = regexp.MustCompile(`(://[^/@:]*:)[^@]*@`)
+	parameter = regexp.MustCompile(`(?i)([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*`)
+)
+
+// settings returns what a service is set to, a line each, without secrets, and
+// which settings it lacks.
+func (c *serveCmd) settings(flags []*kong.Flag) (lines, missing []string) {
+	for _, f := range flags {
+		if f.Hidden || !concerns(f.Tag.Get("for"), c.Service) {
+			continue
+		}
+		value := strings.Trim(fmt.Sprint(f.Target.Interface()), "[]")
+		switch {
+		case f.Target.IsZero():
+			if concerns(f.Tag.Get("needs"), c.Service) {
+				missing = append(missing, fmt.Sprintf("  --%s (%s): %s", f.Name, strings.Join(f.Envs, ", "), f.Help))
+			}
+			continue
+		case f.Tag.Get("secret") == "url":
+			value = parameter.ReplaceAllString(password.ReplaceAllString(value, "${1}…@"), "${1}…")
+		case f.Tag.Has("secret"):
+			value = "(set)"
+		}
+		lines = append(lines, fmt.Sprintf("  %-20s %s", f.Name, value))
+	}
+	return lines, missing
+}
+
+// Run serves until it is told to stop.
+func (c *serveCmd) Run(ctx context.Context, command *kong.Context) error {
+	lines, missing := c.settings(command.Flags())
+	fmt.Fprintf(os.Stderr, "yimu %s serves %s with\n%s\n", version(), c.Service, strings.Join(lines, "\n"))
+	if len(missing) > 0 {
+		return fmt.Errorf("yimu serve %s does not start without\n%s", c.Service, strings.Join(missing, "\n"))
+	}
+	if err := c.check(); err != nil || c.Check {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return sentence(fmt.Errorf("cannot listen on %s: %w", c.Listen, err))
+	}
+	defer func() { _ = listener.Close() }()
+	switch c.Service {
+	case "portal":
+		err = c.servePortal(ctx, listener)
+	case "store":
+		err = c.serveStore(ctx, listener)
+	default:
+		err = c.serveService(ctx, listener)
+	}
+	if ctx.Err() != nil && !errors.As(err, &brokenError{}) {
+		err = nil // asked to stop
+	}
+	return sentence(err)
+}
+
+// check says what is wrong with settings that can be judged without the network.
+func (c *serveCmd) check() error {
+	switch c.Service {
+	case "portal":
+		for name, addresses := range c.services() {
+			if _, err := parseAll(addresses); err != nil {
+				return fmt.Errorf("--%s: %w", name, err)
+			}
+		}
+	case "store":
+		return c.storeFlags.check()
+	default:
+		_, err := c.bus(slog.Default())
+		return err
+	}
+	return nil
+}
+
+func (c *serveCmd) services() map[string][]string {
+	return map[string][]string{
+		"registry": c.Registry, "contracts": c.Contracts, "workorders": c.Workorders, "finance": c.Finance, "votes": c.Votes, "ledger": c.Ledger,
+	}
+}
+
+func parseAll(addresses []string) (all []*url.URL, err error) {
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("%q is not like http://host:port", address)
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+// bus is how this service meets Kafka.
+func (c *serveCmd) bus(log *slog.Logger) (bus.Config, error) {
+	b := bus.Config{
+		Brokers: c.Kafka, ClientID: "yimu-" + c.Service, Log: log,
+		Partitions: c.KafkaPartitions, Replication: c.KafkaReplication, Retention: c.KafkaRetention,
+	}
+	err := bus.Security{TLS: c.KafkaTLS, CA: c.KafkaCA, User: c.KafkaUser, Password: c.KafkaPassword, Mechanism: c.KafkaMechanism}.Apply(&b)
+	return b, err
+}
+
+func (c *serveCmd) now() time.Time { return time.Now().Add(c.TestClock) }
+
+// serveService runs one of the services with an API.
+func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err error) {
+	log := c.logger()
+	var open closers
+	defer func() { err = errors.Join(err, open.Close()) }()
+	tracer, stop, err := service.Telemetry(ctx, version())
+	if err != nil {
+		return err
+	}
+	open.closes(func() error { return stop(context.WithoutCancel(ctx)) })
+
+	// Health answers while the rest is waited for.
+	site := &gate{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+	})
+	g.Go(func() error {
+		ground, err := c.ground(ctx, log, &open)
+		if err != nil {
+			return err
+		}
+		s, err := build(ctx, ground, c.now, log, tracer, c.Service)
+		if err != nil {
+			return err
+		}
+		open.closes(s.Close)
+		site.open.Store(&opened{s.services[0].Handler, s.checks()})
+		if c.Data != "" {
+			if err := makeDir(c.Data); err != nil {
+				return fmt.Errorf("the data directory cannot be made: %w", err)
+			}
+			g.Go(func() error { return s.serveSocket(ctx, c.Data) })
+		}
+		return s.Run(ctx, func(ctx context.Context) error {
+			log.InfoContext(ctx, "ready", slog.String("listen", listener.Addr().String()))
+			return nil
+		})
+	})
+	return g.Wait()
+}
+
+// ground connects to what the services of a cluster stand on.
+func (c *serveCmd) ground(ctx context.Context, log *slog.Logger, open *closers) (g ground, err error) {
+	if g.bus, err = c.bus(log); err != nil {
+		return g, err
+	}
+	topics := ledger.Topics(c.KafkaPartitions)
+	if err := insist(ctx, log, "Kafka", func() error { return bus.EnsureTopics(ctx, g.bus, topics...) }); err != nil {
+		return g, err
+	}
+	store, err := esdb.Open(esdb.Config{ConnectionString: c.Eventstore, Logger: log})
+	if err != nil {
+		return g, err
+	}
+	open.closes(store.Close)
+	g.store, g.end = store, store.End
+	if g.vault, err = c.openVault(ctx, log, open); err != nil {
+		return g, err
+	}
+	if g.blobs, err = openBlobs(ctx, c.Blobs, open); err != nil {
+		return g, err
+	}
+	if c.Service == "ledger" {
+		if g.refused, err = openBlobs(ctx, c.Refused, open); err != nil {
+			return g, err
+		}
+	}
+	g.database = func(ctx context.Context, service string) (db *readmodel.DB, err error) {
+		err = insist(ctx, log, "the database of read models", func() error {
+			db, err = readmodel.Open(ctx, c.Database, readmodel.Schema(service))
+			return err
+		})
+		return db, err
+	}
+	return g, nil
+}
+
+func (c *serveCmd) openVault(ctx context.Context, log *slog.Logger, open *closers) (v *vault.Vault, err error) {
+	err = insist(ctx, log, "the vault", func() error {
+		v, err = vault.Open(ctx, vault.Config{URL: c.Vault, KeyFile: c.VaultKey, Clock: c.now})
+		return err
+	})
+	if err == nil {
+		open.closes(v.Close)
+	}
+	return v, err
+}
+
+func openBlobs(ctx context.Context, address string, open *closers) (*blobs.Bucket, error) {
+	b, err := blobs.Open(ctx, address)
+	if err == nil {
+		open.closes(b.Close)
+	}
+	return b, err
+}
+
+// insist tries what depends on others, which start in any order, for a while.
+func insist(ctx context.Context, log *slog.Logger, what string, try func() error) error {
+	const patience = 2 * time.Minute
+	for start, pause := time.Now(), 100*time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := try()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if time.Since(start) > patience {
+			return fmt.Errorf("%s cannot be used: %w", what, err)
+		}
+		log.WarnContext(ctx, "waiting for "+what, slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// servePortal runs the pages and the way to the services.
+func (c *serveCmd) servePortal(ctx context.Context, listener net.Listener) (err error) {
+	log := c.logger()
+	var open closers
+	defer func() { err = errors.Join(err, open.Close()) }()
+	site := &gate{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+	})
+	g.Go(func() error {
+		sessions, err := c.openVault(ctx, log, &open)
+		if err != nil {
+			return err
+		}
+		pages := c.config()
+		pages.Sessions, pages.Clock, pages.Log = sessions.Sessions(), c.now, log
+		pages.Services = map[string]http.Handler{}
+		for name, addresses := range c.services() {
+			urls, err := parseAll(addresses)
+			if err != nil {
+				return err
+			}
+			pages.Services[name] = portal.To(urls...)
+		}
+		handler, err := portal.New(pages)
+		if err != nil {
+			return err
+		}
+		site.open.Store(&opened{handler, nil})
+		log.InfoContext(ctx, "ready", slog.String("listen", listener.Addr().String()))
+		return nil
+	})
+	return g.Wait()
+}
+
+// gate answers for what is still being put together.
+type gate struct {
+	open atomic.Pointer[opened]
+}
+
+// opened is what is behind a gate.
+type opened struct {
+	http.Handler
+	checks map[string]service.Check
+}
+
+var errStarting = errors.New("it is starting")
+
+// check says whether what is behind the gate is ready.
+func (g *gate) check(ctx context.Context) error {
+	behind := g.open.Load()
+	if behind == nil {
+		return errStarting
+	}
+	for name, check := range behind.checks {
+		if err := check(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if behind := g.open.Load(); behind != nil {
+		behind.ServeHTTP(w, r)
+		return
+	}
+	problem.Write(w, problem.Unavailable("starting", "this service is starting; repeat with the same key in a moment"))
+}
+
+// logFlags say what is logged.
+type logFlags struct {
+	Log       string `help:"Least level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"YIMU_LOG" for:"service portal store"`
+	LogFormat string `help:"Form of the log: text or json." default:"text" enum:"text,json" env:"YIMU_LOG_FORMAT" for:"service portal store"`
+}
+
+func (f logFlags) logger() *slog.Logger { return newLogger(os.Stderr, f.Log, f.LogFormat) }
+
+func newLogger(w io.Writer, level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{}
+	var least slog.Level
+	if least.UnmarshalText([]byte(level)) == nil { // kong knows the names
+		options.Level = least
+	}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
