@@ -21,6 +21,7 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
+	_ "gocloud.dev/blob/s3blob" // driver of s3://
 	"gocloud.dev/gcerrors"
 )
 
@@ -38,8 +39,10 @@ type Bucket struct {
 	folder string // where the blobs are files, else empty
 }
 
-// Open opens "file:///folder", made where it is missing, or any other bucket
-// for which the program has a gocloud.dev/blob driver, e.g. "s3://bucket?region=…".
+// Open opens "file:///folder", made where it is missing; "s3://bucket?region=…",
+// with the standard variables of AWS and, for others than AWS, endpoint=… and
+// use_path_style=true; or any other bucket for which the program has a
+// gocloud.dev/blob driver.
 func Open(ctx context.Context, address string) (*Bucket, error) {
 	u, err := url.Parse(address)
 	if err != nil {

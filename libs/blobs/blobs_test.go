@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	_ "gocloud.dev/blob/memblob"
 
 	"github.com/yimu-ledger/yimu/libs/blobs"
@@ -22,9 +26,25 @@ import (
 // onEach runs a test on files and on a bucket that is none.
 func onEach(t *testing.T, test func(*testing.T, *blobs.Bucket)) {
 	t.Helper()
-	for name, address := range map[string]string{"file": "file://" + filepath.Join(t.TempDir(), "new", "blobs"), "other": "mem://"} {
+	for name, address := range map[string]string{
+		"file": "file://" + filepath.Join(t.TempDir(), "new", "blobs"), "s3": s3(t), "other": "mem://",
+	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t, address)) })
 	}
+}
+
+// s3 returns the address of a bucket in memory behind the protocol of S3.
+func s3(t *testing.T) string {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket("blobs"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	return "s3://blobs?region=test&use_path_style=true&endpoint=" + url.QueryEscape(server.URL)
 }
 
 func open(t *testing.T, address string) *blobs.Bucket {
