@@ -17,13 +17,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // Prefix of every route of the API.
@@ -34,9 +35,8 @@ const Prefix = "/api/v1"
 const PositionHeader = "Yimu-Position"
 
 const (
-	patience  = 2 * time.Second // for read models to reach the asked position
-	slow      = time.Second     // a request that takes longer is worth a line in the log
-	traceSize = 55              // of a W3C traceparent of version 00
+	patience = 2 * time.Second // for read models to reach the asked position
+	slow     = time.Second     // a request that takes longer is worth a line in the log
 )
 
 // NewAPI returns an API to register operations on, and its handler. Paths are
@@ -58,13 +58,19 @@ func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handl
 	config.DocsPath, config.SchemasPath = "", "" // its pages would load scripts from elsewhere
 	config.Formats = formats()
 	config.CreateHooks = nil // no $schema in bodies
+	config.Transformers = []huma.Transformer{noteProblem}
 	config.OnAddOperation = []huma.AddOpFunc{describeAnswers}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "An access token, or the token of a session"},
 	}
 	router := newRouter()
 	api := humago.NewWithPrefix(router, Prefix, config)
-	return api, &handler{deps: deps, followers: followers, router: router}
+	return api, &handler{
+		deps: deps, followers: followers, router: router,
+		server: telemetry.NewServer(deps.Tracer, deps.Meter),
+		refusals: telemetry.NewMeter(deps.Meter).Counter("yimu.refusals", "{request}",
+			"Requests that were answered with a problem, by its code."),
+	}
 }
 
 // Query describes an operation that only reads. Add to it as needed.
@@ -124,7 +130,8 @@ type request struct {
 	principal authz.Principal
 	trace     string // traceparent
 	status    int
-	err       error // internal, for the log
+	problem   string // the code of the problem that was answered
+	err       error  // internal, for the log
 }
 
 type requestKey struct{}
@@ -162,6 +169,8 @@ func (r *request) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flu
 type handler struct {
 	deps      Deps
 	followers []Follower
+	server    *telemetry.Server
+	refusals  metric.Int64Counter
 	*router
 }
 
@@ -186,10 +195,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 			}
 			r.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			if r.status == 0 {
-				problem.Write(r, problem.Internal)
+				r.refuse(problem.Internal)
 			}
 		}
-		h.finish(r, req.Pattern, span, start)
+		h.finish(r, req, span, start)
 	}()
 	if err := h.admit(r, in); err != nil {
 		r.fail(err)
@@ -263,25 +272,46 @@ func (h *handler) wait(ctx context.Context, position es.Position) error {
 
 // fail renders err and keeps an internal one for the log.
 func (r *request) fail(err error) {
-	if _, visible := problem.From(err); !visible {
+	p, visible := problem.From(err)
+	if !visible {
 		r.err = err
 	}
-	problem.Write(r, err)
+	r.refuse(p)
 }
 
-func (h *handler) finish(r *request, pattern string, span trace.Span, start time.Time) {
+func (r *request) refuse(p *problem.Error) {
+	r.problem = p.Code
+	problem.Write(r, p)
+}
+
+// noteProblem is told of every body that huma writes, and keeps the code of a
+// problem with its request.
+func noteProblem(ctx huma.Context, _ string, body any) (any, error) {
+	var code string
+	switch b := body.(type) {
+	case *problem.Error: // as an operation returned it
+		code = b.Code
+	case document: // as newProblem made it
+		code = b.Code
+	default:
+		return body, nil
+	}
+	if r := requestFrom(ctx.Context()); r != nil {
+		r.problem = code
+	}
+	return body, nil
+}
+
+func (h *handler) finish(r *request, in *http.Request, span trace.Span, start time.Time) {
 	took := h.deps.Clock().Sub(start)
 	status := cmp.Or(r.status, http.StatusOK)
-	if span != nil {
-		if pattern != "" {
-			span.SetName(pattern)
+	if r.problem != "" {
+		h.refusals.Add(r, 1, metric.WithAttributes(attribute.String("yimu.reason", r.problem), semconv.HTTPResponseStatusCode(status)))
+		if span != nil {
+			span.SetAttributes(attribute.String("yimu.reason", r.problem))
 		}
-		span.SetAttributes(attribute.Int("http.response.status_code", status))
-		if status >= http.StatusInternalServerError {
-			span.SetStatus(codes.Error, "")
-		}
-		span.End()
 	}
+	h.server.End(r, span, in, in.Pattern, status, took)
 	level := slog.LevelDebug
 	switch {
 	case errors.Is(r.err, context.Canceled) && r.Context.Err() != nil:
@@ -308,19 +338,15 @@ func (h *handler) finish(r *request, pattern string, span trace.Span, start time
 
 // startSpan continues the caller's trace. Without a tracer it only remembers
 // the caller's, so that events carry it.
-func (h *handler) startSpan(r *request, in *http.Request) trace.Span {
-	if parent := in.Header.Get("Traceparent"); len(parent) == traceSize {
-		r.trace = parent
-	}
+func (h *handler) startSpan(r *request, in *http.Request) (span trace.Span) {
 	if h.deps.Tracer == nil {
+		if parent := in.Header.Get("Traceparent"); parent != "" {
+			r.trace = telemetry.Traceparent(telemetry.Continue(r.Context, parent)) // what is none must not get into an event
+		}
 		return nil
 	}
-	ctx := propagation.TraceContext{}.Extract(r.Context, propagation.HeaderCarrier(in.Header))
-	ctx, span := h.deps.Tracer.Start(ctx, in.Method, trace.WithSpanKind(trace.SpanKindServer))
-	r.Context, r.trace = ctx, ""
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	r.trace = carrier["traceparent"]
+	r.Context, span = h.server.Begin(in)
+	r.trace = telemetry.Traceparent(r.Context)
 	return span
 }
 
@@ -369,10 +395,20 @@ func (ro *router) unknown(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(allowed) > 0 {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		problem.Write(w, &problem.Error{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "this path takes " + strings.Join(allowed, ", ")})
+		refuse(w, r, &problem.Error{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "this path takes " + strings.Join(allowed, ", ")})
 		return
 	}
-	problem.Write(w, problem.NotFound("no-such-path", "there is nothing at this path"))
+	refuse(w, r, problem.NotFound("no-such-path", "there is nothing at this path"))
+}
+
+// refuse answers a request that may have come past a handler, or not: a router
+// of [Join] stands before all of them.
+func refuse(w http.ResponseWriter, in *http.Request, p *problem.Error) {
+	if r := requestFrom(in.Context()); r != nil {
+		r.refuse(p)
+		return
+	}
+	problem.Write(w, p)
 }
 
 // Join serves the routes of several services in one process. Their handlers

@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
-	"os"
+	"slices"
 	"time"
-
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // grace is how long requests under way may take once the process shall end.
@@ -48,18 +44,19 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 // Check says why something is not ready, or nil.
 type Check func(context.Context) error
 
-// Health serves /livez, which answers while the process runs, and /readyz,
-// which answers 503 with the names of the checks that fail. What they say is
-// not told: it is for the log.
-func Health(checks map[string]Check) http.Handler {
+// Health serves what a process tells of itself: /livez, which answers while it
+// runs; /readyz, which answers 503 with the names of the checks that fail (what
+// they say is not told: it is for the log); and /metrics.
+func Health(checks map[string]Check, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
 		failed := ""
-		for name, check := range checks {
-			if check(ctx) != nil {
+		for _, name := range slices.Sorted(maps.Keys(checks)) {
+			if checks[name](ctx) != nil {
 				failed += name + " is not ready\n"
 			}
 		}
@@ -69,24 +66,4 @@ func Health(checks map[string]Check) http.Handler {
 		fmt.Fprint(w, cmp.Or(failed, "ok\n"))
 	})
 	return mux
-}
-
-// Telemetry returns a tracer that exports by OTLP, where the standard variables
-// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT say where
-// to; else nil, which costs nothing. stop sends what is pending.
-func Telemetry(ctx context.Context, version string) (tracer trace.Tracer, stop func(context.Context) error, err error) {
-	stop = func(context.Context) error { return nil }
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
-		return nil, stop, nil
-	}
-	exporter, err := otlptracegrpc.New(ctx)
-	if err != nil {
-		return nil, stop, fmt.Errorf("service: telemetry: %w", err)
-	}
-	r, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK())
-	if err != nil {
-		return nil, stop, fmt.Errorf("service: telemetry: %w", err)
-	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(r))
-	return provider.Tracer("yimu", trace.WithInstrumentationVersion(version)), provider.Shutdown, nil
 }

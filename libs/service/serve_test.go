@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -58,7 +62,7 @@ func TestHealth(t *testing.T) {
 	h := service.Health(map[string]service.Check{
 		"store": func(context.Context) error { return nil },
 		"bus":   func(context.Context) error { return errors.New("10.0.0.7 is away") },
-	})
+	}, http.NotFoundHandler())
 	for path, want := range map[string]struct {
 		status int
 		body   string
@@ -71,19 +75,36 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestTelemetryIsOffUnlessTheStandardVariablesSayWhereTo(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-	if tracer, _, err := service.Telemetry(t.Context(), "1"); tracer != nil || err != nil {
-		t.Errorf("got %v %v", tracer, err)
+func TestWhatIsRefusedIsCountedByItsReason(t *testing.T) {
+	deps := newDeps(t, io.Discard)
+	reader := sdkmetric.NewManualReader()
+	deps.Meter = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")
+	fail := error(nil)
+	h := newHandler(deps, func(r es.Request) (es.Done[string], error) { return es.Done[string]{}, fail })
+	call{}.do(t, h)
+	call{token: "Bearer eve"}.do(t, h)
+	call{key: "none"}.do(t, h)
+	call{path: "/api/v1/somewhere/" + meeting}.do(t, h)
+	for _, fail = range []error{problem.Conflict("second-ballot", "you voted"), es.ErrConflict, errors.New("a secret of the disk")} {
+		call{}.do(t, h)
 	}
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-	tracer, stop, err := service.Telemetry(t.Context(), "1")
-	if tracer == nil || err != nil {
-		t.Fatalf("got %v %v", tracer, err)
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
 	}
-	if err := stop(t.Context()); err != nil {
-		t.Error(err)
+	got := map[string]int64{}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if m.Name == "yimu.refusals" {
+			for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+				reason, _ := p.Attributes.Value("yimu.reason")
+				status, _ := p.Attributes.Value("http.response.status_code")
+				got[fmt.Sprint(reason.AsString(), " ", status.AsInt64())] += p.Value
+			}
+		}
+	}
+	want := map[string]int64{"token-unknown 401": 1, "invalid 422": 1, "no-such-path 404": 1, "second-ballot 409": 1, "conflict 409": 1, "internal 500": 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -106,10 +127,38 @@ func TestARequestIsASpanThatContinuesTheCallersTrace(t *testing.T) {
 			if !strings.HasPrefix(req.Trace, parent[:35]) || (req.Trace == parent) == traced {
 				t.Errorf("trace of the event is %q", req.Trace)
 			}
-			if ended := spans.Ended(); traced && (len(ended) != 1 || ended[0].Name() != "POST /api/v1/meetings/{meeting}/ballots") {
-				t.Errorf("spans %v", ended)
+			if !traced {
+				return
+			}
+			ended := spans.Ended()
+			if len(ended) != 1 || ended[0].Name() != "POST /api/v1/meetings/{meeting}/ballots" || ended[0].Parent().SpanID().String() != parent[36:52] {
+				t.Fatalf("spans %v", ended)
+			}
+			got := map[string]string{}
+			for _, a := range ended[0].Attributes() {
+				got[string(a.Key)] = a.Value.String()
+			}
+			want := map[string]string{
+				"http.request.method": "POST", "http.route": "/api/v1/meetings/{meeting}/ballots", "http.response.status_code": "201",
+				"url.scheme": "http", "server.address": "example.com",
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("attributes %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+func TestWhatIsNoTraceGetsIntoNoEvent(t *testing.T) {
+	var req es.Request
+	h := newHandler(newDeps(t, io.Discard), func(r es.Request) (es.Done[string], error) { req = r; return recorded(r) })
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/meetings/"+meeting+"/ballots", strings.NewReader(`{"choices":[{"motion":"m","choice":"agree"}]}`))
+	r.Header.Set("Authorization", "Bearer ann")
+	r.Header.Set("Idempotency-Key", "0123456789")
+	r.Header.Set("Traceparent", "somebody's name and address, of fifty-five letters here")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if req.Hash == "" || req.Trace != "" {
+		t.Errorf("the event would hold %q for ever", req.Trace)
 	}
 }
 

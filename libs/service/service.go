@@ -1,5 +1,5 @@
 // Package service is how a service runs: what it is made of, its HTTP API, its
-// commands, its reactions and deadlines, telemetry and shutdown.
+// commands, its reactions and deadlines, health and shutdown.
 //
 // It knows no estate, and no bus or store by name: main builds a [Deps] and
 // hands it to the services, which hand back a [Service] each.
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/authz"
@@ -33,7 +34,8 @@ type Deps struct {
 	Access    Access
 	Clock     Clock
 	Log       *slog.Logger
-	Tracer    trace.Tracer // of Telemetry; nil: no spans
+	Tracer    trace.Tracer // of package telemetry; nil: no spans
+	Meter     metric.Meter // of package telemetry; nil: nothing is measured
 }
 
 // Blobs keeps large things by the SHA-256 of their bytes, in hex; a

@@ -58,7 +58,7 @@ func up(t *testing.T, dir string) (s *site, down func()) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	go func() { ended <- service.Serve(ctx, listener, front(system.checks(), system.Handler())) }()
+	go func() { ended <- service.Serve(ctx, listener, front(system.checks(), system.watch, system.Handler())) }()
 	down = func() {
 		if ctx.Err() != nil {
 			return

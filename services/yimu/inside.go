@@ -66,6 +66,9 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 		}
 	}
 	g := ground{}
+	if g.watch, err = watch(ctx, "yimu", options.Log, &s.closers); err != nil {
+		return s, err
+	}
 	if s.ledger, g.fatal, err = openLedger(dir("ledger"), options.Clock, options.Log); err != nil {
 		return s, err
 	}
@@ -92,13 +95,8 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 	}
 	s.closes(func() error { broker.Close(); return nil })
 	g.bus = bus.Config{Brokers: []string{broker.Addr()}, Partitions: partitions, Log: options.Log}
-	tracer, stop, err := service.Telemetry(ctx, version())
-	if err != nil {
-		return s, err
-	}
-	s.closes(func() error { return stop(context.WithoutCancel(ctx)) })
 
-	if s.System, err = build(ctx, g, options.Clock, options.Log, tracer); err != nil {
+	if s.System, err = build(ctx, g, options.Clock, options.Log); err != nil {
 		return s, err
 	}
 	s.closes(s.System.Close)

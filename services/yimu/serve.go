@@ -25,6 +25,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/ledger"
 	"github.com/yimu-ledger/yimu/services/portal"
@@ -204,24 +205,24 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 	log := c.logger()
 	var open closers
 	defer func() { err = errors.Join(err, open.Close()) }()
-	tracer, stop, err := service.Telemetry(ctx, version())
+	watch, err := watch(ctx, c.Service, log, &open)
 	if err != nil {
 		return err
 	}
-	open.closes(func() error { return stop(context.WithoutCancel(ctx)) })
 
 	// Health answers while the rest is waited for.
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, watch, site))
 	})
 	g.Go(func() error {
 		ground, err := c.ground(ctx, log, &open)
 		if err != nil {
 			return err
 		}
-		s, err := build(ctx, ground, c.now, log, tracer, c.Service)
+		ground.watch = watch
+		s, err := build(ctx, ground, c.now, log, c.Service)
 		if err != nil {
 			return err
 		}
@@ -321,10 +322,14 @@ func (c *serveCmd) servePortal(ctx context.Context, listener net.Listener) (err 
 	log := c.logger()
 	var open closers
 	defer func() { err = errors.Join(err, open.Close()) }()
+	watch, err := watch(ctx, c.Service, log, &open)
+	if err != nil {
+		return err
+	}
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, watch, site))
 	})
 	g.Go(func() error {
 		sessions, err := c.openVault(ctx, log, &open)
@@ -402,7 +407,7 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 		options.Level = least
 	}
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(telemetry.LogHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(telemetry.LogHandler(slog.NewTextHandler(w, options)))
 }

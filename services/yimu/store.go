@@ -56,6 +56,12 @@ func (f storeFlags) ledger(log *slog.Logger) esdbserver.ServeConfig {
 // serveStore runs the store that yimu up has inside for ledgers in other processes.
 func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err error) {
 	log := c.logger().With(slog.String("service", c.Service))
+	var open closers
+	watch, err := watch(ctx, c.Service, log, &open)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, open.Close()) }()
 	protocol, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.EventstoreListen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", c.EventstoreListen, err)
@@ -70,7 +76,7 @@ func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err e
 	}
 	err = watched(ctx, c.Data, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return service.Serve(ctx, listener, front(nil, http.NotFoundHandler())) })
+		g.Go(func() error { return service.Serve(ctx, listener, front(nil, watch, http.NotFoundHandler())) })
 		g.Go(func() error { return esdbserver.Serve(ctx, protocol, store, c.storeFlags.ledger(log)) })
 		g.Go(func() error {
 			select {

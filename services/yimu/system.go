@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yimu-ledger/yimu/libs/blobs"
@@ -19,6 +18,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	"github.com/yimu-ledger/yimu/services/finance"
@@ -38,6 +38,7 @@ type ground struct {
 	bus      bus.Config
 	blobs    *blobs.Bucket
 	refused  *blobs.Bucket // bytes of refused commits; nil where no ledger runs
+	watch    *telemetry.Telemetry
 	database func(ctx context.Context, service string) (*readmodel.DB, error)
 	fatal    <-chan error // why nothing can be written any more; nil where nothing here breaks for good
 }
@@ -100,7 +101,7 @@ var parts = []part{
 
 // build builds the named services on a ground, all where none is named. Nothing
 // runs yet. What it opens is closed with the System, the ground is not.
-func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger, tracer trace.Tracer, names ...string) (s *System, err error) {
+func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger, names ...string) (s *System, err error) {
 	s = &System{ground: g, clock: clock, deps: map[string]service.Deps{}}
 	defer func() {
 		if err != nil {
@@ -126,7 +127,7 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 		s.closes(db.Close)
 		deps := service.Deps{
 			Store: s.store, Committer: s.client.For(p.context), Vault: s.vault, Blobs: s.blobs, DB: db, Access: s.access,
-			Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: tracer,
+			Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 		}
 		built, err := p.build(ctx, s, deps)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/es/esdbserver"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/services/portal"
 )
 
@@ -62,7 +64,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	start := time.Now()
 	g.Go(func() error {
 		return s.Run(running, func(ctx context.Context) error {
-			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.Handler())) })
+			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.watch, s.Handler())) })
 			g.Go(func() error { return s.serveSocket(running, c.Data) })
 			if protocol != nil {
 				g.Go(func() error { return esdbserver.Serve(running, protocol, s.ledger, c.readers(s.log)) })
@@ -122,12 +124,22 @@ func (f siteFlags) config() portal.Config {
 	return c
 }
 
-// front answers health beside a handler.
-func front(health map[string]service.Check, rest http.Handler) http.Handler {
-	own := service.Health(health)
+// watch starts what the process is watched by, until it is closed.
+func watch(ctx context.Context, name string, log *slog.Logger, open *closers) (*telemetry.Telemetry, error) {
+	t, err := telemetry.Start(ctx, telemetry.Config{Service: name, Version: version(), Log: log})
+	if err == nil {
+		open.closes(func() error { t.Stop(ctx); return nil })
+	}
+	return t, err
+}
+
+// front answers health and metrics beside a handler.
+func front(health map[string]service.Check, watch *telemetry.Telemetry, rest http.Handler) http.Handler {
+	own := service.Health(health, watch.Metrics())
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", own)
 	mux.Handle("GET /readyz", own)
+	mux.Handle("GET /metrics", own)
 	mux.Handle("/", rest)
 	return mux
 }
