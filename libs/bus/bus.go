@@ -92,11 +92,20 @@ func (c Config) topic(t Topic) kafka.TopicConfig {
 		NumPartitions:     firstOf(t.Partitions, c.Partitions, 1),
 		ReplicationFactor: firstOf(t.Replication, c.Replication, -1),
 	}
+	set := func(name, value string) {
+		tc.ConfigEntries = append(tc.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: value})
+	}
+	// By the broker's clock: what a publisher with a wrong one sends is neither
+	// refused as of the future nor dropped as of the past.
+	set("message.timestamp.type", "LogAppendTime")
 	if keep := firstOf(t.Retention, c.Retention); keep > 0 {
-		tc.ConfigEntries = []kafka.ConfigEntry{{
-			ConfigName:  "retention.ms",
-			ConfigValue: strconv.FormatInt(keep.Milliseconds(), 10),
-		}}
+		ms := strconv.FormatInt(keep.Milliseconds(), 10)
+		set("retention.ms", ms)
+		set("segment.ms", ms) // what is being written to is never dropped
+	}
+	if tc.ReplicationFactor >= 3 {
+		// Acknowledged by two: one broker may be lost, and writing goes on.
+		set("min.insync.replicas", "2")
 	}
 	return tc
 }
@@ -113,41 +122,28 @@ func firstOf[T comparable](vs ...T) T {
 }
 
 // EnsureTopics creates the topics that do not exist yet and returns when every
-// partition of all of them has a leader. Existing topics are left as they are.
+// partition of all of them has a leader. Many may call it at once. Existing
+// topics are left as they are, so that where others create topics, these need
+// no right to.
 func EnsureTopics(ctx context.Context, cfg Config, topics ...Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c := newClient(cfg)
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	c := newClient(cfg, names...)
 	defer c.close()
 
-	missing := make(map[string]kafka.TopicConfig, len(topics))
-	for _, t := range topics {
-		missing[t.Name] = cfg.topic(t)
-	}
-	for wait := (backoff{}); ; {
-		var req kafka.CreateTopicsRequest
-		for _, t := range missing {
-			req.Topics = append(req.Topics, t)
-		}
-		res, err := c.CreateTopics(ctx, &req)
+	var wait backoff
+	for {
+		err := c.create(ctx, cfg, topics)
 		if err == nil {
-			for name, e := range res.Errors {
-				switch {
-				case e == nil, errors.Is(e, kafka.TopicAlreadyExists):
-					delete(missing, name)
-				case passes(e), errors.Is(e, kafka.InvalidReplicationFactor): // the latter while brokers are still joining
-					err = fmt.Errorf("topic %s: %w", name, e)
-				default:
-					return fmt.Errorf("bus: create topic %s: %w", name, e)
-				}
-			}
-		}
-		if len(missing) == 0 {
 			break
 		}
 		c.reset()
-		if !wait.sleep(ctx) {
-			return fmt.Errorf("bus: create topics: %w", firstOf(err, ctx.Err()))
+		if !passes(err) || !wait.sleep(ctx) {
+			return fmt.Errorf("bus: create topics: %w", err)
 		}
 	}
 	for _, t := range topics {
@@ -156,8 +152,36 @@ func EnsureTopics(ctx context.Context, cfg Config, topics ...Topic) error {
 			return err
 		}
 		if want := cfg.topic(t).NumPartitions; n != want {
-			cfg.log().WarnContext(ctx, "topic has another number of partitions than configured",
+			cfg.log().WarnContext(ctx, "topic has another number of partitions than configured; it keeps its own",
 				slog.String("topic", t.Name), slog.Int("partitions", n), slog.Int("configured", want))
+		}
+	}
+	return nil
+}
+
+// create is one attempt to create those of the topics that are not there.
+func (c *client) create(ctx context.Context, cfg Config, topics []Topic) error {
+	var req kafka.CreateTopicsRequest
+	for _, t := range topics {
+		_, err := c.lookUp(ctx, t.Name)
+		switch {
+		case err == nil, errors.Is(err, kafka.LeaderNotAvailable): // it is there, or coming
+		case errors.Is(err, kafka.UnknownTopicOrPartition):
+			req.Topics = append(req.Topics, cfg.topic(t))
+		default:
+			return err
+		}
+	}
+	if len(req.Topics) == 0 {
+		return nil
+	}
+	res, err := c.CreateTopics(ctx, &req)
+	if err != nil {
+		return err
+	}
+	for name, err := range res.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) { // another instance was first
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
@@ -236,7 +260,7 @@ func (c *client) close() {
 }
 
 // partitions returns how many partitions a topic has, once all have a leader.
-// It waits for that until ctx ends.
+// It waits for that until ctx ends, or the brokers refuse to speak to us.
 func (c *client) partitions(ctx context.Context, topic string) (int, error) {
 	for wait := (backoff{}); ; {
 		n, err := c.lookUp(ctx, topic)
@@ -244,7 +268,7 @@ func (c *client) partitions(ctx context.Context, topic string) (int, error) {
 			return n, nil
 		}
 		c.reset()
-		if !wait.sleep(ctx) {
+		if !passes(err) || !wait.sleep(ctx) {
 			return 0, fmt.Errorf("bus: topic %s: %w", topic, err)
 		}
 	}
@@ -274,13 +298,21 @@ func (c *client) lookUp(ctx context.Context, topic string) (int, error) {
 	return 0, kafka.UnknownTopicOrPartition
 }
 
-// passes says whether a broker's answer may be another one soon.
+// passes says whether what failed may succeed soon.
 func passes(err error) bool {
-	var k kafka.Error
-	if !errors.As(err, &k) {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
+	answer, ok := errors.AsType[kafka.Error](err)
+	if !ok {
 		return true // of the network, or of not yet knowing the cluster
 	}
-	return k.Temporary() || k == kafka.BrokerNotAvailable || k == kafka.NotController
+	switch answer {
+	case kafka.BrokerNotAvailable, kafka.NotController,
+		kafka.InvalidReplicationFactor: // while brokers are still joining
+		return true
+	}
+	return answer.Temporary()
 }
 
 // backoff sleeps longer each time, from minBackoff to maxBackoff.

@@ -25,7 +25,8 @@ type Handler func(ctx context.Context, batch []Message) error
 // after [Config.NackDelay]. A group that is new begins at the first message.
 //
 // It waits for brokers, topics and coordinators for as long as it takes, and
-// returns when ctx ends, with its error.
+// returns when ctx ends, with its error; or at once where the brokers will not
+// speak to us, for want of a password or a certificate.
 func Consume(ctx context.Context, cfg Config, group string, topics []string, handle Handler) error {
 	return consume(ctx, cfg, group, topics, whole(handle))
 }
@@ -156,9 +157,11 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil:
+		case err != nil && passes(err):
 			// A coordinator not there yet, an election, a broker away; kafka-go waits a second and tries again.
 			log.InfoContext(ctx, "group not joined yet", slog.Any("error", err))
+		case err != nil:
+			log.WarnContext(ctx, "group cannot be joined, trying on", slog.Any("error", err))
 		default:
 			consumeGeneration(ctx, cfg, log, gen, topics, d)
 		}

@@ -26,7 +26,7 @@ type Message struct {
 	Key       []byte
 	Value     []byte
 	Metadata  map[string]string // its headers; nil where there are none
-	Time      time.Time         // when it was published, by the publisher's clock
+	Time      time.Time         // when the broker took it, by its clock
 }
 
 // watermill returns the message as Watermill's, with the key back in its metadata.

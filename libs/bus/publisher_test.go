@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,21 +209,107 @@ func TestATopicThatComesLateIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestTopicsAreCreatedOnce(t *testing.T) {
-	cluster, cfg := testBroker(t)
-	for range 2 {
-		err := bus.EnsureTopics(t.Context(), cfg,
-			bus.Topic{Name: "commits.votes", Partitions: 12, Retention: 72 * time.Hour}, bus.Topic{Name: "outcomes"})
-		if err != nil {
-			t.Fatal(err)
+func TestTopicsAreCreatedOnceByManyInstances(t *testing.T) {
+	cfg := anyBroker(t)
+	var topics []bus.Topic
+	for i := range 6 {
+		topics = append(topics, bus.Topic{Name: fmt.Sprintf("test-%d-%s", i, watermill.NewShortUUID()), Partitions: i + 1})
+	}
+	var instances sync.WaitGroup
+	for range 8 {
+		instances.Go(func() {
+			if err := bus.EnsureTopics(t.Context(), cfg, topics...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	instances.Wait()
+	for _, topic := range topics {
+		if ends, err := bus.Ends(t.Context(), cfg, topic.Name); err != nil || len(ends[topic.Name]) != topic.Partitions {
+			t.Errorf("%s has %d partitions, want %d; %v", topic.Name, len(ends[topic.Name]), topic.Partitions, err)
 		}
 	}
-	info := cluster.TopicInfo("commits.votes")
-	if retention := info.Configs["retention.ms"]; len(cluster.PartitionInfos("commits.votes")) != 12 || retention == nil || *retention != "259200000" {
-		t.Errorf("commits.votes: %+v", info)
+}
+
+func TestATopicIsMadeAsConfigured(t *testing.T) {
+	cluster, cfg := testBroker(t, kfake.NumBrokers(3))
+	if err := bus.EnsureTopics(t.Context(), cfg,
+		bus.Topic{Name: "commits.votes", Partitions: 12, Replication: 3, Retention: 72 * time.Hour}, bus.Topic{Name: "outcomes"}); err != nil {
+		t.Fatal(err)
 	}
-	if got := len(cluster.PartitionInfos("outcomes")); got != cfg.Partitions {
-		t.Errorf("outcomes has %d partitions, want those of the configuration", got)
+	for topic, want := range map[string]map[string]string{
+		"commits.votes": {"retention.ms": "259200000", "segment.ms": "259200000", "min.insync.replicas": "2", "message.timestamp.type": "LogAppendTime"},
+		"outcomes":      {"message.timestamp.type": "LogAppendTime"},
+	} {
+		got := map[string]string{}
+		for name, value := range cluster.TopicInfo(topic).Configs {
+			got[name] = *value
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", topic, got, want)
+		}
+	}
+	for topic, want := range map[string]int{"commits.votes": 12, "outcomes": cfg.Partitions} {
+		if got := len(cluster.PartitionInfos(topic)); got != want {
+			t.Errorf("%s has %d partitions, want %d", topic, got, want)
+		}
+	}
+}
+
+// The number of partitions decides where a stream's commits go: it is the
+// broker's that counts, for all, whatever an instance was configured with.
+func TestATopicThatIsThereKeepsItsPartitionsAndAllUseThem(t *testing.T) {
+	cfg := anyBroker(t)
+	topic := newTopic(t, cfg, 5)
+	var said strings.Builder
+	cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
+	if err := bus.EnsureTopics(t.Context(), cfg, bus.Topic{Name: topic, Partitions: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if s := said.String(); !strings.Contains(s, "level=WARN") || !strings.Contains(s, "partitions=5 configured=3") {
+		t.Errorf("said %q", s)
+	}
+	places := map[string]map[int]bool{}
+	for _, partitions := range []int{1, 3, 12} {
+		cfg.Partitions = partitions
+		p := newPublisher(t, cfg)
+		for i := range 40 {
+			if err := p.Publish(topic, keyed(fmt.Sprint(i), "x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	seen := 0
+	_ = bus.Consume(ctx, cfg, watermill.NewUUID(), []string{topic}, func() bus.Handler {
+		var mu sync.Mutex
+		return func(_ context.Context, batch []bus.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, m := range batch {
+				if places[string(m.Key)] == nil {
+					places[string(m.Key)] = map[int]bool{}
+				}
+				places[string(m.Key)][m.Partition] = true
+				if seen++; seen == 120 {
+					cancel()
+				}
+			}
+			return nil
+		}
+	}())
+	used := map[int]bool{}
+	for key, at := range places {
+		if len(at) != 1 {
+			t.Errorf("key %s lies in %d partitions", key, len(at))
+		}
+		for partition := range at {
+			used[partition] = true
+		}
+	}
+	if len(places) != 40 || len(used) != 5 {
+		t.Errorf("%d keys came, from %d partitions", len(places), len(used))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
@@ -80,10 +81,14 @@ func Prefixes() []string {
 	return all
 }
 
-// Topics that the system uses. Commits of a context share its partitions by
-// stream; outcomes are few and read by all.
+// outcomesKept is how long an outcome can be read: whoever waits for one waits
+// for seconds, and nobody reads from the beginning.
+const outcomesKept = 10 * time.Minute
+
+// Topics that the system uses. Commits of a context, and what was recorded of
+// it, share its partitions by stream; outcomes are small and read by all.
 func Topics(partitions int) []bus.Topic {
-	topics := []bus.Topic{{Name: commitpath.OutcomesTopic, Partitions: 1}}
+	topics := []bus.Topic{{Name: commitpath.OutcomesTopic, Partitions: 1, Retention: outcomesKept}}
 	for context := range categories {
 		topics = append(topics, bus.Topic{Name: relay.EventsTopic(context), Partitions: partitions})
 		if context != "ledger" {
