@@ -152,7 +152,7 @@ func (b *bench) papers(ctx context.Context) error {
 	}
 	b.head = result.Position
 	b.add(fmt.Sprintf("import of an estate, %d rows", rows), wantImport, "%.1f s", took.Seconds())
-	if b.booth, err = load.Setup(ctx, s, b.Voters, b.Meetings, 24*time.Hour); err != nil {
+	if b.booth, err = load.Setup(ctx, s.Site, b.Voters, b.Meetings, 24*time.Hour); err != nil {
 		return err
 	}
 	return s.Stop()

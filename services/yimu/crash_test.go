@@ -218,7 +218,7 @@ func TestEveryAcknowledgedBallotOutlivesTheProcess(t *testing.T) {
 		return s
 	}
 	s := start(load.Past)
-	booth, err := load.Setup(ctx, s, max(200, 50**crashes), meetings, lastsFor)
+	booth, err := load.Setup(ctx, s.Site, max(200, 50**crashes), meetings, lastsFor)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,9 +40,9 @@ type Booth struct {
 	position uint64 // of the last command
 }
 
-// Setup makes a booth on a server whose clock stands back by [Past]. Voting
+// Setup makes a booth on a site whose clock stands back by [Past]. Voting
 // closes after so much time from now on.
-func Setup(ctx context.Context, s *Server, homes, meetings int, closes time.Duration) (*Booth, error) {
+func Setup(ctx context.Context, s Site, homes, meetings int, closes time.Duration) (*Booth, error) {
 	b := &Booth{Estate: uuid.NewString()}
 	var err error
 	if b.admin, err = s.Token(ctx); err != nil {
@@ -65,7 +65,7 @@ func Setup(ctx context.Context, s *Server, homes, meetings int, closes time.Dura
 }
 
 // settle imports an estate with one owner to each home.
-func (b *Booth) settle(ctx context.Context, s *Server, homes int) error {
+func (b *Booth) settle(ctx context.Context, s Site, homes int) error {
 	dir, err := os.MkdirTemp("", "yimu-papers-")
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ type Event struct {
 
 // Events reads the ledger on from a position, to its end, and returns where
 // that was.
-func (s *Server) Events(ctx context.Context, after uint64, each func(Event) error) (uint64, error) {
+func (s Site) Events(ctx context.Context, after uint64, each func(Event) error) (uint64, error) {
 	for {
 		body, err := s.Get(ctx, "/api/v1/ledger/events?limit=1000&after="+strconv.FormatUint(after, 10))
 		if err != nil {
@@ -131,7 +131,7 @@ func (s *Server) Events(ctx context.Context, after uint64, each func(Event) erro
 }
 
 // hand gives every owner a token.
-func (b *Booth) hand(ctx context.Context, s *Server) error {
+func (b *Booth) hand(ctx context.Context, s Site) error {
 	if _, err := s.Events(ctx, 0, func(e Event) error {
 		if e.Type != "titles-stated.v1" {
 			return nil
@@ -168,7 +168,7 @@ func (b *Booth) hand(ctx context.Context, s *Server) error {
 }
 
 // call sets up a meeting: the motion, the roll, the notice.
-func (b *Booth) call(ctx context.Context, s *Server, number int, closes time.Duration) (string, error) {
+func (b *Booth) call(ctx context.Context, s Site, number int, closes time.Duration) (string, error) {
 	var drafted struct{ ID string }
 	err := b.command(ctx, s, "/estates/"+b.Estate+"/meetings", map[string]any{
 		"title":   "业主大会" + strconv.Itoa(number),
@@ -188,7 +188,7 @@ func (b *Booth) call(ctx context.Context, s *Server, number int, closes time.Dur
 }
 
 // command sends a command that sees those before it.
-func (b *Booth) command(ctx context.Context, s *Server, path string, body, into any) error {
+func (b *Booth) command(ctx context.Context, s Site, path string, body, into any) error {
 	encoded := []byte{}
 	if body != nil {
 		var err error

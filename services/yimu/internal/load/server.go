@@ -15,20 +15,25 @@ import (
 	"time"
 )
 
-// Server is a yimu process that answers on an address of this machine.
-type Server struct {
-	Addr  string
-	Dir   string
-	Ready time.Duration // from the start of the process until it was ready
-
-	binary string
-	cmd    *exec.Cmd
-	said   *bytes.Buffer // what it wrote, for when it does not start
-	ended  chan struct{}
+// Site is a running yimu, seen from outside.
+type Site struct {
+	Addr   string // where it answers pages and the API
+	Dir    string // of the operator's socket
+	Binary string // the yimu that it runs
 }
 
 // URL is where it answers.
-func (s *Server) URL() string { return "http://" + s.Addr }
+func (s Site) URL() string { return "http://" + s.Addr }
+
+// Server is a yimu in one process, on an address of this machine.
+type Server struct {
+	Site
+	Ready time.Duration // from the start of the process until it was ready
+
+	cmd   *exec.Cmd
+	said  *bytes.Buffer // what it wrote, for when it does not start
+	ended chan struct{}
+}
 
 // patience is how long a start may take.
 const patience = 2 * time.Minute
@@ -40,7 +45,7 @@ func Start(ctx context.Context, binary, dir string, clock time.Duration, env ...
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: addr, Dir: dir, binary: binary, said: &bytes.Buffer{}, ended: make(chan struct{})}
+	s := &Server{Site: Site{addr, dir, binary}, said: &bytes.Buffer{}, ended: make(chan struct{})}
 	s.cmd = exec.Command(binary, "up", "--data", dir, "--listen", addr) //nolint:noctx // it is ended by Stop or Kill, not in the middle of something by ctx
 	s.cmd.Env = append(append(os.Environ(), "YIMU_TEST_CLOCK="+clock.String()), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.said
@@ -109,8 +114,8 @@ func (s *Server) Stop() error {
 }
 
 // Token issues an administrator's token, as the operator does.
-func (s *Server) Token(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, s.binary, "token", "--data", s.Dir, "--role", "administrator").Output()
+func (s Site) Token(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, s.Binary, "token", "--data", s.Dir, "--role", "administrator").Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = fmt.Errorf("yimu token: %s", bytes.TrimSpace(failed.Stderr))
 	}
@@ -149,8 +154,8 @@ func (s *Server) CPU() time.Duration {
 	return time.Duration(ticks) * tick
 }
 
-// Get reads a path of the server into memory.
-func (s *Server) Get(ctx context.Context, path string) ([]byte, error) {
+// Get reads a path of the site into memory.
+func (s Site) Get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
 	if err != nil {
 		return nil, err
