@@ -26,6 +26,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -113,29 +114,56 @@ func openSQLite(path string, o options) (*DB, error) {
 	if o.durable {
 		synchronous, erase = "FULL", "1"
 	}
-	// busy_timeout comes first: setting the journal mode takes the file's lock.
-	q := url.Values{
+	db, err := connectSQLite("file:"+(&url.URL{Path: path}).EscapedPath(), url.Values{
+		// busy_timeout comes first: setting the journal mode takes the file's lock.
 		"_pragma": {
 			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "secure_delete(" + erase + ")",
 			"wal_autocheckpoint(4000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-16000)",
 		},
-		"_txlock": {"immediate"},
+	})
+	if err == nil {
+		db.path = path
 	}
-	write, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	return db, err
+}
+
+// memories numbers databases in memory.
+var memories atomic.Int64
+
+// openMemory opens a new SQLite database in memory, which is gone with Close.
+// Who reads it and who writes it wait for each other.
+func openMemory(ctx context.Context) (*DB, error) {
+	db, err := connectSQLite("file:/past-"+strconv.FormatInt(memories.Add(1), 10), url.Values{
+		"vfs": {"memdb"}, "_pragma": {"busy_timeout(10000)", "temp_store(MEMORY)", "cache_size(-4000)"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The database lives as long as one connection to it.
+	if err := db.write.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// connectSQLite connects one who writes and some who only read.
+func connectSQLite(file string, q url.Values) (*DB, error) {
+	q.Set("_txlock", "immediate")
+	write, err := sql.Open("sqlite", file+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
 	q.Set("_txlock", "deferred")
 	q.Add("_pragma", "query_only(1)")
-	read, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	read, err := sql.Open("sqlite", file+"?"+q.Encode())
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return &DB{path: path, read: read, write: write}, nil
+	return &DB{read: read, write: write}, nil
 }
 
 // connections to PostgreSQL a process has at most.
@@ -213,7 +241,7 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	if db.postgres {
 		dialect = goose.DialectPostgres
 		opts = append(opts, goose.WithSessionLocker(migrating{}))
-	} else {
+	} else if db.path != "" {
 		lock := flock.New(db.path + ".migrate")
 		if err := lock.Lock(); err != nil {
 			return fmt.Errorf("readmodel: migrate: %w", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/finance/internal/board"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
 
@@ -122,16 +123,36 @@ type CollectionOut struct {
 	}
 }
 
-func (a *API) collection(ctx context.Context, in *estates.In) (*CollectionOut, error) {
-	out := &CollectionOut{}
-	out.Body.Position = a.Board.Position()
-	e, err := a.estate(ctx, in.Estate)
+// then returns what answers a public query, and for which estate.
+func (a *API) then(ctx context.Context, estate string, at es.Position) (t *board.Tables, e books.Estate, position es.Position, release func(), err error) {
+	if t, position, release, err = a.Board.At(ctx, estate, at); err != nil {
+		return t, e, position, release, err
+	}
+	if at == 0 {
+		e, err = a.estate(ctx, estate)
+	} else {
+		e, err = t.Estate(ctx, estate)
+	}
+	if err != nil {
+		release()
+	}
+	return t, e, position, release, err
+}
+
+func (a *API) collection(ctx context.Context, in *struct {
+	estates.In
+	lookback.AtIn
+}) (*CollectionOut, error) {
+	tables, e, position, release, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Items, err = a.Board.Collection(ctx, e)
+	defer release()
+	out := &CollectionOut{}
+	out.Body.Position = position
+	out.Body.Items, err = tables.Collection(ctx, e)
 	for i, p := range out.Body.Items {
-		out.Body.Items[i].Entries = entriesOf(e.ID, url.Values{"period": {string(p.Period)}})
+		out.Body.Items[i].Entries = entriesOf(e.ID, in.At, url.Values{"period": {string(p.Period)}})
 	}
 	return out, err
 }
@@ -147,29 +168,35 @@ type BudgetOut struct {
 
 func (a *API) budget(ctx context.Context, in *struct {
 	estates.In
+	lookback.AtIn
 	Year int `query:"year" minimum:"1980" maximum:"9998" doc:"The latest unless given"`
 }) (*BudgetOut, error) {
-	out := &BudgetOut{}
-	out.Body.Position = a.Board.Position()
-	e, err := a.estate(ctx, in.Estate)
+	tables, e, position, release, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Year, err = a.Board.Budget(ctx, e, in.Year)
+	defer release()
+	out := &BudgetOut{}
+	out.Body.Position = position
+	out.Body.Year, err = tables.Budget(ctx, e, in.Year)
 	year := strconv.Itoa(out.Body.Year.Year)
 	for i, l := range out.Body.Items {
-		out.Body.Items[i].Entries = entriesOf(e.ID, url.Values{"year": {year}, "direction": {l.Direction}, "category": {l.Category}})
+		out.Body.Items[i].Entries = entriesOf(e.ID, in.At, url.Values{"year": {year}, "direction": {l.Direction}, "category": {l.Category}})
 	}
-	out.Body.SuspenseEntries = entriesOf(e.ID, url.Values{"category": {board.Suspense}})
+	out.Body.SuspenseEntries = entriesOf(e.ID, in.At, url.Values{"category": {board.Suspense}})
 	return out, err
 }
 
-func entriesOf(estate string, q url.Values) string {
+func entriesOf(estate string, at es.Position, q url.Values) string {
+	if at != 0 {
+		q.Set("at", strconv.FormatUint(uint64(at), 10))
+	}
 	return service.Prefix + "/estates/" + estate + "/entries?" + q.Encode()
 }
 
 func (a *API) entries(ctx context.Context, in *struct {
 	estates.In
+	lookback.AtIn
 	Year      int    `query:"year" minimum:"1980" maximum:"9998"`
 	Direction string `query:"direction" enum:"收入,支出"`
 	Category  string `query:"category" maxLength:"60"`
@@ -177,11 +204,12 @@ func (a *API) entries(ctx context.Context, in *struct {
 	After     string `query:"after" maxLength:"200" doc:"Id of the entry to read on from"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }) (*service.Items[board.Entry], error) {
-	e, err := a.estate(ctx, in.Estate)
+	tables, e, _, release, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Board.Entries(ctx, e, board.Filter{
+	defer release()
+	list, err := tables.Entries(ctx, e, board.Filter{
 		Year: in.Year, Direction: in.Direction, Category: in.Category, Period: units.Month(in.Period), After: in.After, Limit: in.Limit,
 	})
 	return service.Page(list, err, in.Limit, func(e board.Entry) string { return e.ID })

@@ -28,6 +28,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 )
 
 //go:embed migrations/*.sql
@@ -48,12 +49,19 @@ const Suspense = "暂收待查"
 // Prefixes of the streams that are followed.
 var Prefixes = append([]string{registry.EstateStream, registry.UnitStream, agreements.AgreementStream}, finance.Categories...)
 
-// Board answers queries.
+// Board answers queries as the ledger is now.
 type Board struct {
 	*readmodel.Runner
-	db    *readmodel.DB
-	vault *vault.Vault
-	blobs service.Blobs
+	*Tables
+	past *readmodel.Past[*Tables]
+}
+
+// Tables answer queries, as of now or as of a position.
+type Tables struct {
+	db     *readmodel.DB
+	vault  *vault.Vault
+	blobs  service.Blobs
+	public bool // single payments and bills are not in them
 }
 
 // Config is what a Board is made of.
@@ -67,21 +75,38 @@ type Config struct {
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, c Config) (*Board, error) {
-	if err := c.DB.Migrate(ctx, migrations); err != nil {
+	tables, projection, err := build(ctx, c.DB, c, false)
+	if err != nil {
 		return nil, err
 	}
-	b := &Board{db: c.DB, vault: c.Vault, blobs: c.Blobs}
-	b.Runner = readmodel.NewRunner(c.DB, c.Store, c.Log, readmodel.Projection{
-		Name: "finance", Prefixes: Prefixes, Fold: b.fold,
+	past := readmodel.NewPast(c.Store, func(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
+		return build(ctx, db, c, true)
+	})
+	return &Board{readmodel.NewRunner(c.DB, c.Store, c.Log, projection), tables, past}, nil
+}
+
+func build(ctx context.Context, db *readmodel.DB, c Config, public bool) (*Tables, readmodel.Projection, error) {
+	t := &Tables{db: db, vault: c.Vault, blobs: c.Blobs, public: public}
+	projection := readmodel.Projection{
+		Name: "finance", Prefixes: Prefixes, Fold: t.fold,
 		Tables: []string{
 			"estate", "unit", "title", "agreement", "budget", "closed", "entry", "posted", "posted_total", "bills", "bill", "payment", "held", "received",
 		},
-	})
-	return b, nil
+	}
+	if public {
+		projection.Prefixes = slices.DeleteFunc(slices.Clone(Prefixes), func(prefix string) bool { return prefix == finance.PaymentStream })
+	}
+	return t, projection, db.Migrate(ctx, migrations)
+}
+
+// At returns the tables that answer for an estate as of a position, public
+// figures alone; 0 is now. See lookback.At.
+func (b *Board) At(ctx context.Context, estate string, at es.Position) (t *Tables, position es.Position, release func(), err error) {
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
 }
 
 // Estates lists the ids of all estates.
-func (b *Board) Estates(ctx context.Context) (list []string, err error) {
+func (b *Tables) Estates(ctx context.Context) (list []string, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
@@ -92,7 +117,7 @@ func (b *Board) Estates(ctx context.Context) (list []string, err error) {
 }
 
 // Estate returns what decides who owes what, or estates.ErrNoSuchEstate.
-func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
+func (b *Tables) Estate(ctx context.Context, id string) (books.Estate, error) {
 	e := books.Estate{ID: id, Closed: map[units.Month]bool{}}
 	err := b.db.QueryRow(ctx, `SELECT fee_category FROM estate WHERE id = ?`, id).Scan(&e.FeeCategory)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -135,7 +160,7 @@ func (b *Board) Estate(ctx context.Context, id string) (books.Estate, error) {
 }
 
 // Units lists an estate's units by code.
-func (b *Board) Units(ctx context.Context, estate string) (list []books.Unit, err error) {
+func (b *Tables) Units(ctx context.Context, estate string) (list []books.Unit, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var u books.Unit
 		err := rows.Scan(&u.Code, &u.Use, &u.Area)
@@ -146,7 +171,7 @@ func (b *Board) Units(ctx context.Context, estate string) (list []books.Unit, er
 }
 
 // Unit returns a unit; false where there is none of this code.
-func (b *Board) Unit(ctx context.Context, estate, code string) (u books.Unit, ok bool, err error) {
+func (b *Tables) Unit(ctx context.Context, estate, code string) (u books.Unit, ok bool, err error) {
 	err = b.db.QueryRow(ctx, `SELECT code, purpose, area FROM unit WHERE estate = ? AND code = ?`, estate, code).Scan(&u.Code, &u.Use, &u.Area)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, false, nil
@@ -168,7 +193,7 @@ type Period struct {
 }
 
 // Collection lists an estate's months that were billed or paid for.
-func (b *Board) Collection(ctx context.Context, e books.Estate) ([]Period, error) {
+func (b *Tables) Collection(ctx context.Context, e books.Estate) ([]Period, error) {
 	months := map[units.Month]*Period{}
 	month := func(m units.Month) *Period {
 		if months[m] == nil {
@@ -235,7 +260,7 @@ type sum struct {
 }
 
 // Budget returns plan against actual of a year; year 0 is the latest.
-func (b *Board) Budget(ctx context.Context, e books.Estate, year int) (Year, error) {
+func (b *Tables) Budget(ctx context.Context, e books.Estate, year int) (Year, error) {
 	var sums []sum
 	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var s sum
@@ -349,7 +374,7 @@ type Filter struct {
 
 // Entries lists an estate's entries, the earliest first. What was held in
 // suspense is listed only where that category is asked for.
-func (b *Board) Entries(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
+func (b *Tables) Entries(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
 	if f.Period != "" {
 		return b.daily(ctx, e, f)
 	}
@@ -380,7 +405,7 @@ func (b *Board) Entries(ctx context.Context, e books.Estate, f Filter) ([]Entry,
 }
 
 // months returns the months with entries that belong to a year.
-func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []any, err error) {
+func (b *Tables) months(ctx context.Context, e books.Estate, year int) (list []any, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m units.Month
 		err := rows.Scan(&m)
@@ -392,7 +417,7 @@ func (b *Board) months(ctx context.Context, e books.Estate, year int) (list []an
 	return list, err
 }
 
-func (b *Board) entries(ctx context.Context, e books.Estate, where string, args ...any) ([]Entry, error) {
+func (b *Tables) entries(ctx context.Context, e books.Estate, where string, args ...any) ([]Entry, error) {
 	list := []Entry{}
 	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var r entryRow
@@ -413,7 +438,7 @@ func (b *Board) entries(ctx context.Context, e books.Estate, where string, args 
 }
 
 // flag tells of each entry the others with the same attachment.
-func (b *Board) flag(ctx context.Context, estate string, list []Entry) error {
+func (b *Tables) flag(ctx context.Context, estate string, list []Entry) error {
 	hashes := map[string][]string{}
 	for _, entry := range list {
 		if entry.Attachment != "" {
@@ -446,7 +471,7 @@ func (b *Board) flag(ctx context.Context, estate string, list []Entry) error {
 }
 
 // daily lists the daily totals for a month, which may have come at any time.
-func (b *Board) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
+func (b *Tables) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, error) {
 	list := []Entry{}
 	prefix := "collection/" + e.ID + "/"
 	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
@@ -462,7 +487,7 @@ func (b *Board) daily(ctx context.Context, e books.Estate, f Filter) ([]Entry, e
 
 // Voucher returns a voucher and the entry that reversed it, if one did, or
 // books.ErrNoSuchVoucher.
-func (b *Board) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
+func (b *Tables) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
 	var estate string
 	err := b.db.QueryRow(ctx, `SELECT estate FROM entry WHERE id = ? AND kind = 'voucher'`, id).Scan(&estate)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -483,7 +508,7 @@ func (b *Board) Voucher(ctx context.Context, id string) (Entry, *Entry, error) {
 
 // Numbered returns the ids of the entries with a number: that of a voucher, and
 // reversals.
-func (b *Board) Numbered(ctx context.Context, estate, voucher, number string) (ids []string, err error) {
+func (b *Tables) Numbered(ctx context.Context, estate, voucher, number string) (ids []string, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)

@@ -242,7 +242,7 @@ const PaymentField = "payment"
 
 // folding is one transaction.
 type folding struct {
-	*Board
+	*Tables
 	ctx        context.Context
 	tx         *readmodel.Tx
 	estates    *readmodel.Rows[string, estateRow]
@@ -260,7 +260,7 @@ type folding struct {
 	received   *readmodel.Rows[receivedKey, receivedRow]
 }
 
-func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
+func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 	f := &folding{
 		b, ctx, tx, estateTable.In(tx), unitTable.In(tx), titleTable.In(tx), agreementTable.In(tx), budgetTable.In(tx), closedTable.In(tx),
 		entryTable.In(tx), postedTable.In(tx), totalTable.In(tx), billsTable.In(tx), paymentTable.In(tx), heldTable.In(tx), receivedTable.In(tx),
@@ -517,6 +517,9 @@ func (f *folding) raised(e finance.BillsRaised) error {
 		return nil
 	}
 	f.bills.Put(k, billsRow{k, e.Agreement, e.Units, e.Total, e.Bills})
+	if f.public {
+		return nil
+	}
 	data, err := f.blobs.Get(f.ctx, e.Bills)
 	if err != nil {
 		return err

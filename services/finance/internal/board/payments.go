@@ -15,7 +15,7 @@ import (
 
 // Unposted lists the days through a last one whose totals are not posted as
 // they stand now. An estate whose payments can no longer be opened has none.
-func (b *Board) Unposted(ctx context.Context, estate string, from, through units.Day) ([]finance.CollectionPosted, error) {
+func (b *Tables) Unposted(ctx context.Context, estate string, from, through units.Day) ([]finance.CollectionPosted, error) {
 	var unreadable int
 	err := b.db.QueryRow(ctx, `SELECT unreadable FROM estate WHERE id = ?`, estate).Scan(&unreadable)
 	if errors.Is(err, sql.ErrNoRows) || unreadable == 1 {
@@ -79,7 +79,7 @@ type Payment struct {
 const movementColumns = `p.id, p.n, p.estate, p.stream, p.kind, p.reference, p.unit, p.period, p.day, p.amount, p.channel, p.suspense, p.shared`
 
 // payments puts movements, ordered by payment and n, together.
-func (b *Board) payments(ctx context.Context, query string, args ...any) ([]Payment, error) {
+func (b *Tables) payments(ctx context.Context, query string, args ...any) ([]Payment, error) {
 	list := []Payment{}
 	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m movementRow
@@ -106,7 +106,7 @@ func (b *Board) payments(ctx context.Context, query string, args ...any) ([]Paym
 }
 
 // Payment returns a payment, or books.ErrNoSuchPayment.
-func (b *Board) Payment(ctx context.Context, id string) (Payment, error) {
+func (b *Tables) Payment(ctx context.Context, id string) (Payment, error) {
 	list, err := b.payments(ctx, `SELECT `+movementColumns+` FROM payment p WHERE p.id = ? ORDER BY p.n`, id)
 	if err == nil && len(list) == 0 {
 		err = books.ErrNoSuchPayment
@@ -127,7 +127,7 @@ type Which struct {
 }
 
 // Payments lists an estate's payments, the earliest first.
-func (b *Board) Payments(ctx context.Context, estate string, w Which) ([]Payment, error) {
+func (b *Tables) Payments(ctx context.Context, estate string, w Which) ([]Payment, error) {
 	one := func(b bool) int {
 		if b {
 			return 1
@@ -150,7 +150,7 @@ type Identity struct {
 
 // Attributed returns the amounts of an estate's payments that were moved out of
 // suspense, by what they are known by now.
-func (b *Board) Attributed(ctx context.Context, estate string) (map[Identity]units.Fen, error) {
+func (b *Tables) Attributed(ctx context.Context, estate string) (map[Identity]units.Fen, error) {
 	found := map[Identity]units.Fen{}
 	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var i Identity
@@ -173,7 +173,7 @@ type Own struct {
 }
 
 // OwnBills lists the bills of a person's units, the latest first.
-func (b *Board) OwnBills(ctx context.Context, person string) ([]Own, error) {
+func (b *Tables) OwnBills(ctx context.Context, person string) ([]Own, error) {
 	list := []Own{}
 	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var o Own
@@ -188,7 +188,7 @@ func (b *Board) OwnBills(ctx context.Context, person string) ([]Own, error) {
 }
 
 // OwnPayments lists the payments for a person's units, the latest first.
-func (b *Board) OwnPayments(ctx context.Context, person string) ([]Payment, error) {
+func (b *Tables) OwnPayments(ctx context.Context, person string) ([]Payment, error) {
 	list, err := b.payments(ctx, `SELECT `+movementColumns+` FROM payment p JOIN (
 			SELECT m.id, MIN(m.day) AS day FROM title t JOIN unit u ON u.id = t.unit
 				JOIN payment m ON m.estate = u.estate AND m.unit = u.code AND m.day >= t.since AND m.kind IN ('received', 'attributed')
@@ -219,7 +219,7 @@ type Arrears struct {
 
 // OwnArrears lists the units of a person that owe something. What was paid too
 // much for a month does not pay for another.
-func (b *Board) OwnArrears(ctx context.Context, person string) ([]Arrears, error) {
+func (b *Tables) OwnArrears(ctx context.Context, person string) ([]Arrears, error) {
 	bills, err := b.OwnBills(ctx, person)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/board"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/order"
 )
@@ -85,19 +86,27 @@ type SummaryOut struct {
 	}
 }
 
-func (a *API) summary(ctx context.Context, in *estates.In) (*SummaryOut, error) {
+func (a *API) summary(ctx context.Context, in *struct {
+	estates.In
+	lookback.AtIn
+}) (*SummaryOut, error) {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
+	tables, position, release, err := a.Board.At(ctx, in.Estate, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	out := &SummaryOut{}
-	out.Body.Position = a.Board.Position()
-	var err error
-	out.Body.Summary, err = a.Board.Summary(ctx, in.Estate)
+	out.Body.Position = position
+	out.Body.Summary, err = tables.Summary(ctx, in.Estate)
 	return out, err
 }
 
 func (a *API) list(ctx context.Context, in *struct {
 	estates.In
+	lookback.AtIn
 	State string `query:"state" enum:"reported,dispatched,arrived,finished,rated"`
 	After string `query:"after" doc:"Id of the order to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
@@ -105,7 +114,12 @@ func (a *API) list(ctx context.Context, in *struct {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	return service.List(a.Board.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
+	tables, _, release, err := a.Board.At(ctx, in.Estate, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return service.List(tables.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
 }
 
 func (a *API) own(ctx context.Context, _ *struct{}) (*service.Items[board.Order], error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/workorders"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/workorders/internal/order"
 )
 
@@ -56,23 +57,38 @@ type Order struct {
 	HasWords   bool             `json:"has_words" doc:"The reporter's own words are sealed; who must act may read them"`
 }
 
-// Board answers queries.
+// Board answers queries as the ledger is now.
 type Board struct {
 	*readmodel.Runner
-	db *readmodel.DB
+	*Tables
+	past *readmodel.Past[*Tables]
 }
+
+// Tables answer queries, as of now or as of a position.
+type Tables struct{ db *readmodel.DB }
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
-	if err := db.Migrate(ctx, migrations); err != nil {
+	tables, projection, err := build(ctx, db)
+	if err != nil {
 		return nil, err
 	}
-	return &Board{db: db, Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
+	return &Board{readmodel.NewRunner(db, store, log, projection), tables, readmodel.NewPast(store, build)}, nil
+}
+
+func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
+	return &Tables{db}, readmodel.Projection{
 		Name:     "workorders",
 		Prefixes: workorders.Categories,
 		Tables:   []string{"work_order", "time_limit"},
 		Fold:     fold,
-	})}, nil
+	}, db.Migrate(ctx, migrations)
+}
+
+// At returns the tables that answer for an estate as of a position; 0 is now.
+// See lookback.At.
+func (b *Board) At(ctx context.Context, estate string, at es.Position) (t *Tables, position es.Position, release func(), err error) {
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
 }
 
 // row holds an order and the columns that are counted and searched, all derived from it.
@@ -173,7 +189,7 @@ func one(b bool) int64 {
 }
 
 // Summary returns the figures of an estate.
-func (b *Board) Summary(ctx context.Context, estate string) (Summary, error) {
+func (b *Tables) Summary(ctx context.Context, estate string) (Summary, error) {
 	var s Summary
 	err := b.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(responded), 0), COALESCE(SUM(on_time), 0), COALESCE(SUM(completed), 0),
 		COALESCE(SUM(CASE WHEN score > 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN score >= 4 THEN 1 ELSE 0 END), 0),
@@ -188,7 +204,7 @@ func (b *Board) Summary(ctx context.Context, estate string) (Summary, error) {
 var ErrNoSuchOrder = errors.New("board: no such order")
 
 // Order returns one order.
-func (b *Board) Order(ctx context.Context, id string) (Order, error) {
+func (b *Tables) Order(ctx context.Context, id string) (Order, error) {
 	list, err := b.list(ctx, `WHERE id = ?`, id)
 	if err == nil && len(list) == 0 {
 		err = ErrNoSuchOrder
@@ -201,18 +217,18 @@ func (b *Board) Order(ctx context.Context, id string) (Order, error) {
 
 // Orders lists an estate's orders, the latest first, after one of them; state
 // "" means all.
-func (b *Board) Orders(ctx context.Context, estate, state, after string, limit int) ([]Order, error) {
+func (b *Tables) Orders(ctx context.Context, estate, state, after string, limit int) ([]Order, error) {
 	return b.list(ctx, `WHERE estate = ? AND (? = '' OR state = ?)
 		AND (? = '' OR (reported, id) < (SELECT reported, id FROM work_order WHERE id = ?))
 		ORDER BY reported DESC, id DESC LIMIT ?`, estate, state, state, after, after, limit)
 }
 
 // Own lists the orders a person reported, the latest first.
-func (b *Board) Own(ctx context.Context, reporter string) ([]Order, error) {
+func (b *Tables) Own(ctx context.Context, reporter string) ([]Order, error) {
 	return b.list(ctx, `WHERE reporter = ? ORDER BY reported DESC, id DESC LIMIT 100`, reporter)
 }
 
-func (b *Board) list(ctx context.Context, where string, args ...any) ([]Order, error) {
+func (b *Tables) list(ctx context.Context, where string, args ...any) ([]Order, error) {
 	rows, err := b.db.Query(ctx, `SELECT id, detail FROM work_order `+where, args...)
 	if err != nil {
 		return nil, err
@@ -238,7 +254,7 @@ func (b *Board) list(ctx context.Context, where string, args ...any) ([]Order, e
 }
 
 // Limits returns the limits of an estate, none where none are set.
-func (b *Board) Limits(ctx context.Context, estate string) (order.Limits, error) {
+func (b *Tables) Limits(ctx context.Context, estate string) (order.Limits, error) {
 	var text string
 	err := b.db.QueryRow(ctx, `SELECT limits FROM time_limit WHERE estate = ?`, estate).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -253,7 +269,7 @@ func (b *Board) Limits(ctx context.Context, estate string) (order.Limits, error)
 
 // Due lists the live orders with a limit that passed by now and is not recorded
 // as overdue.
-func (b *Board) Due(ctx context.Context, now time.Time) ([]string, error) {
+func (b *Tables) Due(ctx context.Context, now time.Time) ([]string, error) {
 	rows, err := b.db.Query(ctx, `SELECT id FROM work_order WHERE live = 1 AND due > 0 AND due <= ? ORDER BY due LIMIT 1000`, now.Unix())
 	if err != nil {
 		return nil, err

@@ -1,0 +1,189 @@
+package readmodel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/yimu-ledger/yimu/libs/es"
+)
+
+// Past builds read models as they were at a position of the ledger, for whoever
+// looks back: what a projection folds up to there, and nothing after it, in a
+// database in memory. It asks the store alone, so it does not matter which
+// instance of a service is asked, and whether its own read model was rebuilt.
+type Past[B any] struct {
+	store es.Store
+	build func(context.Context, *DB) (B, Projection, error)
+
+	building chan struct{} // room for those that are built at a time
+	mu       sync.Mutex
+	moments  []*moment[B] // the latest asked for comes last
+}
+
+// moment is one subject at one position.
+type moment[B any] struct {
+	subject string
+	at      es.Position
+	users   int
+	built   chan struct{} // closed once the rest is set
+	db      *DB
+	model   B
+	err     error
+}
+
+const (
+	builders    = 2   // of moments at a time: each reads the ledger
+	moments     = 16  // that are kept, about; those in use are kept in any case
+	mostMoments = 128 // that are kept and asked for
+	buildWithin = time.Minute
+)
+
+// ErrBusy says that more is asked for than is built in any useful time.
+var ErrBusy = errors.New("readmodel: too many look back")
+
+// NewPast returns a Past of one kind of read model. build makes it on an empty
+// database, and returns with it the projection that is folded.
+func NewPast[B any](store es.Store, build func(context.Context, *DB) (B, Projection, error)) *Past[B] {
+	return &Past[B]{store: store, build: build, building: make(chan struct{}, builders)}
+}
+
+// At returns the read model of a subject, such as an estate, as it was at a
+// position, which the ledger must have reached. concerns says by its first event
+// whether a stream is of the subject; others are not folded. The model is only
+// to be read, and until release is called.
+func (p *Past[B]) At(ctx context.Context, subject string, at es.Position, concerns func(first es.Recorded) bool) (model B, release func(), err error) {
+	m, fresh := p.take(subject, at)
+	if m == nil {
+		return model, nil, ErrBusy
+	}
+	release = sync.OnceFunc(func() { p.give(m) })
+	if fresh {
+		// Others may come to wait for it, so it does not end with who asked first.
+		go p.fill(context.WithoutCancel(ctx), m, concerns)
+	}
+	select {
+	case <-m.built:
+	case <-ctx.Done():
+		release()
+		return model, nil, ctx.Err()
+	}
+	if m.err != nil {
+		release()
+		return model, nil, fmt.Errorf("readmodel: %s at %d: %w", subject, at, m.err)
+	}
+	return m.model, release, nil
+}
+
+// take returns a moment, and whether it is new and must be filled; nil where
+// there are too many.
+func (p *Past[B]) take(subject string, at es.Position) (m *moment[B], fresh bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.moments, func(m *moment[B]) bool { return m.subject == subject && m.at == at })
+	if i >= 0 {
+		m = p.moments[i]
+		p.moments = append(slices.Delete(p.moments, i, i+1), m)
+	} else if len(p.moments) == mostMoments {
+		return nil, false
+	} else {
+		m, fresh = &moment[B]{subject: subject, at: at, built: make(chan struct{})}, true
+		m.users++ // whoever fills it
+		p.moments = append(p.moments, m)
+	}
+	m.users++
+	p.forget()
+	return m, fresh
+}
+
+// abandoned says whether nobody waits any more for a moment to be filled.
+func (p *Past[B]) abandoned(m *moment[B]) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return m.users == 1
+}
+
+// give returns a moment.
+func (p *Past[B]) give(m *moment[B]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.users--
+	p.forget()
+}
+
+// forget closes what is too old, or is an error, and nobody uses. The lock is held.
+func (p *Past[B]) forget() {
+	over := len(p.moments) - moments
+	p.moments = slices.DeleteFunc(p.moments, func(m *moment[B]) bool {
+		if m.users > 0 || over <= 0 && m.err == nil {
+			return false
+		}
+		over--
+		if m.db != nil {
+			_ = m.db.Close() // it is in memory, and nobody reads it any more
+		}
+		return true
+	})
+}
+
+func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recorded) bool) {
+	ctx, cancel := context.WithTimeout(ctx, buildWithin)
+	defer cancel()
+	defer p.give(m)
+	defer close(m.built)
+	p.building <- struct{}{}
+	defer func() { <-p.building }()
+	if p.abandoned(m) {
+		m.err = context.Canceled
+		return
+	}
+	db, err := openMemory(ctx)
+	if err != nil {
+		m.err = err
+		return
+	}
+	m.db = db
+	var projection Projection
+	if m.model, projection, m.err = p.build(ctx, db); m.err != nil {
+		return
+	}
+	m.err = db.Update(ctx, func(tx *Tx) error {
+		events := make([]es.Recorded, 0, gather)
+		fold := func() error {
+			if len(events) == 0 {
+				return nil
+			}
+			if err := projection.Fold(ctx, tx, events); err != nil {
+				return err
+			}
+			events = events[:0]
+			return tx.Flush()
+		}
+		ours := map[string]bool{} // streams, by whether they are of the subject
+		for e, err := range p.store.ReadAll(ctx, 0, projection.Prefixes...) {
+			if err != nil {
+				return err
+			}
+			if e.Position > m.at {
+				break
+			}
+			of, known := ours[e.Stream]
+			if !known {
+				of = concerns(e)
+				ours[e.Stream] = of
+			}
+			if !of {
+				continue
+			}
+			if events = append(events, e); len(events) == gather {
+				if err := fold(); err != nil {
+					return err
+				}
+			}
+		}
+		return fold()
+	})
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/uuid"
+)
+
+// figuresOf are the public figures of an estate.
+var figuresOf = []string{
+	"/collection", "/budget", "/budget?year=2022", "/entries?limit=1000", "/entries?year=2022&direction=支出", "/workorders/summary", "/workorders?limit=1000",
+}
+
+// asOf is the position in a link to what is behind a figure.
+var asOf = regexp.MustCompile(`at=[0-9]+(\\u0026|&)?`)
+
+// read returns what is told of an estate, as of a position or as of now.
+func (s *site) read(t *testing.T, estate, route, at string) (text string, position uint64) {
+	t.Helper()
+	path := "/estates/" + estate + route
+	if at != "" {
+		separator := "?"
+		if slices.Contains([]byte(route), '?') {
+			separator = "&"
+		}
+		path += separator + "at=" + at
+	}
+	var body json.RawMessage
+	s.get(t, path, &body)
+	var told struct{ Position uint64 }
+	if err := json.Unmarshal(body, &told); err != nil {
+		t.Fatal(err)
+	}
+	return asOf.ReplaceAllString(string(body), ""), told.Position
+}
+
+// only returns the papers of these names.
+func only(t *testing.T, papers fs.FS, names ...string) fs.FS {
+	t.Helper()
+	some := fstest.MapFS{}
+	for _, name := range names {
+		data, err := fs.ReadFile(papers, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		some[name] = &fstest.MapFile{Data: data}
+	}
+	return some
+}
+
+func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate, other := uuid.NewString(), uuid.NewString()
+	papers := xiushan(t)
+	type said map[string]string // by route
+	then := map[uint64]said{}
+	for _, names := range [][]string{
+		{"房屋清册.csv", "业主名册.csv", "委托合同.json"}, {"预算.csv", "工单时限.csv", "工单.csv"}, {"收支凭证.csv"}, {"物业费收款.csv"},
+	} {
+		s.take(t, only(t, papers, names...), estate)
+		now := said{}
+		var at uint64
+		for _, route := range figuresOf {
+			text, position := s.read(t, estate, route, "")
+			now[route], at = text, max(at, position)
+		}
+		then[at] = now
+		s.take(t, only(t, papers, names...), other) // it is in none of the first one's figures
+	}
+	for _, at := range slices.Sorted(maps.Keys(then)) {
+		for _, route := range figuresOf {
+			text, position := s.read(t, estate, route, strconv.FormatUint(at, 10))
+			if was := then[at][route]; text != was {
+				t.Errorf("%s at %d is\n%.400s\nwas\n%.400s", route, at, text, was)
+			}
+			if position != 0 && position != at {
+				t.Errorf("%s at %d says that it is of %d", route, at, position)
+			}
+		}
+	}
+}
