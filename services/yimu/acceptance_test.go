@@ -27,19 +27,32 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
-// site is a whole system that answers over HTTP.
+// site is a whole yimu that answers over HTTP, from one process or many.
 type site struct {
-	*Site
 	url, token string
+	store      es.Store                                   // to read in
+	end        func(context.Context) (es.Position, error) // of the store
+	rebuild    func(context.Context) error
 }
 
-// up starts a system on a directory; the test's end stops it, or down.
+// head is the position of the last event.
+func (s *site) head(t *testing.T) es.Position {
+	t.Helper()
+	at, err := s.end(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// up starts a site of one process on a directory; the test's end stops it, or down.
 func up(t *testing.T, dir string) (s *site, down func()) {
 	t.Helper()
 	system, err := Open(t.Context(), Options{Dir: dir, Clock: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
@@ -69,7 +82,7 @@ func up(t *testing.T, dir string) (s *site, down func()) {
 		}
 	}
 	t.Cleanup(down)
-	s = &site{Site: system, url: "http://" + listener.Addr().String()}
+	s = &site{url: "http://" + listener.Addr().String(), store: system.store, end: system.end, rebuild: system.Rebuild}
 	if s.token, err = system.issueToken(t.Context(), tokenCmd{Role: "administrator", Life: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +120,7 @@ func (s *site) get(t *testing.T, path string, into any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set(service.PositionHeader, fmt.Sprint(s.Head()))
+	req.Header.Set(service.PositionHeader, fmt.Sprint(s.head(t)))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -197,29 +210,38 @@ func equal(t *testing.T, place string, want, got any) {
 }
 
 func TestThePapersOfAnEstateLeadToItsFigures(t *testing.T) {
-	dir, estate := t.TempDir(), uuid.NewString()
+	dir := t.TempDir()
 	s, down := up(t, dir)
+	papersLeadToFigures(t, s, func(t *testing.T) *site {
+		down()
+		s, _ := up(t, dir)
+		return s
+	})
+}
+
+// papersLeadToFigures imports the papers of an estate into a site and compares.
+func papersLeadToFigures(t *testing.T, s *site, restart func(*testing.T) *site) {
+	t.Helper()
+	estate := uuid.NewString()
 	s.take(t, xiushan(t), estate)
 	s.figures(t, estate)
 
 	t.Run("and again after a rebuild", func(t *testing.T) {
-		if err := s.Rebuild(t.Context()); err != nil {
+		if err := s.rebuild(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.figures(t, estate)
 	})
 	t.Run("and again after a second import, which records nothing", func(t *testing.T) {
-		head := s.Head()
+		head := s.head(t)
 		s.take(t, xiushan(t), estate)
-		if s.Head() != head {
-			t.Errorf("the ledger went from %d to %d", head, s.Head())
+		if now := s.head(t); now != head {
+			t.Errorf("the ledger went from %d to %d", head, now)
 		}
 		s.figures(t, estate)
 	})
 	t.Run("and again after a restart", func(t *testing.T) {
-		down()
-		s, _ := up(t, dir)
-		s.figures(t, estate)
+		restart(t).figures(t, estate)
 	})
 }
 
@@ -231,7 +253,7 @@ func TestAnInterruptedImportIsFinishedByRunningItAgain(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			s, _ := up(t, t.TempDir())
 			for range 20 { // a paper may be in before it is noticed that it comes
-				estate, head := uuid.NewString(), s.Head()
+				estate, head := uuid.NewString(), s.head(t)
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					defer cancel()
@@ -415,13 +437,13 @@ func TestAWrongUnitOrTitleListChangesNothing(t *testing.T) {
 		{"a name that is a formula", "业主名册", "张三", "=cmd", 4, "业主姓名"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			head, estate := s.Head(), uuid.NewString()
+			head, estate := s.head(t), uuid.NewString()
 			result, err := s.imports(papersOf(t, everyPaper, tc.file, tc.from, tc.to), estate).Run(t.Context())
 			if err != nil || result.OK() {
 				t.Fatalf("ok: %v, %v", result.OK(), err)
 			}
-			if s.Head() != head {
-				t.Errorf("the ledger went from %d to %d", head, s.Head())
+			if s.head(t) != head {
+				t.Errorf("the ledger went from %d to %d", head, s.head(t))
 			}
 			mistakes(t, result, tc.file, tc.row, tc.column)
 			quiet(t, result)
@@ -508,10 +530,10 @@ func TestWhatIsRecordedIsNotRewritten(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			estate := uuid.NewString()
 			s.take(t, papersOf(t, everyPaper, "", "", ""), estate)
-			head := s.Head()
+			head := s.head(t)
 			result, err := s.imports(papersOf(t, everyPaper, tc.file, tc.from, tc.to), estate).Run(t.Context())
-			if err != nil || result.OK() || s.Head() != head {
-				t.Fatalf("ok: %v, %v; the ledger went from %d to %d", result.OK(), err, head, s.Head())
+			if err != nil || result.OK() || s.head(t) != head {
+				t.Fatalf("ok: %v, %v; the ledger went from %d to %d", result.OK(), err, head, s.head(t))
 			}
 			mistakes(t, result, tc.file, tc.row, tc.column)
 		})
@@ -571,23 +593,23 @@ func TestAFolderMayHoldAnySubsetOfThePapers(t *testing.T) {
 	var e map[string]any
 	s.get(t, "/estates/"+estate, &e)
 	equal(t, "estate", map[string]any{"name": "小区", "units": 3.0, "homes": 2.0, "shops": 1.0, "titles": 4.0, "people": 3.0}, e)
-	head := s.Head()
+	head := s.head(t)
 	s.take(t, papersOf(t, everyPaper, "", "", ""), estate)
-	if s.Head() != head {
+	if s.head(t) != head {
 		t.Errorf("all papers together recorded something new")
 	}
 }
 
 func TestADryRunOfTheRealPapersChangesNothing(t *testing.T) {
 	s, _ := up(t, t.TempDir())
-	head, estate := s.Head(), uuid.NewString()
+	head, estate := s.head(t), uuid.NewString()
 	im := s.imports(xiushan(t), estate)
 	im.DryRun = true
 	result, err := im.Run(t.Context())
-	if err != nil || !result.OK() || !result.Absent || s.Head() != head {
+	if err != nil || !result.OK() || !result.Absent || s.head(t) != head {
 		var out strings.Builder
 		result.Write(&out)
-		t.Errorf("ok: %v, %v; the ledger went from %d to %d\n%s", result.OK(), err, head, s.Head(), &out)
+		t.Errorf("ok: %v, %v; the ledger went from %d to %d\n%s", result.OK(), err, head, s.head(t), &out)
 	}
 	if i := slices.IndexFunc(result.Files, func(f office.File) bool { return f.Name == "业主名册.csv" }); i < 0 || result.Files[i].Report == nil {
 		t.Error("the title list was not checked")

@@ -44,6 +44,9 @@ import (
 // Cluster is a directory and the processes that run in it.
 type Cluster struct {
 	Dir string // of everything; Close removes it
+	CA  string // file of the certificate by which secure parts are known
+
+	keystore string // file of the certificate with its key
 
 	mu        sync.Mutex
 	processes []*Process
@@ -63,7 +66,8 @@ func New() (*Cluster, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // nothing in it is secret
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	return &Cluster{Dir: dir}, nil
+	c := &Cluster{Dir: dir}
+	return c, c.certify()
 }
 
 // sweep removes the directories of processes that ended without Close.
@@ -78,8 +82,8 @@ func sweep() {
 	}
 }
 
-// ForTest returns a cluster that ends with the test. If the test failed, the
-// ends of all logs are shown.
+// ForTest returns a cluster that ends with the test. A process that fell by
+// itself fails the test; of one that failed, the ends of all logs are shown.
 func ForTest(t testing.TB) *Cluster {
 	t.Helper()
 	c, err := New()
@@ -87,8 +91,13 @@ func ForTest(t testing.TB) *Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for _, p := range c.all() {
+			if p.Fell() {
+				t.Errorf("%s ended by itself", p.Name)
+			}
+		}
 		if t.Failed() {
-			for _, p := range c.running() {
+			for _, p := range c.all() {
 				t.Logf("%s, the end of what it said:\n%s", p.Name, p.Tail())
 			}
 		}
@@ -99,7 +108,7 @@ func ForTest(t testing.TB) *Cluster {
 	return c
 }
 
-func (c *Cluster) running() []*Process {
+func (c *Cluster) all() []*Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.processes)
@@ -107,7 +116,7 @@ func (c *Cluster) running() []*Process {
 
 // Close kills everything, the last first, and removes the directory.
 func (c *Cluster) Close() error {
-	for _, p := range slices.Backward(c.running()) {
+	for _, p := range slices.Backward(c.all()) {
 		p.Kill()
 	}
 	return os.RemoveAll(c.Dir)

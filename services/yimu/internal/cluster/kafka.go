@@ -81,9 +81,7 @@ func (c *Cluster) Kafka(ctx context.Context, config KafkaConfig) (*Kafka, error)
 	}
 	k := &Kafka{}
 	if config.Secure {
-		if k.Secure, err = c.secure(); err != nil {
-			return nil, err
-		}
+		k.Secure = Secure{User: "yimu", Password: "of-the-rig"}
 	}
 	dir := filepath.Join(c.Dir, "kafka")
 	var voters, controllers []string
@@ -111,7 +109,7 @@ func (c *Cluster) Kafka(ctx context.Context, config KafkaConfig) (*Kafka, error)
 			k.Secure.Addrs = append(k.Secure.Addrs, b.safe)
 		}
 		properties := filepath.Join(home, "server.properties")
-		if err := os.WriteFile(properties, []byte(serverProperties(k, b, config, i+1, controllers, home)), 0o600); err != nil {
+		if err := os.WriteFile(properties, []byte(c.serverProperties(k, b, config, i+1, controllers, home)), 0o600); err != nil {
 			return nil, fmt.Errorf("cluster: %w", err)
 		}
 		run := func(main string, args ...string) []string {
@@ -162,7 +160,7 @@ func diskID(broker int) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "yimu rig disk %02d", broker))
 }
 
-func serverProperties(k *Kafka, b *Broker, config KafkaConfig, id int, controllers []string, home string) string {
+func (c *Cluster) serverProperties(k *Kafka, b *Broker, config KafkaConfig, id int, controllers []string, home string) string {
 	n := len(controllers)
 	type listener struct{ name, protocol, listen, advertised string }
 	listeners := []listener{{"PLAIN", "PLAINTEXT", b.Addr, b.Addr}}
@@ -204,7 +202,7 @@ func serverProperties(k *Kafka, b *Broker, config KafkaConfig, id int, controlle
 		"broker.session.timeout.ms=3000",
 	}
 	if b.safe != "" {
-		lines = append(lines, k.Secure.properties()...)
+		lines = append(lines, k.Secure.properties(c.keystore)...)
 	}
 	return strings.Join(append(lines, config.Settings...), "\n") + "\n"
 }

@@ -32,8 +32,11 @@ type Postgres struct {
 }
 
 // URL is the connection string of a database.
-func (p *Postgres) URL(database string) string {
-	return fmt.Sprintf("postgres://yimu@%s/%s?sslmode=disable", p.Addr, database)
+func (p *Postgres) URL(database string) string { return p.at(p.Addr, database) }
+
+// at is the connection string of a database by another way.
+func (p *Postgres) at(addr, database string) string {
+	return fmt.Sprintf("postgres://yimu@%s/%s?sslmode=disable", addr, database)
 }
 
 // Postgres starts Debian's PostgreSQL, as user nobody where this process is root's.

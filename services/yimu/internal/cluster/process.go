@@ -33,39 +33,52 @@ type Process struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd // nil before the first start
 	ended chan struct{}
+	told  bool // to end
 }
 
 // patience is how long a process may take to start, and to stop.
-const patience = 90 * time.Second
+const patience = 2 * time.Minute
 
 // Start runs the program and returns once it is of use. Its data is what the
 // last run left on disk.
 func (p *Process) Start(ctx context.Context) error {
+	if err := p.Launch(); err != nil {
+		return err
+	}
+	return p.Await(ctx)
+}
+
+// Launch runs the program and does not wait until it is of use.
+func (p *Process) Launch() error {
 	if p.Running() {
 		return fmt.Errorf("cluster: %s runs already", p.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	if err := p.run(); err != nil {
 		return fmt.Errorf("cluster: start %s: %w", p.Name, err)
 	}
+	return nil
+}
+
+// Await returns once a program that runs is of use; one that is not in two
+// minutes is left as it is.
+func (p *Process) Await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		err := p.ready(ctx)
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-p.ended:
-			return fmt.Errorf("cluster: %s ended while it started:\n%s", p.Name, p.Tail())
+		case <-p.Ended():
+			return fmt.Errorf("cluster: %s ended before it was ready:\n%s", p.Name, p.Tail())
 		case <-ctx.Done():
-			p.Kill()
 			return fmt.Errorf("cluster: %s is not ready: %w\n%s", p.Name, err, p.Tail())
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond): // another process: there is nothing to wait for
 		}
 	}
 }
 
-// run starts the program without waiting for it to be of use.
 func (p *Process) run() error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -95,7 +108,7 @@ func (p *Process) run() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cmd, p.ended = cmd, ended
+	p.cmd, p.ended, p.told = cmd, ended, false
 	return nil
 }
 
@@ -121,6 +134,34 @@ func (p *Process) Ended() <-chan struct{} {
 	return p.ended
 }
 
+// Fell says whether the program ended though nobody told it to.
+func (p *Process) Fell() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || p.told {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// tell sends the program, or all that it started too, a signal to end.
+func (p *Process) tell(pid int, s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.ended:
+		return nil // by itself, just now
+	default:
+		p.told = true
+		return syscall.Kill(pid, s)
+	}
+}
+
 // Pid is the number of the program's process, in its last run.
 func (p *Process) Pid() int {
 	p.mu.Lock()
@@ -135,7 +176,7 @@ func (p *Process) Pid() int {
 // it is gone.
 func (p *Process) Kill() {
 	if p.Running() {
-		_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // it may have ended just now
+		_ = p.tell(-p.Pid(), syscall.SIGKILL) // it may have ended just now
 		<-p.Ended()
 	}
 }
@@ -146,7 +187,7 @@ func (p *Process) Stop() error {
 	if !p.Running() {
 		return fmt.Errorf("cluster: %s does not run", p.Name)
 	}
-	if err := syscall.Kill(p.Pid(), p.end); err != nil {
+	if err := p.tell(p.Pid(), p.end); err != nil {
 		return fmt.Errorf("cluster: stop %s: %w", p.Name, err)
 	}
 	select {
