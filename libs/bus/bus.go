@@ -48,6 +48,10 @@ type Config struct {
 	// again; 0 means 100 ms.
 	NackDelay time.Duration
 
+	// Joined, where it is set, is called by Consume each time the group has
+	// shared out the partitions: from then on this member takes its own.
+	Joined func()
+
 	Log *slog.Logger // nil means slog.Default()
 }
 
@@ -67,7 +71,9 @@ const (
 	// error makes a client forget what it knew of leaders.
 	metadataTTL = 10 * time.Second
 	// patience bounds waiting for what passes by itself, where somebody waits.
-	patience   = 30 * time.Second
+	patience = 30 * time.Second
+	// daily bounds the trouble that is not worth a warning.
+	daily      = 3 * time.Second
 	minBackoff = 20 * time.Millisecond
 	maxBackoff = time.Second
 )
@@ -315,8 +321,26 @@ func passes(err error) bool {
 	return answer.Temporary()
 }
 
-// backoff sleeps longer each time, from minBackoff to maxBackoff.
-type backoff struct{ next time.Duration }
+// backoff sleeps longer each time, from minBackoff to maxBackoff, between the
+// attempts of something that fails.
+type backoff struct {
+	next  time.Duration
+	since time.Time // when it failed first; zero before
+	told  bool
+}
+
+// news is true once, when it has been failing for a while. What passes sooner,
+// as a restart or an election does, is daily business.
+func (b *backoff) news() bool {
+	if b.since.IsZero() {
+		b.since = time.Now()
+	}
+	if b.told || time.Since(b.since) < daily {
+		return false
+	}
+	b.told = true
+	return true
+}
 
 // sleep returns false if ctx ended first.
 func (b *backoff) sleep(ctx context.Context) bool {

@@ -194,6 +194,9 @@ func consumeGeneration(ctx context.Context, cfg Config, log *slog.Logger, gen *k
 			followers.Go(func() { f.run(assigned) })
 		}
 	}
+	if cfg.Joined != nil {
+		cfg.Joined()
+	}
 	gen.Start(func(generation context.Context) { // it outlives the generation, to settle it
 		err := marks.commit(generation, gen)
 		end()
@@ -217,7 +220,7 @@ func awaitCoordinator(ctx context.Context, cfg Config, log *slog.Logger, gen *ka
 	c := newClient(cfg)
 	defer c.close()
 	var wait backoff
-	for failures := 1; ctx.Err() == nil; failures++ {
+	for ctx.Err() == nil {
 		res, err := c.Heartbeat(ctx, &kafka.HeartbeatRequest{GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID})
 		if err == nil {
 			err = res.Error
@@ -225,7 +228,7 @@ func awaitCoordinator(ctx context.Context, cfg Config, log *slog.Logger, gen *ka
 		if err == nil || !passes(err) { // to be told of a rebalance is an answer too
 			return
 		}
-		if failures == 3 { // the first ones are daily business
+		if wait.news() {
 			log.WarnContext(ctx, "coordinator does not answer, trying on", slog.Any("error", err))
 		}
 		c.reset()
@@ -292,7 +295,6 @@ type follower struct {
 func (f *follower) run(ctx context.Context) {
 	log := f.cfg.log().With(slog.String("topic", f.topic), slog.Int("partition", f.partition))
 	var wait backoff
-	failures := 0
 	for ctx.Err() == nil {
 		batch, err := f.fetch(ctx)
 		switch {
@@ -305,7 +307,7 @@ func (f *follower) run(ctx context.Context) {
 			f.offset = kafka.FirstOffset
 			wait.sleep(ctx)
 		case err != nil:
-			if failures++; failures == 3 { // the first ones are daily business
+			if wait.news() {
 				log.WarnContext(ctx, "reading does not succeed, trying on", slog.Any("error", err))
 			}
 			f.client.reset()
@@ -314,7 +316,7 @@ func (f *follower) run(ctx context.Context) {
 			f.hand(ctx, log, batch)
 			fallthrough
 		default:
-			wait, failures = backoff{}, 0
+			wait = backoff{}
 		}
 	}
 }

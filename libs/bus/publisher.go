@@ -299,7 +299,7 @@ func (q *queue) putBack(batch []*outgoing, err error) {
 // send writes slice after slice until nothing is pending.
 func (q *queue) send() {
 	const all = 1 << 30
-	most, failures := all, 0
+	most := all
 	var wait backoff
 	for {
 		batch := q.take(most)
@@ -311,7 +311,7 @@ func (q *queue) send() {
 			for _, o := range batch {
 				o.done <- nil
 			}
-			most, failures, wait = all, 0, backoff{}
+			most, wait = all, backoff{}
 			continue
 		}
 		if errors.Is(err, kafka.MessageSizeTooLarge) && len(batch) > 1 {
@@ -321,7 +321,7 @@ func (q *queue) send() {
 			continue
 		}
 		q.putBack(batch, err)
-		if failures++; failures == 3 { // the first ones are daily business
+		if wait.news() {
 			q.publisher.cfg.log().Warn("writing does not succeed, trying on",
 				slog.String("topic", q.topic), slog.Int("partition", q.partition), slog.Any("error", err))
 		}

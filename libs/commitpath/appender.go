@@ -83,22 +83,23 @@ func (a *Appender) Handle(ctx context.Context, messages []bus.Message) error {
 }
 
 // Tell publishes the ledger's time until ctx ends, so that every instance knows
-// how far off its own clock is also where nothing is written.
+// that commits are taken, and how far off its own clock is also where nothing
+// is written. It is to be called once Handle is, or will be, called for commits.
 func (a *Appender) Tell(ctx context.Context) error {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
+		m, err := a.encode(es.Outcome{Status: statusTime})
+		if err == nil {
+			err = a.cfg.Publisher.Publish(OutcomesTopic, m)
+		}
+		if err != nil {
+			a.cfg.Log.WarnContext(ctx, "telling the time", slog.Any("error", err))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			m, err := a.encode(es.Outcome{Status: statusTime})
-			if err == nil {
-				err = a.cfg.Publisher.Publish(OutcomesTopic, m)
-			}
-			if err != nil {
-				a.cfg.Log.WarnContext(ctx, "telling the time", slog.Any("error", err))
-			}
 		}
 	}
 }

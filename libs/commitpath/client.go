@@ -122,6 +122,8 @@ func (c *Client) Ready() error {
 	switch {
 	case !c.ready.Load():
 		return errors.New("outcomes are not read yet")
+	case !c.skew.known():
+		return errors.New("no ledger has been heard yet")
 	case c.skew.exceeded():
 		return fmt.Errorf("this machine's clock is more than %s off the ledger's", maxSkew)
 	}
@@ -197,6 +199,13 @@ func (s *skew) observe(d time.Duration) {
 		least = min(least, d)
 	}
 	s.off.Store(least > maxSkew || least < -maxSkew)
+}
+
+// known says whether the ledger has told its time at all.
+func (s *skew) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n > 0
 }
 
 func (s *skew) exceeded() bool { return s.off.Load() }

@@ -5,7 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,13 +26,14 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 )
 
-const testContext = "votes"
-
-// path is a whole commit path in one process.
+// path is a whole commit path: a store, a broker, the one that YIMU_TEST_KAFKA
+// names where it does, and on them ledgers and clients.
 type path struct {
-	store   *pebblestore.Store
+	store   es.Store
 	bus     bus.Config
+	context string // of its own, so that a broker may serve many paths
 	client  *commitpath.Client
+	ledger  func() // stops the first ledger
 	refused chan string
 }
 
@@ -35,19 +41,12 @@ type path struct {
 type settings struct {
 	clock func() time.Time // of the client
 	wait  time.Duration
-	store func(es.Store) es.Store // wraps the appender's store
-	idle  bool                    // no ledger runs
+	store func(es.Store) es.Store // wraps the ledger's store
 	disk  bool                    // a store on disk, with its fsyncs
 }
 
 func newPath(t testing.TB, s settings) *path {
 	t.Helper()
-	if s.clock == nil {
-		s.clock = time.Now
-	}
-	if s.store == nil {
-		s.store = func(s es.Store) es.Store { return s }
-	}
 	config := pebblestore.Config{Dir: "store", FS: vfs.NewMem()}
 	if s.disk {
 		config = pebblestore.Config{Dir: t.TempDir()}
@@ -57,39 +56,83 @@ func newPath(t testing.TB, s settings) *path {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	broker, err := embedded.Start(embedded.Config{})
-	if err != nil {
+	addr := os.Getenv("YIMU_TEST_KAFKA")
+	if addr == "" {
+		broker, err := embedded.Start(embedded.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(broker.Close)
+		addr = broker.Addr()
+	}
+	p := &path{
+		store: store, bus: bus.Config{Brokers: []string{addr}, Partitions: 4, Log: slog.New(slog.DiscardHandler)},
+		context: "votes-" + watermill.NewShortUUID(), refused: make(chan string, 10),
+	}
+	if s.store != nil {
+		p.store = s.store(store)
+	}
+	if err := bus.EnsureTopics(t.Context(), p.bus, bus.Topic{Name: p.topic()}, bus.Topic{Name: commitpath.OutcomesTopic, Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(broker.Close)
-	p := &path{store: store, bus: bus.Config{Brokers: []string{broker.Addr()}, Partitions: 2}, refused: make(chan string, 10)}
-	topic := commitpath.CommitsTopic(testContext)
-	if err := bus.EnsureTopics(t.Context(), p.bus, bus.Topic{Name: topic}, bus.Topic{Name: commitpath.OutcomesTopic, Partitions: 1}); err != nil {
-		t.Fatal(err)
-	}
+	p.ledger = p.startLedger(t)
+	p.client = p.startClient(t, s)
+	until(t, func() bool { return p.client.Ready() == nil || s.clock != nil })
+	return p
+}
+
+func (p *path) topic() string { return commitpath.CommitsTopic(p.context) }
+
+// startLedger lets one more ledger take its share of the commits, until stop or
+// the test's end.
+func (p *path) startLedger(t testing.TB) (stop func()) {
 	publisher := bus.NewPublisher(p.bus)
-	t.Cleanup(func() { _ = publisher.Close() })
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: s.store(store), Publisher: publisher, Clock: time.Now,
-		Owns: func(context, stream string) bool { return context == testContext && stream != "foreign-1" },
+		Store: p.store, Publisher: publisher, Clock: time.Now,
+		Owns: func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
 		Refuse: func(_ context.Context, _, reason string, _ []byte) error {
 			p.refused <- reason
 			return nil
 		},
 	})
-	p.client = commitpath.NewClient(commitpath.ClientConfig{
+	config, joined := p.bus, make(chan struct{})
+	config.Joined = sync.OnceFunc(func() { close(joined) })
+	stop = run(t, func(ctx context.Context) {
+		_ = bus.Consume(ctx, config, p.context, []string{p.topic()}, appender.Handle)
+	},
+		func(ctx context.Context) {
+			select {
+			case <-joined:
+				_ = appender.Tell(ctx)
+			case <-ctx.Done():
+			}
+		})
+	t.Cleanup(func() { stop(); _ = publisher.Close() })
+	return stop
+}
+
+// startClient runs one more client, as one more instance of a service has.
+func (p *path) startClient(t testing.TB, s settings) *commitpath.Client {
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	publisher := bus.NewPublisher(p.bus)
+	client := commitpath.NewClient(commitpath.ClientConfig{
 		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait,
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	stop := run(t, func(ctx context.Context) { _ = client.Run(ctx) })
+	t.Cleanup(func() { stop(); _ = publisher.Close() })
+	return client
+}
+
+// run runs functions until stop or the test's end.
+func run(t testing.TB, functions ...func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
-	running.Go(func() { _ = p.client.Run(ctx) })
-	if !s.idle {
-		running.Go(func() { _ = bus.Consume(ctx, p.bus, "ledger", []string{topic}, appender.Handle) })
-		running.Go(func() { _ = appender.Tell(ctx) })
+	for _, f := range functions {
+		running.Go(func() { f(ctx) })
 	}
-	t.Cleanup(func() { cancel(); running.Wait() })
-	until(t, func() bool { return p.client.Ready() == nil || time.Until(s.clock()).Abs() > time.Second })
-	return p
+	return func() { cancel(); running.Wait() }
 }
 
 func until(t testing.TB, ok func() bool) {
@@ -113,7 +156,7 @@ func commit(stream string, expected uint64, id uuid.UUID, hash, body string) es.
 
 func (p *path) do(t *testing.T, c es.Commit) es.Outcome {
 	t.Helper()
-	o, err := p.client.For(testContext).Commit(t.Context(), c)
+	o, err := p.client.For(p.context).Commit(t.Context(), c)
 	if err != nil {
 		t.Fatalf("commit: %v", err)
 	}
@@ -163,7 +206,7 @@ func TestOutcomes(t *testing.T) {
 	if n := length(t, p.store, "note-1"); n != 1 {
 		t.Fatalf("%d events, want 1", n)
 	}
-	if reason := <-p.refused; reason != "not a stream of votes" {
+	if reason := <-p.refused; reason != "not a stream of "+p.context {
 		t.Fatalf("refused as %q", reason)
 	}
 }
@@ -174,7 +217,7 @@ func TestUnreadableCommitIsRecordedAndDoesNotBlock(t *testing.T) {
 	t.Cleanup(func() { _ = publisher.Close() })
 	rubbish := message.NewMessage(watermill.NewUUID(), []byte("rubbish"))
 	rubbish.Metadata.Set(bus.KeyMetadata, "note-1")
-	if err := publisher.Publish(commitpath.CommitsTopic(testContext), rubbish); err != nil {
+	if err := publisher.Publish(p.topic(), rubbish); err != nil {
 		t.Fatal(err)
 	}
 	if o := p.do(t, commit("note-1", 0, uuid.New(), "h", "a")); o.Status != es.StatusRecorded {
@@ -194,7 +237,7 @@ func TestManyWritersOneStream(t *testing.T) {
 			id := uuid.New()
 			for {
 				n := uint64(length(t, p.store, "note-1"))
-				o, err := p.client.For(testContext).Commit(t.Context(), commit("note-1", n, id, "h", "a"))
+				o, err := p.client.For(p.context).Commit(t.Context(), commit("note-1", n, id, "h", "a"))
 				if err != nil {
 					t.Errorf("commit: %v", err)
 					return
@@ -230,17 +273,34 @@ func TestSameRequestTwiceAtOnce(t *testing.T) {
 	}
 }
 
-func TestNoLedgerIsPendingAndTheCommitWaits(t *testing.T) {
-	p := newPath(t, settings{idle: true, wait: 100 * time.Millisecond})
-	_, err := p.client.For(testContext).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a"))
-	if !errors.Is(err, es.ErrPending) {
+func TestACommitWithoutALedgerIsPendingAndTheNextOneTakesIt(t *testing.T) {
+	p := newPath(t, settings{wait: 100 * time.Millisecond})
+	p.ledger()
+	c := commit("note-1", 0, uuid.New(), "h", "a")
+	if _, err := p.client.For(p.context).Commit(t.Context(), c); !errors.Is(err, es.ErrPending) {
 		t.Fatalf("got %v, want ErrPending", err)
+	}
+	p.startLedger(t)
+	until(t, func() bool { return length(t, p.store, "note-1") == 1 })
+}
+
+func TestBeforeALedgerWasHeardNothingIsSent(t *testing.T) {
+	p := newPath(t, settings{})
+	p.ledger()
+	client := p.startClient(t, settings{})
+	if _, err := client.For(p.context).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a")); !errors.Is(err, es.ErrNotSent) {
+		t.Fatalf("got %v, want ErrNotSent", err)
+	}
+	p.startLedger(t)
+	until(t, func() bool { return client.Ready() == nil })
+	if o, err := client.For(p.context).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a")); err != nil || o.Status != es.StatusRecorded {
+		t.Fatalf("got %v, %v", o, err)
 	}
 }
 
 func TestNotReadyIsNotSent(t *testing.T) {
 	client := commitpath.NewClient(commitpath.ClientConfig{Clock: time.Now})
-	_, err := client.For(testContext).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a"))
+	_, err := client.For("votes").Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a"))
 	if !errors.Is(err, es.ErrNotSent) {
 		t.Fatalf("got %v, want ErrNotSent", err)
 	}
@@ -250,8 +310,8 @@ func TestClockThatIsOffIsNotReady(t *testing.T) {
 	for _, off := range []time.Duration{time.Minute, -time.Minute} {
 		t.Run(off.String(), func(t *testing.T) {
 			p := newPath(t, settings{clock: func() time.Time { return time.Now().Add(off) }})
-			until(t, func() bool { return p.client.Ready() != nil })
-			_, err := p.client.For(testContext).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a"))
+			until(t, func() bool { return strings.Contains(fmt.Sprint(p.client.Ready()), "clock") })
+			_, err := p.client.For(p.context).Commit(t.Context(), commit("note-1", 0, uuid.New(), "h", "a"))
 			if !errors.Is(err, es.ErrNotSent) {
 				t.Fatalf("got %v, want ErrNotSent", err)
 			}
@@ -287,11 +347,121 @@ func TestDeadlineAfterTheAppendIsSettledByRepeatingIt(t *testing.T) {
 	}
 }
 
+// Several instances of a service, on shared streams, while ledgers join and
+// leave and messages come twice, early or late: each commit is answered to who
+// waits for it, and stands in its stream once.
+func TestLedgersComeAndGoWhileCommitsFlow(t *testing.T) {
+	const (
+		clients = 3
+		writers = 4 // of each client; the same ones of all share a stream
+		changes = 6 // of the ledgers
+	)
+	p := newPath(t, settings{})
+	twice := bus.NewPublisher(p.bus)
+	t.Cleanup(func() { _ = twice.Close() })
+
+	var (
+		mu       sync.Mutex
+		recorded = map[uuid.UUID]es.Outcome{}
+		ending   atomic.Bool
+		running  sync.WaitGroup
+	)
+	for range clients {
+		client := p.startClient(t, settings{wait: 30 * time.Second})
+		until(t, func() bool { return client.Ready() == nil })
+		for w := range writers {
+			stream := fmt.Sprintf("note-%d", w)
+			running.Go(func() {
+				for n := uint64(0); !ending.Load(); {
+					c := commit(stream, n, uuid.New(), "h", "a")
+					if rand.IntN(4) == 0 {
+						repeat(t, twice, p.topic(), c)
+					}
+					o, err := client.For(p.context).Commit(t.Context(), c)
+					if err != nil {
+						t.Errorf("%s: %v", c.ID, err)
+						return
+					}
+					if rand.IntN(4) == 0 {
+						repeat(t, twice, p.topic(), c)
+					}
+					if o.Status != es.StatusRecorded { // another writer was first
+						n = uint64(length(t, p.store, stream))
+						continue
+					}
+					n = o.Revision + 1
+					mu.Lock()
+					recorded[c.ID] = o
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	flow := func() {
+		count := func() int { mu.Lock(); defer mu.Unlock(); return len(recorded) }
+		before := count()
+		until(t, func() bool { return count() >= before+100 || t.Failed() })
+	}
+	ledgers := []func(){p.ledger}
+	for i := range changes {
+		flow()
+		if i%2 == 0 {
+			ledgers = append(ledgers, p.startLedger(t))
+		} else {
+			ledgers[0]()
+			ledgers = ledgers[1:]
+		}
+	}
+	flow()
+	ending.Store(true)
+	running.Wait()
+
+	for w := range writers {
+		stream := fmt.Sprintf("note-%d", w)
+		for e, err := range p.store.Read(t.Context(), stream, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			meta, err := es.ParseMeta(e.Meta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, ok := recorded[meta.Commit]
+			if !ok || o.Event != e.ID || o.Stream != stream || o.Revision != e.Revision {
+				t.Errorf("%s@%d is %s, and its commit was answered %+v", stream, e.Revision, e.ID, o)
+			}
+			delete(recorded, meta.Commit) // a second time it would not be found
+		}
+	}
+	for id, o := range recorded {
+		t.Errorf("%s was answered %+v and is not there", id, o)
+	}
+	select {
+	case reason := <-p.refused:
+		t.Errorf("a commit was refused: %s", reason)
+	default:
+	}
+}
+
+// repeat sends a commit as a producer does that does not know whether it has.
+func repeat(t *testing.T, p *bus.Publisher, topic string, c es.Commit) {
+	value, err := json.Marshal(c)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	m := message.NewMessage(watermill.NewUUID(), value)
+	m.Metadata.Set(bus.KeyMetadata, c.Stream)
+	if err := p.Publish(topic, m); err != nil {
+		t.Error(err)
+	}
+}
+
 func BenchmarkCommit(b *testing.B) {
 	for _, writers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			p := newPath(b, settings{disk: true})
-			committer := p.client.For(testContext)
+			committer := p.client.For(p.context)
 			var wg sync.WaitGroup
 			work := make(chan int)
 			for range writers {

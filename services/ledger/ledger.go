@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -119,6 +120,8 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
 		Store: deps.Store, Publisher: config.Publisher, Owns: Owns, Refuse: l.refuse, Clock: deps.Clock, Log: deps.Log,
 	})
+	joined := make(chan struct{})
+	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
 	var topics []string
 	for context := range categories {
 		if context != "ledger" {
@@ -129,7 +132,14 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 		Name: "ledger", Handler: handler, API: routes,
 		Run: []func(context.Context) error{
 			func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, group, topics, appender.Handle) },
-			appender.Tell,
+			func(ctx context.Context) error {
+				select { // nobody shall send commits to a ledger that does not take them yet
+				case <-joined:
+					return appender.Tell(ctx)
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			},
 			out.Run,
 		},
 	}, nil
