@@ -20,6 +20,8 @@ type cli struct {
 	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
 	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
 	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
+	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, import, replay, memory."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

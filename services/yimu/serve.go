@@ -232,7 +232,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 			if err := makeDir(c.Data); err != nil {
 				return fmt.Errorf("the data directory cannot be made: %w", err)
 			}
-			g.Go(func() error { return s.serveSocket(ctx, c.Data) })
+			g.Go(func() error { return serveSocket(ctx, c.Data, s.operator()) })
 		}
 		return s.Run(ctx, func(ctx context.Context) error {
 			log.InfoContext(ctx, "ready", slog.String("listen", listener.Addr().String()))

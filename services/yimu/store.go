@@ -79,6 +79,11 @@ func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err e
 		g.Go(func() error { return service.Serve(ctx, listener, front(nil, watch, http.NotFoundHandler())) })
 		g.Go(func() error { return esdbserver.Serve(ctx, protocol, store, c.storeFlags.ledger(log)) })
 		g.Go(func() error {
+			wishes := http.NewServeMux()
+			offerSnapshot(wishes, store, c.Data)
+			return serveSocket(ctx, c.Data, wishes)
+		})
+		g.Go(func() error {
 			select {
 			case err := <-fatal:
 				return err

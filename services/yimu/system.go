@@ -220,6 +220,9 @@ func (s *System) waitReady(ctx context.Context) error {
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
+	if err := s.notAhead(ctx); err != nil {
+		return err
+	}
 	s.caughtUp.Store(true)
 	for s.client.Ready() != nil {
 		select {
@@ -250,6 +253,25 @@ func (s *System) catchUp(ctx context.Context) error {
 		for _, p := range part.Projections {
 			if err := p.WaitFor(ctx, position); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notAhead refuses read models that have seen more than the ledger holds: it
+// was set back, positions are given anew, and they would miss what comes.
+func (s *System) notAhead(ctx context.Context) error {
+	for _, part := range s.services {
+		for _, p := range part.Projections {
+			seen := p.Position()
+			end, err := s.end(ctx)
+			if err != nil {
+				return err
+			}
+			if seen > end {
+				return fmt.Errorf("the read models of %s have seen position %d, and the ledger ends at %d: it was restored from a backup. "+
+					"Empty the database of the read models and start again: they are replayed", part.Name, seen, end)
 			}
 		}
 	}

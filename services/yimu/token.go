@@ -36,11 +36,11 @@ func (c *tokenCmd) Run(ctx context.Context) error {
 }
 
 func (c *tokenCmd) token(ctx context.Context) (string, error) {
-	wish, err := json.Marshal(c)
+	body, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
-	token, running, err := ask(ctx, c.Data, "/token", strings.NewReader(string(wish)))
+	token, running, err := ask(ctx, c.Data, "/token", strings.NewReader(string(body)))
 	if running || err != nil {
 		return token, err
 	}
@@ -90,27 +90,29 @@ func (s *System) issueToken(ctx context.Context, c tokenCmd) (string, error) {
 	return token, s.access.WaitFor(ctx, at)
 }
 
-// operator answers whoever may open the socket.
-func (s *System) operator() http.Handler {
-	answer := func(work func(context.Context, io.Reader) (string, error)) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			text, err := work(r.Context(), r.Body)
-			if err != nil {
-				w.WriteHeader(http.StatusInternalServerError)
-				text = err.Error()
-			}
-			_, _ = io.WriteString(w, text)
+// wish answers one of the operator's.
+func wish(work func(context.Context, io.Reader) (string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		text, err := work(r.Context(), r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			text = err.Error()
 		}
+		_, _ = io.WriteString(w, text)
 	}
+}
+
+// operator answers whoever may open the socket.
+func (s *System) operator() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /token", answer(func(ctx context.Context, body io.Reader) (string, error) {
-		var wish tokenCmd
-		if err := json.NewDecoder(body).Decode(&wish); err != nil {
+	mux.HandleFunc("POST /token", wish(func(ctx context.Context, body io.Reader) (string, error) {
+		var c tokenCmd
+		if err := json.NewDecoder(body).Decode(&c); err != nil {
 			return "", err
 		}
-		return s.issueToken(ctx, wish)
+		return s.issueToken(ctx, c)
 	}))
-	mux.HandleFunc("POST /rebuild", answer(func(ctx context.Context, _ io.Reader) (string, error) { return "", s.Rebuild(ctx) }))
+	mux.HandleFunc("POST /rebuild", wish(func(ctx context.Context, _ io.Reader) (string, error) { return "", s.Rebuild(ctx) }))
 	return mux
 }
 

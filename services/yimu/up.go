@@ -65,7 +65,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return s.Run(running, func(ctx context.Context) error {
 			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.watch, s.Handler())) })
-			g.Go(func() error { return s.serveSocket(running, c.Data) })
+			g.Go(func() error { return serveSocket(running, c.Data, s.operator()) })
 			if protocol != nil {
 				g.Go(func() error { return esdbserver.Serve(running, protocol, s.ledger, c.readers(s.log)) })
 			}
@@ -164,7 +164,7 @@ func sentence(err error) error {
 const socket = "yimu.sock"
 
 // serveSocket answers the operator until ctx ends.
-func (s *System) serveSocket(ctx context.Context, dir string) error {
+func serveSocket(ctx context.Context, dir string, operator http.Handler) error {
 	path := filepath.Join(dir, socket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -176,7 +176,7 @@ func (s *System) serveSocket(ctx context.Context, dir string) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
-	return service.Serve(ctx, listener, s.operator())
+	return service.Serve(ctx, listener, operator)
 }
 
 // ask sends an operator's wish to the system that runs on a directory. running

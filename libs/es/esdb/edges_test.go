@@ -190,6 +190,21 @@ func TestFollowEndsWhereTroubleLasts(t *testing.T) {
 	t.Fatal("ended without an error")
 }
 
+func TestFollowDoesNotWaitForAServerThatWasSetBack(t *testing.T) {
+	r := serve(t, esdbserver.Faults{}, nil)
+	s, err := esdb.Open(esdb.Config{ConnectionString: r.connectionString(), FollowPatience: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	defer s.Close()
+	p := add(t, s, "a-1", 0, events(1)...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, err := range s.Follow(ctx, p+1) {
+		if err == nil || !strings.Contains(err.Error(), "restored from a backup") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestCallsFailWithoutAServerAndWorkOnceThereIsOne(t *testing.T) {
 	r := serve(t, esdbserver.Faults{}, nil)
 	r.stop()

@@ -101,6 +101,10 @@ func (f *follower) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if end < f.through {
+		// Positions are given anew there: waiting would pass over what comes.
+		return fmt.Errorf("the server ends at %d, and %d was seen already: it is another store, or was restored from a backup", end, f.through)
+	}
 	if end > f.through {
 		if err := f.follow(ctx, catchUpWindow, end); err != nil {
 			return err

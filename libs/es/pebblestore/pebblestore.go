@@ -5,8 +5,8 @@
 // is on disk. A position is the number of bytes of all records up to and with
 // the event, so it has gaps like that of any log.
 //
-// The package does not copy, check or shrink a store at rest; one process at a
-// time can hold one.
+// The package does not check or shrink a store at rest; one process at a time
+// can hold one, and [Store.Checkpoint] makes a copy meanwhile.
 package pebblestore
 
 import (
@@ -242,6 +242,26 @@ func (s *Store) Close() error {
 	err := s.db.Close()
 	_ = s.config.FS.Remove(s.holder)
 	return errors.Join(err, s.lock.Close())
+}
+
+// Checkpoint makes a copy of the store in a directory that does not exist yet,
+// on the same file system: most of it are links to the same files, so it takes
+// no time and hardly any room. It holds every event that was acknowledged
+// before, and of those that come meanwhile the first ones or none. Appends and
+// reads go on.
+func (s *Store) Checkpoint(dir string) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if s.hasFailed() {
+		return s.failure
+	}
+	if err := s.db.Checkpoint(dir); err != nil {
+		return fmt.Errorf("pebblestore: checkpoint: %w", err)
+	}
+	return nil
 }
 
 // Head returns the position of the last event, whosever it is.
