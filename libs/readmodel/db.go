@@ -13,11 +13,13 @@
 package readmodel
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,6 +29,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -182,11 +185,34 @@ func openPostgres(address string, o options) (*DB, error) {
 		}
 		config.RuntimeParams["search_path"] = quoted(o.schema) // of every connection, from its start
 	}
+	keepAlive(config)
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxIdleTime(time.Minute) // PostgreSQL's are dear, and few for all services together
 	return &DB{read: pool, write: pool, postgres: true}, nil
+}
+
+// keepAlive lets both ends learn in half a minute that the other one is gone
+// without a word: locks of a machine that lost its power go to others then.
+func keepAlive(config *pgx.ConnConfig) {
+	const idle, interval, count = 10, 5, 3 // seconds, seconds, probes
+	for name, value := range map[string]int{"tcp_keepalives_idle": idle, "tcp_keepalives_interval": interval, "tcp_keepalives_count": count} {
+		if _, set := config.RuntimeParams[name]; !set {
+			config.RuntimeParams[name] = strconv.Itoa(value)
+		}
+	}
+	dialer := net.Dialer{
+		Timeout:         cmp.Or(config.ConnectTimeout, 10*time.Second),
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: idle * time.Second, Interval: interval * time.Second, Count: count},
+		Control: func(network, _ string, c syscall.RawConn) error {
+			if !strings.HasPrefix(network, "tcp") {
+				return nil
+			}
+			return unanswered(c, (idle+count*interval)*time.Second)
+		},
+	}
+	config.DialFunc = dialer.DialContext
 }
 
 func quoted(schema string) string { return pgx.Identifier{schema}.Sanitize() }
@@ -294,9 +320,14 @@ func (db *DB) View(ctx context.Context, f func(*Tx) error) error {
 }
 
 // Update runs f in one transaction and commits it unless f or one of the rows
-// it changed reports an error.
+// it changed reports an error. On PostgreSQL each statement sees what others have
+// committed by then, and a row that was changed stays as it is until the end.
 func (db *DB) Update(ctx context.Context, f func(*Tx) error) error {
-	return db.transact(ctx, db.write, nil, f)
+	var opts *sql.TxOptions
+	if db.postgres {
+		opts = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // whatever the server's default is
+	}
+	return db.transact(ctx, db.write, opts, f)
 }
 
 func (db *DB) transact(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*Tx) error) (err error) {
@@ -338,8 +369,18 @@ func (db *DB) Scrub(ctx context.Context, tables ...string) error {
 
 // Checkpoint returns the position kept under a name, 0 where there is none yet.
 func (db *DB) Checkpoint(ctx context.Context, name string) (es.Position, error) {
+	return checkpoint(ctx, db, name)
+}
+
+// Checkpoint returns the position kept under a name, of the same state as all
+// else that the transaction reads, where it is one of View.
+func (tx *Tx) Checkpoint(ctx context.Context, name string) (es.Position, error) {
+	return checkpoint(ctx, tx, name)
+}
+
+func checkpoint(ctx context.Context, q Querier, name string) (es.Position, error) {
 	var position int64
-	err := db.QueryRow(ctx, `SELECT position FROM checkpoint WHERE name = ?`, name).Scan(&position)
+	err := q.QueryRow(ctx, `SELECT position FROM checkpoint WHERE name = ?`, name).Scan(&position)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

@@ -13,13 +13,13 @@ import (
 
 var errStopped = errors.New("the projection is not running")
 
-// progress is a position that many wait for. Only those whose position was
-// reached are woken.
-type progress struct {
+// Progress is how far something is in the ledger, for many to wait for. Only
+// those whose position was reached are woken. Its zero value is ready.
+type Progress struct {
 	at      atomic.Uint64
 	mu      sync.Mutex
 	waiters waiters
-	asked   chan struct{} // holds one once somebody began to wait
+	asked   chan struct{} // closed, and forgotten, once somebody begins to wait
 	stopped error         // why nobody moves it any more
 }
 
@@ -30,16 +30,17 @@ type waiter struct {
 	index    int // in the heap, -1 once out of it
 }
 
-func newProgress() progress { return progress{asked: make(chan struct{}, 1)} }
+// Position returns how far it is.
+func (p *Progress) Position() es.Position { return es.Position(p.at.Load()) }
 
-func (p *progress) position() es.Position { return es.Position(p.at.Load()) }
-
-func (p *progress) wait(ctx context.Context, position es.Position) error {
-	if p.position() >= position {
+// WaitFor returns once it is at or past a position. Its error is that of ctx,
+// or why it was stopped.
+func (p *Progress) WaitFor(ctx context.Context, position es.Position) error {
+	if p.Position() >= position {
 		return nil
 	}
 	p.mu.Lock()
-	if p.position() >= position { // it moves under the lock only
+	if p.Position() >= position { // it moves under the lock only
 		p.mu.Unlock()
 		return nil
 	}
@@ -49,11 +50,11 @@ func (p *progress) wait(ctx context.Context, position es.Position) error {
 	}
 	w := &waiter{position: position, reached: make(chan struct{})}
 	heap.Push(&p.waiters, w)
-	p.mu.Unlock()
-	select {
-	case p.asked <- struct{}{}:
-	default:
+	if p.asked != nil {
+		close(p.asked)
+		p.asked = nil
 	}
+	p.mu.Unlock()
 
 	select {
 	case <-w.reached:
@@ -70,55 +71,63 @@ func (p *progress) wait(ctx context.Context, position es.Position) error {
 }
 
 // idle waits while nobody waits for the position, at most so long.
-func (p *progress) idle(ctx context.Context, most time.Duration) {
-	p.mu.Lock()
-	wanted := len(p.waiters) > 0
-	p.mu.Unlock()
-	if wanted || most <= 0 {
+func (p *Progress) idle(ctx context.Context, most time.Duration) {
+	if most <= 0 {
 		return
 	}
+	p.mu.Lock()
+	if len(p.waiters) > 0 {
+		p.mu.Unlock()
+		return
+	}
+	if p.asked == nil {
+		p.asked = make(chan struct{})
+	}
+	asked := p.asked
+	p.mu.Unlock()
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
-	case <-p.asked:
+	case <-asked:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// advance moves the position forward and wakes who waited for it.
-func (p *progress) advance(to es.Position) {
+// Advance moves the position forward and wakes who waited for it.
+func (p *Progress) Advance(to es.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if to > p.position() {
+	if to > p.Position() {
 		p.at.Store(uint64(to))
 	}
 	p.wake()
 }
 
 // reset sets the position to what the database says, which may be less.
-func (p *progress) reset(to es.Position) {
+func (p *Progress) reset(to es.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at.Store(uint64(to))
 	p.wake()
 }
 
-func (p *progress) wake() {
-	for len(p.waiters) > 0 && p.waiters[0].position <= p.position() {
+func (p *Progress) wake() {
+	for len(p.waiters) > 0 && p.waiters[0].position <= p.Position() {
 		close(heap.Pop(&p.waiters).(*waiter).reached)
 	}
 }
 
 // start lets waiters wait again after a stop.
-func (p *progress) start() {
+func (p *Progress) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = nil
 }
 
-// stop sends all waiters away: nothing will move until the next start.
-func (p *progress) stop(why error) {
+// Stop sends all who wait away, now and later, with an error that says why; nil
+// where what moves it has just ended.
+func (p *Progress) Stop(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if why == nil {

@@ -369,50 +369,6 @@ func TestRowsAndCheckpointMoveTogether(t *testing.T) {
 	})
 }
 
-func TestOneOfTwoProjectorsWins(t *testing.T) {
-	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
-		store, db := newStore(t), open()
-		first := readmodel.NewRunner(db, store, quiet(), board())
-		second := readmodel.NewRunner(open(), store, quiet(), board())
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		ended := make(chan error, 2)
-		for _, r := range []*readmodel.Runner{first, second} {
-			go func() { ended <- r.Run(ctx) }()
-		}
-		var lost error
-		n := 0
-		for lost == nil {
-			n++
-			last := write(t, store, reported(1))
-			select {
-			case lost = <-ended:
-			default:
-				short, done := context.WithTimeout(ctx, 5*time.Second)
-				errFirst, errSecond := first.WaitFor(short, last), second.WaitFor(short, last)
-				done()
-				if errFirst != nil && errSecond != nil {
-					t.Fatal(errFirst, errSecond)
-				}
-			}
-		}
-		if !errors.Is(lost, readmodel.ErrMoved) {
-			t.Fatalf("the loser ended with %v", lost)
-		}
-		last := write(t, store, reported(1))
-		n++
-		winner := first
-		if first.WaitFor(patiently(t), last) != nil {
-			winner = second
-		}
-		waitFor(t, winner, last)
-		var events int
-		if err := db.QueryRow(t.Context(), `SELECT events FROM orders WHERE id = ?`, "order-1").Scan(&events); err != nil || events != n {
-			t.Fatalf("%d events folded, %v; want each of %d once", events, err, n)
-		}
-	})
-}
-
 func TestReplayEqualsLive(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
 		db := open()
@@ -542,18 +498,22 @@ func TestForeignEventsMoveThePositionWithoutWriting(t *testing.T) {
 	})
 }
 
-func TestCatchUpWaitsForAllThatIsRecorded(t *testing.T) {
+func TestCurrentSeesAllThatIsRecorded(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
 		store, db := newStore(t), open()
 		r := readmodel.NewRunner(db, store, quiet(), board())
 		run(t, r)
 		for i := range 20 { // some of them while the runner gathers
 			last := write(t, store, reported(i))
-			if err := r.CatchUp(t.Context()); err != nil {
-				t.Fatal(err)
+			var n int
+			err := r.Current(t.Context(), func(tx *readmodel.Tx) error {
+				return tx.QueryRow(t.Context(), `SELECT count(*) FROM orders`).Scan(&n)
+			})
+			if err != nil || n != i+1 {
+				t.Fatalf("%d rows, %v; want %d", n, err, i+1)
 			}
-			if at := r.Position(); at < last {
-				t.Fatalf("caught up at %d, before %d", at, last)
+			if err := r.CatchUp(t.Context()); err != nil || r.Position() < last {
+				t.Fatalf("caught up at %d, before %d: %v", r.Position(), last, err)
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,12 +22,14 @@ import (
 )
 
 var (
-	// ErrMoved says that a checkpoint stands elsewhere: another projector of
-	// the same name moved it.
-	ErrMoved = errors.New("readmodel: another projector is running")
+	// ErrMoved says that a checkpoint stands elsewhere: another process moved it.
+	ErrMoved = errors.New("readmodel: another process moved the checkpoint")
 	// ErrPoison says that an event cannot be folded; the projection stands
 	// before it until its code, or the rows, are mended.
 	ErrPoison = errors.New("readmodel: an event cannot be folded")
+	// ErrPassing, wrapped by an error of Fold, says that the same may work later,
+	// as it does of most errors of the database.
+	ErrPassing = errors.New("readmodel: may work later")
 
 	errRebuilt = errors.New("readmodel: rebuilt")
 )
@@ -39,81 +42,144 @@ type Projection struct {
 	// Fold folds a run of events, in their order, within one transaction. The
 	// rows must not depend on how events are split into runs. It may keep
 	// nothing outside the transaction, for that may be rolled back and the
-	// same events come again.
+	// same events come again, or be folded by another process.
 	//
-	// Any error but a passing one of the database stops the projection.
+	// Any error but a passing one stops the projection.
 	Fold func(ctx context.Context, tx *Tx, events []es.Recorded) error
+	// Passed, where given, is told of all events, in their order, once they are
+	// in the tables and before the position says so, whichever process folded
+	// them: for what is kept in memory of the tables. Those in the tables when
+	// Run first begins it is not told of, and after a rebuild of some again.
+	Passed func(events []es.Recorded)
 }
 
 const (
 	gather   = 5000            // events folded in one transaction, about
 	ahead    = 4               // batches read from the store while another is folded
-	persist  = time.Second     // how often a checkpoint is written when no event is folded
+	look     = time.Second     // how often the checkpoint is looked at, or moved over what is not folded
 	maxPause = 5 * time.Second // between attempts after passing errors
 
 	// pace is the least time between two transactions while nobody waits for
 	// the projection: one costs much the same for an event as for a hundred.
 	pace = 20 * time.Millisecond
 	many = 500 // events in a transaction that need no company
+
+	// takeover is how long the checkpoint may stand before events until another
+	// process folds them. To be too early costs a statement: the checkpoint's row
+	// is locked while somebody folds.
+	takeover = time.Second
+	// brisk and relaxed are how long a process waits before it looks again whether
+	// another has folded what it read, where somebody waits here or nobody does.
+	brisk, relaxed = 10 * time.Millisecond, 100 * time.Millisecond
 )
 
-// Runner keeps one projection at the end of the store.
+// Runner keeps one projection at the end of the store. Any number of processes
+// may run the same one: the checkpoint decides who folds, see [Runner.Run].
 type Runner struct {
 	db    *DB
 	store es.Store
 	log   *slog.Logger
 	p     Projection
 
-	reached progress
+	reached Progress
+	needed  atomic.Uint64 // what the checkpoint is at or past where no event known to be folded is missing
 
 	folding sync.Mutex              // held while a transaction moves the checkpoint and says so
 	restart context.CancelCauseFunc // of the running follow
+	begun   bool                    // whether there was a follow before
 }
 
 // NewRunner returns a Runner; nothing happens before Run.
 func NewRunner(db *DB, store es.Store, log *slog.Logger, p Projection) *Runner {
-	return &Runner{db: db, store: store, log: log.With(slog.String("projection", p.Name)), p: p, reached: newProgress()}
+	return &Runner{db: db, store: store, log: log.With(slog.String("projection", p.Name)), p: p}
 }
 
 // Name returns the projection's name.
 func (r *Runner) Name() string { return r.p.Name }
 
 // Position returns up to where events are in the tables.
-func (r *Runner) Position() es.Position { return r.reached.position() }
+func (r *Runner) Position() es.Position { return r.reached.Position() }
 
 // WaitFor returns once the projection is at or past a position. Its error is
 // that of ctx, or the one that stopped the projection.
 func (r *Runner) WaitFor(ctx context.Context, position es.Position) error {
-	if err := r.reached.wait(ctx, position); err != nil {
+	if err := r.reached.WaitFor(ctx, position); err != nil {
 		return fmt.Errorf("readmodel: wait for %s at %d: %w", r.p.Name, position, err)
 	}
 	return nil
 }
 
-// patience is how long CatchUp waits.
+// patience is how long CatchUp and Current wait.
 const patience = 10 * time.Second
 
 // CatchUp waits, at most 10 s, until all that is recorded now has been folded.
-// It is for what must not be decided on half of it, and reads the ledger from
-// the projection's position on, so it is not for every query.
+// It reads the ledger from the projection's position on, so it is not for every
+// query.
 func (r *Runner) CatchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var last es.Position
-	for e, err := range r.store.ReadAll(ctx, r.Position(), r.p.Prefixes...) {
-		if err != nil {
-			return fmt.Errorf("readmodel: catch up: %w", err)
-		}
-		last = e.Position
-	}
-	return r.WaitFor(ctx, last)
+	_, err := r.catchUp(ctx)
+	return err
 }
 
-// Run follows the store from the checkpoint until ctx ends, then it returns
-// nil. Passing errors, of the store or the database, are logged and tried again
-// for ever. It returns an error that is ErrPoison where an event cannot be
-// folded, and ErrMoved where another process runs the same projection; Run may
-// be called again and starts from what is in the database.
+// catchUp returns what the checkpoint must be at or past.
+func (r *Runner) catchUp(ctx context.Context) (es.Position, error) {
+	last := es.Position(r.needed.Load())
+	for e, err := range r.store.ReadAll(ctx, r.Position(), r.p.Prefixes...) {
+		if err != nil {
+			return 0, fmt.Errorf("readmodel: catch up: %w", err)
+		}
+		last = max(last, e.Position)
+	}
+	return last, r.WaitFor(ctx, last)
+}
+
+// Current calls f, once, with one state of the tables in which all that is
+// recorded now is folded: for what must not be decided on half of it, whoever
+// rebuilds the projection meanwhile. It waits for that like CatchUp.
+func (r *Runner) Current(ctx context.Context, f func(*Tx) error) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		needed, err := r.catchUp(waiting)
+		if err != nil {
+			return err
+		}
+		behind := false
+		err = r.db.View(ctx, func(tx *Tx) error {
+			at, err := tx.Checkpoint(ctx, r.p.Name)
+			if behind = at < needed; err != nil || behind {
+				return err
+			}
+			return f(tx)
+		})
+		if !behind {
+			return err
+		}
+		// Another process has emptied the tables, and this one will see it soon.
+		if sleep(waiting, brisk); waiting.Err() != nil {
+			return fmt.Errorf("readmodel: %s is being rebuilt: %w", r.p.Name, waiting.Err())
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// Run follows the store until ctx ends, then it returns nil. Passing errors, of
+// the store or the database, are logged and tried again for ever. It returns an
+// error that is ErrPoison where an event cannot be folded; Run may be called
+// again and starts from what is in the database.
+//
+// Where several processes run the same projection, one folds: the one that moves
+// the checkpoint first. The others, whose move fails, stand by. They follow the
+// store too, look how far the checkpoint is while events wait, and move their
+// position after it; one of them folds once it has not moved for a second. So
+// WaitFor works in each, and when the one that folds is killed it costs a second.
 func (r *Runner) Run(ctx context.Context) error {
 	r.reached.start()
 	err := r.run(ctx)
@@ -123,7 +189,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		r.log.ErrorContext(ctx, "projection stopped", slog.Uint64("position", uint64(r.Position())), slog.Any("error", err))
 	}
-	r.reached.stop(err)
+	r.reached.Stop(err)
 	return err
 }
 
@@ -137,7 +203,7 @@ func (r *Runner) run(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, errRebuilt):
 			continue
-		case errors.Is(err, ErrMoved), errors.Is(err, ErrPoison):
+		case errors.Is(err, ErrPoison):
 			return err
 		case r.Position() > from:
 			pause = 0
@@ -145,14 +211,11 @@ func (r *Runner) run(ctx context.Context) error {
 		pause = min(max(50*time.Millisecond, 2*pause), maxPause)
 		r.log.WarnContext(ctx, "projection interrupted",
 			slog.Uint64("position", uint64(r.Position())), slog.Duration("again_in", pause), slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 	}
 }
 
-// follow folds what the store yields until an error. Reading goes on while a
+// follow takes what the store yields until an error. Reading goes on while a
 // batch is folded.
 func (r *Runner) follow(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
@@ -161,8 +224,15 @@ func (r *Runner) follow(parent context.Context) error {
 	r.folding.Lock()
 	r.restart = cancel
 	stored, err := r.db.Checkpoint(ctx, r.p.Name)
+	from := stored
 	if err == nil {
-		r.reached.reset(stored)
+		if r.begun { // Passed must hear of what another process folded since
+			from = min(stored, r.Position())
+		} else {
+			r.needed.Store(uint64(stored))
+		}
+		r.begun = true
+		r.reached.reset(from)
 	}
 	r.folding.Unlock()
 	if err != nil {
@@ -172,7 +242,7 @@ func (r *Runner) follow(parent context.Context) error {
 	batches := make(chan es.Batch, ahead)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		for batch, err := range r.store.Follow(ctx, stored, r.p.Prefixes...) {
+		for batch, err := range r.store.Follow(ctx, from, r.p.Prefixes...) {
 			if err != nil {
 				return fmt.Errorf("follow the store: %w", err)
 			}
@@ -184,20 +254,30 @@ func (r *Runner) follow(parent context.Context) error {
 		}
 		return errors.New("follow the store: ended")
 	})
-	g.Go(func() error { return r.foldAll(ctx, stored, batches) })
+	g.Go(func() error { return (&following{Runner: r, stored: stored, folds: true}).run(ctx, batches) })
 	return g.Wait()
 }
 
-// foldAll folds batches until an error; stored is where the checkpoint stands.
-func (r *Runner) foldAll(ctx context.Context, stored es.Position, batches <-chan es.Batch) error {
-	written, events := time.Now(), 0
+// following is a follow under way.
+type following struct {
+	*Runner
+	stored es.Position // where the checkpoint stands, as far as is known
+	folds  bool        // whether this process folds, until it learns that another does
+}
+
+// run takes batches until an error.
+func (f *following) run(ctx context.Context, batches <-chan es.Batch) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
 	for {
-		if events > 0 && events < many {
-			r.reached.idle(ctx, pace-time.Since(written))
-		}
 		var next es.Batch
 		select {
 		case next = <-batches:
+		case <-tick.C:
+			if err := f.keep(ctx); err != nil {
+				return err
+			}
+			continue
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -210,46 +290,142 @@ func (r *Runner) foldAll(ctx context.Context, stored es.Position, batches <-chan
 				break gathering
 			}
 		}
-		if len(next.Events) == 0 && (next.Through == stored || time.Since(written) < persist) {
-			r.reached.advance(next.Through)
-			continue
-		}
-		if err := r.foldOne(ctx, stored, next); err != nil {
+		begun, n := time.Now(), len(next.Events)
+		if err := f.take(ctx, next); err != nil {
 			return err
 		}
-		stored, written, events = next.Through, time.Now(), len(next.Events)
+		if f.folds && n > 0 && n < many {
+			f.reached.idle(ctx, pace-time.Since(begun))
+		}
 	}
+}
+
+// take returns once a batch is in the tables, by this process or another, and
+// the position says so.
+func (f *following) take(ctx context.Context, b es.Batch) error {
+	for moved := time.Now(); ; {
+		folded := b.Events
+		if i := slices.IndexFunc(b.Events, func(e es.Recorded) bool { return e.Position > f.stored }); i >= 0 {
+			folded, b.Events = b.Events[:i], b.Events[i:]
+		} else {
+			return f.pass(ctx, folded, b.Through)
+		}
+		if err := f.pass(ctx, folded, f.stored); err != nil {
+			return err
+		}
+		if f.folds {
+			if err := f.foldOne(ctx, b); !errors.Is(err, ErrMoved) {
+				return err
+			}
+			f.standBy(ctx)
+		}
+		before := f.stored
+		if err := f.look(ctx); err != nil {
+			return err
+		}
+		switch {
+		case f.stored > before:
+			moved = time.Now()
+		case time.Since(moved) > takeover:
+			f.log.InfoContext(ctx, "nobody folds what is recorded: this process does now", slog.Uint64("position", uint64(f.stored)))
+			f.folds = true
+		default:
+			f.reached.idle(ctx, relaxed)
+			sleep(ctx, brisk)
+		}
+	}
+}
+
+// keep moves the checkpoint over what had no events for this projection, so that
+// it is no more than a second behind, and notices what other processes do to it.
+func (f *following) keep(ctx context.Context) error {
+	if f.folds && f.Position() > f.stored {
+		if err := f.foldOne(ctx, es.Batch{Through: f.Position()}); !errors.Is(err, ErrMoved) {
+			return err
+		}
+		f.standBy(ctx)
+	}
+	before := f.stored
+	err := f.look(ctx)
+	if f.folds && f.stored > before {
+		f.standBy(ctx)
+	}
+	return err
+}
+
+func (f *following) standBy(ctx context.Context) {
+	f.folds = false
+	f.log.InfoContext(ctx, "another process folds: this one stands by", slog.Uint64("position", uint64(f.stored)))
+}
+
+// look reads where the checkpoint stands. One that has gone back was rebuilt.
+func (f *following) look(ctx context.Context) error {
+	at, err := f.db.Checkpoint(ctx, f.p.Name)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	case at < f.stored:
+		return errRebuilt
+	}
+	f.stored = at
+	return nil
+}
+
+// pass moves the position over events that are in the tables. Rebuild may have
+// set it back meanwhile.
+func (f *following) pass(ctx context.Context, events []es.Recorded, to es.Position) error {
+	f.folding.Lock()
+	defer f.folding.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f.passed(events, to)
+	return nil
+}
+
+// passed is pass with the lock held.
+func (f *following) passed(events []es.Recorded, to es.Position) {
+	if len(events) > 0 {
+		if f.p.Passed != nil {
+			f.p.Passed(events)
+		}
+		f.needed.Store(max(f.needed.Load(), uint64(events[len(events)-1].Position)))
+	}
+	f.reached.Advance(to)
 }
 
 // foldOne writes the rows of a batch and its checkpoint. The checkpoint moves
 // first: whoever else folds the same events waits for it, and then loses.
-func (r *Runner) foldOne(ctx context.Context, stored es.Position, b es.Batch) error {
-	r.folding.Lock()
-	defer r.folding.Unlock()
+func (f *following) foldOne(ctx context.Context, b es.Batch) error {
+	f.folding.Lock()
+	defer f.folding.Unlock()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	folded := false
-	err := r.db.Update(ctx, func(tx *Tx) error {
-		if err := tx.MoveCheckpoint(ctx, r.p.Name, stored, b.Through); err != nil {
+	err := f.db.Update(ctx, func(tx *Tx) error {
+		if err := tx.MoveCheckpoint(ctx, f.p.Name, f.stored, b.Through); err != nil {
 			return err
 		}
 		if len(b.Events) == 0 {
 			return nil
 		}
 		folded = true
-		return r.fold(ctx, tx, b.Events)
+		return f.fold(ctx, tx, b.Events)
 	})
 	switch {
 	case err == nil:
-		r.reached.advance(b.Through)
+		f.stored = b.Through
+		f.passed(b.Events, b.Through)
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, ErrMoved), passing(err), !folded:
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrPoison, r.blame(ctx, b.Events, err))
+	return fmt.Errorf("%w: %w", ErrPoison, f.blame(ctx, b.Events, err))
 }
 
 func (r *Runner) fold(ctx context.Context, tx *Tx, events []es.Recorded) error {
@@ -283,8 +459,8 @@ func (r *Runner) Rebuild(ctx context.Context) error {
 	r.folding.Lock()
 	defer r.folding.Unlock()
 	err := r.db.Update(ctx, func(tx *Tx) error {
-		// First the checkpoint: it keeps a projector in another process from adding rows meanwhile.
-		if _, err := tx.Exec(ctx, `UPDATE checkpoint SET position = 0 WHERE name = ?`, r.p.Name); err != nil {
+		// First the checkpoint: it keeps another process from adding rows meanwhile.
+		if _, err := tx.Exec(ctx, `INSERT INTO checkpoint (name, position) VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET position = 0`, r.p.Name); err != nil {
 			return err
 		}
 		for _, table := range r.p.Tables {
@@ -305,8 +481,11 @@ func (r *Runner) Rebuild(ctx context.Context) error {
 	return nil
 }
 
-// passing says whether an error of the database may be gone at the next attempt.
+// passing says whether an error may be gone at the next attempt.
 func passing(err error) bool {
+	if errors.Is(err, ErrPassing) {
+		return true
+	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
 		switch lite.Code() & 0xff {

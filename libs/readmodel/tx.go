@@ -66,6 +66,7 @@ func (tx *Tx) Flush() error {
 // Querier is a [DB] or a [Tx].
 type Querier interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Each calls f for every row of a query; f scans it. An error of f ends it.
