@@ -1,177 +1,83 @@
 package service
 
 import (
-	"container/heap"
 	"context"
 	"log/slog"
-	"sync"
+	"slices"
 	"time"
 )
 
-// Deadlines calls a function when the clock passes a time. Projections feed it,
-// and on start whoever keeps the times hands them in again: it remembers
-// nothing over restarts. Its zero value is not ready; use NewDeadlines.
+// Deadlines calls a function when the clock passes a time. What is to come it
+// asks every second, so it does not matter who learned of it, and it remembers
+// nothing over restarts.
 type Deadlines struct {
-	clock Clock
-	log   *slog.Logger
-	ready func() bool
-	fire  func(context.Context, Deadline) error
-
-	mu    sync.Mutex
-	byKey map[string]*entry
-	heap  entries
-	wake  chan struct{}
+	Clock Clock
+	Log   *slog.Logger
+	// Ready, where given, says whether the clock can be trusted: while it is
+	// false none fires.
+	Ready func() bool
+	// Due lists what is to be done, or has been done but is not seen yet.
+	Due func(context.Context) ([]Deadline, error)
+	// Fire does it. It is called once for a key and a time, as long as Due lists
+	// them; after an error again a little later, with more and more patience.
+	Fire func(context.Context, Deadline) error
 }
 
-// Deadline is something to do at a time.
+// Deadline is something to do at a time; a time that is past is now.
 type Deadline struct {
 	Key string // of its stream and what it is, e.g. meeting-…/close; also the command's idempotency key
 	At  time.Time
 }
 
-// NewDeadlines returns Deadlines that call fire. An error of fire is passing:
-// it is called again a little later, with more and more patience. While ready,
-// where given, is false none fires: an instance whose clock is off must not.
-func NewDeadlines(clock Clock, log *slog.Logger, ready func() bool, fire func(context.Context, Deadline) error) *Deadlines {
-	return &Deadlines{clock: clock, log: log, ready: ready, fire: fire, byKey: map[string]*entry{}, wake: make(chan struct{}, 1)}
-}
-
-// Set makes key fire at a time, instead of the time it had. A time that is past
-// fires at once; one that has fired for this key does not fire again.
-func (d *Deadlines) Set(key string, at time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e := d.byKey[key]
-	switch {
-	case e == nil:
-		e = &entry{Deadline: Deadline{key, at}, due: at, index: -1}
-		d.byKey[key] = e
-	case e.At.Equal(at):
-		return
-	default:
-		e.At, e.due, e.pause = at, at, 0
-	}
-	d.schedule(e)
-}
-
-// Cancel forgets a key.
-func (d *Deadlines) Cancel(key string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if e := d.byKey[key]; e != nil {
-		delete(d.byKey, key)
-		if e.index >= 0 {
-			heap.Remove(&d.heap, e.index)
-		}
-	}
-}
-
-// Len returns how many have not fired yet.
-func (d *Deadlines) Len() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.heap)
-}
+// look is how often Deadlines asks. The clock may be set, and the machine may
+// sleep, so it looks at that as often.
+const look = time.Second
 
 // Run fires deadlines, one after the other, until ctx ends; then it returns nil.
-func (d *Deadlines) Run(ctx context.Context) error {
-	// The clock may be set, and the machine may sleep: look again each second.
-	const look = time.Second
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-d.wake:
-		}
-		next := look
-		if d.ready == nil || d.ready() {
-			for ctx.Err() == nil {
-				e, left := d.next()
-				if e == nil {
-					next = min(look, left)
-					break
-				}
-				d.run(ctx, e)
+func (d Deadlines) Run(ctx context.Context) error {
+	tries := map[Deadline]try{}
+	for ctx.Err() == nil {
+		if d.Ready == nil || d.Ready() {
+			if list, err := d.Due(ctx); err == nil {
+				tries = d.fire(ctx, list, tries)
+			} else if ctx.Err() == nil {
+				d.Log.WarnContext(ctx, "deadlines are not known and will be asked for again", slog.Any("error", err))
 			}
 		}
-		timer.Reset(next)
+		select {
+		case <-ctx.Done():
+		case <-time.After(look):
+		}
 	}
+	return nil
 }
 
-// next takes the first entry that is due, or tells how long that will be.
-func (d *Deadlines) next() (*entry, time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.heap) == 0 {
-		return nil, time.Hour
-	}
-	if left := d.heap[0].due.Sub(d.clock()); left > 0 {
-		return nil, left
-	}
-	return heap.Pop(&d.heap).(*entry), 0
-}
-
-func (d *Deadlines) run(ctx context.Context, e *entry) {
-	d.mu.Lock()
-	what := e.Deadline
-	d.mu.Unlock()
-	err := d.fire(ctx, what)
-	if err == nil || ctx.Err() != nil {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.byKey[what.Key] != e || !e.At.Equal(what.At) {
-		return // cancelled or moved meanwhile
-	}
-	wait := e.pause.next()
-	e.due = d.clock().Add(wait)
-	d.log.WarnContext(ctx, "deadline will be tried again", slog.String("deadline", what.Key), slog.Duration("in", wait), slog.Any("error", err))
-	d.schedule(e)
-}
-
-// schedule puts e where its time belongs. The lock is held.
-func (d *Deadlines) schedule(e *entry) {
-	if e.index >= 0 {
-		heap.Fix(&d.heap, e.index)
-	} else {
-		heap.Push(&d.heap, e)
-	}
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
-// entry is a deadline in the heap, or one that has fired.
-type entry struct {
-	Deadline
-	due   time.Time // At, or later where firing failed
+// try is what became of a deadline that has passed.
+type try struct {
+	done  bool
 	pause pause     // after the last failure
-	index int       // in the heap, -1 outside
+	again time.Time // when to try again
 }
 
-type entries []*entry
-
-func (h entries) Len() int           { return len(h) }
-func (h entries) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h entries) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-func (h *entries) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-func (h *entries) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	e.index = -1
-	return e
+// fire fires what is due, in the order of the times, and returns the tries of
+// what is still listed.
+func (d Deadlines) fire(ctx context.Context, list []Deadline, before map[Deadline]try) map[Deadline]try {
+	slices.SortStableFunc(list, func(a, b Deadline) int { return a.At.Compare(b.At) })
+	tries := make(map[Deadline]try, len(list))
+	for _, what := range list {
+		what.At = what.At.UTC().Round(0) // comparable
+		t, now := before[what], d.Clock()
+		if !t.done && !now.Before(what.At) && !now.Before(t.again) && ctx.Err() == nil {
+			err := d.Fire(ctx, what)
+			if t.done = err == nil; err != nil && ctx.Err() == nil {
+				wait := t.pause.next()
+				t.again = d.Clock().Add(wait)
+				d.Log.WarnContext(ctx, "deadline will be tried again", slog.String("deadline", what.Key), slog.Duration("in", wait), slog.Any("error", err))
+			}
+		}
+		if t != (try{}) {
+			tries[what] = t
+		}
+	}
+	return tries
 }

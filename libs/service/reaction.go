@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -32,40 +33,17 @@ type Reaction struct {
 	Refused func(ctx context.Context, event es.Recorded, why *problem.Error) error
 }
 
-// Run reacts until ctx ends, then it returns nil. The checkpoint is kept in the
-// service's database beside those of projections, under a name that Rebuild
-// does not touch. It returns readmodel.ErrMoved where another process runs the
-// same reaction.
+// Run reacts until ctx ends, then it returns nil. Several instances may run the
+// same reaction, see [Forward].
 func (r Reaction) Run(ctx context.Context, deps Deps) error {
-	log, name := deps.Log.With(slog.String("reaction", r.Name)), "reaction/"+r.Name
-	var stored es.Position // the checkpoint
-	var moved time.Time    // when
-	err := persist(ctx, log, func() (err error) {
-		stored, err = deps.DB.Checkpoint(ctx, name)
-		return err
-	})
-	if err != nil {
-		return nil // ctx ended
-	}
-	return Follow(ctx, deps.Store, log, func() es.Position { return stored }, func(b es.Batch) error {
-		for _, event := range b.Events {
+	log := deps.Log.With(slog.String("reaction", r.Name))
+	return Forward(ctx, deps.Store, deps.DB, log, "reaction/"+r.Name, func(ctx context.Context, events []es.Recorded) error {
+		for _, event := range events {
 			if err := r.react(ctx, log, event); err != nil {
 				return err
 			}
 		}
-		now := deps.Clock()
-		if len(b.Events) == 0 && (b.Through <= stored || now.Sub(moved) < time.Second) {
-			return nil // where nothing matched, now and then is enough
-		}
-		err := persist(ctx, log, func() error {
-			return deps.DB.Update(ctx, func(tx *readmodel.Tx) error {
-				return tx.MoveCheckpoint(ctx, name, stored, b.Through)
-			})
-		})
-		if err == nil {
-			stored, moved = b.Through, now
-		}
-		return err
+		return nil
 	}, r.Prefixes...)
 }
 
@@ -73,7 +51,7 @@ func (r Reaction) Run(ctx context.Context, deps Deps) error {
 // of ctx.
 func (r Reaction) react(ctx context.Context, log *slog.Logger, event es.Recorded) error {
 	log = log.With(slog.String("event", event.ID.String()))
-	return persist(ctx, log, func() error {
+	return Persist(ctx, log, func() error {
 		err := r.Handle(ctx, event)
 		if why, refused := refusal(err); refused {
 			log.InfoContext(ctx, "refused", slog.String("code", why.Code))
@@ -92,6 +70,54 @@ func refusal(err error) (*problem.Error, bool) {
 	p, ok := problem.From(err)
 	ok = ok && p.Status >= http.StatusBadRequest && p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests
 	return p, ok
+}
+
+// Forward hands what is recorded in some streams to take, in order, until ctx
+// ends; then it returns nil. An error of take ends it.
+//
+// How far it is is kept in a database, beside the checkpoints of projections,
+// under a name that Rebuild does not touch. It moves after take has returned, so
+// over a restart nothing is left out, and the last events may come again. Of
+// several instances one does the work, see [readmodel.DB.Alone]; where two did
+// for a moment, events came to both.
+func Forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Logger, name string, take func(context.Context, []es.Recorded) error, prefixes ...string) error {
+	return db.Alone(ctx, log, name, func(ctx context.Context) error {
+		for {
+			err := forward(ctx, store, db, log, name, take, prefixes)
+			if !errors.Is(err, readmodel.ErrMoved) {
+				return err
+			}
+			log.WarnContext(ctx, "another instance did the same work; this one goes on from where that is")
+		}
+	})
+}
+
+// forward is Forward until somebody else moves the checkpoint.
+func forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Logger, name string, take func(context.Context, []es.Recorded) error, prefixes []string) error {
+	var stored es.Position // the checkpoint
+	var moved time.Time    // when
+	if Persist(ctx, log, func() (err error) {
+		stored, err = db.Checkpoint(ctx, name)
+		return err
+	}) != nil {
+		return nil // ctx ended
+	}
+	return Follow(ctx, store, log, func() es.Position { return stored }, func(b es.Batch) error {
+		if len(b.Events) > 0 {
+			if err := take(ctx, b.Events); err != nil {
+				return err
+			}
+		} else if b.Through <= stored || time.Since(moved) < time.Second {
+			return nil // where nothing matched, now and then is enough
+		}
+		err := Persist(ctx, log, func() error {
+			return db.Update(ctx, func(tx *readmodel.Tx) error { return tx.MoveCheckpoint(ctx, name, stored, b.Through) })
+		})
+		if err == nil {
+			stored, moved = b.Through, time.Now()
+		}
+		return err
+	}, prefixes...)
 }
 
 // Follow hands the batches of a store, from a position on, to take until ctx
@@ -115,8 +141,7 @@ func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() e
 		case ctx.Err() != nil:
 			return nil
 		case final != nil:
-			log.ErrorContext(ctx, "stopped", slog.Uint64("position", uint64(from())), slog.Any("error", final))
-			return final
+			return fmt.Errorf("stopped at %d: %w", from(), final)
 		case from() > start:
 			pause = 0
 		}
@@ -125,9 +150,9 @@ func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() e
 	}
 }
 
-// persist calls f until it succeeds, with more and more patience. It gives up
-// with ctx, and where another process does the same work.
-func persist(ctx context.Context, log *slog.Logger, f func() error) error {
+// Persist calls f until it succeeds, with more and more patience. It gives up
+// with ctx, and where another process does the same work: readmodel.ErrMoved.
+func Persist(ctx context.Context, log *slog.Logger, f func() error) error {
 	for pause := pause(0); ; pause.wait(ctx) {
 		err := f()
 		switch {

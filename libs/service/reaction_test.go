@@ -163,18 +163,36 @@ func TestTheRequestOfAReactionIsTheSameForTheSameCause(t *testing.T) {
 func TestDeadlines(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	var mu sync.Mutex // orders what the test and what fire see
-	run := func(t *testing.T, ready func() bool, fire func(key string) error, f func(d *service.Deadlines)) {
+	run := func(t *testing.T, ready func() bool, fire func(key string) error, f func(set func(key string, at time.Time))) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			isReady := func() bool { mu.Lock(); defer mu.Unlock(); return ready == nil || ready() }
-			d := service.NewDeadlines(time.Now, quiet, isReady, func(_ context.Context, what service.Deadline) error {
-				mu.Lock()
-				defer mu.Unlock()
-				return fire(what.Key)
-			})
+			list := map[string]time.Time{}
+			d := service.Deadlines{
+				Clock: time.Now, Log: quiet,
+				Ready: func() bool { mu.Lock(); defer mu.Unlock(); return ready == nil || ready() },
+				Due: func(context.Context) (due []service.Deadline, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					for key, at := range list {
+						due = append(due, service.Deadline{Key: key, At: at})
+					}
+					return due, nil
+				},
+				Fire: func(_ context.Context, what service.Deadline) error {
+					mu.Lock()
+					defer mu.Unlock()
+					return fire(what.Key)
+				},
+			}
 			done := make(chan error)
 			go func() { done <- d.Run(ctx) }()
-			f(d)
+			f(func(key string, at time.Time) {
+				mu.Lock()
+				defer mu.Unlock()
+				if list[key] = at; at.IsZero() {
+					delete(list, key)
+				}
+			})
 			cancel()
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -183,38 +201,36 @@ func TestDeadlines(t *testing.T) {
 	}
 	in := func(s int) time.Time { return time.Now().Add(time.Duration(s) * time.Second) }
 	advance := func(s int) {
-		mu.Lock()
-		mu.Unlock() //nolint:staticcheck // nothing to do, but in order
 		time.Sleep(time.Duration(s)*time.Second + time.Millisecond)
 		synctest.Wait()
+		mu.Lock()
+		mu.Unlock() //nolint:staticcheck // nothing to do, but in order
 	}
 
 	t.Run("fire once each, in the order of their times", func(t *testing.T) {
 		var fired []string
-		run(t, nil, func(key string) error { fired = append(fired, key); return nil }, func(d *service.Deadlines) {
-			d.Set("b", in(20))
-			d.Set("a", in(10))
-			d.Set("past", in(-10))
-			again := in(10)
+		run(t, nil, func(key string) error { fired = append(fired, key); return nil }, func(set func(string, time.Time)) {
+			set("b", in(20))
+			set("a", in(10))
+			set("past", in(-10))
 			advance(5)
 			if len(fired) != 1 || fired[0] != "past" {
 				t.Errorf("after 5 s %q", fired)
 			}
-			advance(30)
-			d.Set("a", again) // replayed
-			advance(30)
-			if fmt.Sprint(fired) != "[past a b]" || d.Len() != 0 {
+			advance(60) // they are listed until what was done is seen
+			if fmt.Sprint(fired) != "[past a b]" {
 				t.Errorf("fired %q", fired)
 			}
 		})
 	})
 	t.Run("move and are cancelled", func(t *testing.T) {
 		var fired []string
-		run(t, nil, func(key string) error { fired = append(fired, key); return nil }, func(d *service.Deadlines) {
-			d.Set("moved", in(10))
-			d.Set("cancelled", in(10))
-			d.Set("moved", in(30))
-			d.Cancel("cancelled")
+		run(t, nil, func(key string) error { fired = append(fired, key); return nil }, func(set func(string, time.Time)) {
+			set("moved", in(10))
+			set("cancelled", in(10))
+			advance(5)
+			set("moved", in(30))
+			set("cancelled", time.Time{})
 			advance(20)
 			if len(fired) != 0 {
 				t.Errorf("fired %q", fired)
@@ -232,10 +248,10 @@ func TestDeadlines(t *testing.T) {
 				return es.ErrNotSent
 			}
 			return nil
-		}, func(d *service.Deadlines) {
-			d.Set("stubborn", in(1))
-			d.Set("other", in(1))
-			advance(1)
+		}, func(set func(string, time.Time)) {
+			set("stubborn", in(1))
+			set("other", in(1))
+			advance(2)
 			if tries["other"] != 1 {
 				t.Errorf("tried %v", tries)
 			}
@@ -247,13 +263,15 @@ func TestDeadlines(t *testing.T) {
 	})
 	t.Run("wait while the clock is off", func(t *testing.T) {
 		ready, fired := false, 0
-		run(t, func() bool { return ready }, func(string) error { fired++; return nil }, func(d *service.Deadlines) {
-			d.Set("a", in(1))
+		run(t, func() bool { return ready }, func(string) error { fired++; return nil }, func(set func(string, time.Time)) {
+			set("a", in(1))
 			advance(10)
 			if fired != 0 {
 				t.Error("fired while not ready")
 			}
+			mu.Lock()
 			ready = true
+			mu.Unlock()
 			advance(2)
 			if fired != 1 {
 				t.Errorf("fired %d times", fired)

@@ -21,33 +21,34 @@ import (
 // releases their keys. Both are reactions with keys of their own, so it does no
 // harm when several instances, or the same one after a restart, do them again.
 type closing struct {
-	deps      service.Deps
-	board     *board.Board
-	meetings  es.Repo[meeting.Meeting, votes.Event]
-	deadlines *service.Deadlines
+	deps     service.Deps
+	board    *board.Board
+	meetings es.Repo[meeting.Meeting, votes.Event]
+	ready    func() bool
 }
 
-// watch sets the deadline of a meeting. The declaration has one of its own, for
-// the first may have passed in vain.
-func (c *closing) watch(m meeting.Meeting) {
-	key := m.Meeting + "/deadline"
-	if m.EntryComplete {
-		key = m.Meeting + "/entry-completed"
-	}
-	if !m.Closed {
-		c.deadlines.Set(key, m.Deadline())
-	}
-}
-
+// run closes meetings until ctx ends.
 func (c *closing) run(ctx context.Context) error {
-	due, err := c.board.Due(ctx)
-	if err != nil {
-		return err
+	return c.deps.DB.Alone(ctx, c.deps.Log, "closing", service.Deadlines{
+		Clock: c.deps.Clock, Log: c.deps.Log, Ready: c.ready, Due: c.due, Fire: c.close,
+	}.Run)
+}
+
+// due lists when meetings are to be closed. The declaration that the entry of
+// paper is complete has a deadline of its own, for the first may have passed in
+// vain.
+func (c *closing) due(ctx context.Context) (list []service.Deadline, err error) {
+	open, err := c.board.Due(ctx)
+	for _, m := range open {
+		switch {
+		case m.Closed:
+		case m.EntryComplete:
+			list = append(list, service.Deadline{Key: m.Meeting + "/entry-completed", At: m.Deadline()})
+		default:
+			list = append(list, service.Deadline{Key: m.Meeting + "/deadline", At: m.Deadline()})
+		}
 	}
-	for _, m := range due {
-		c.watch(m)
-	}
-	return c.deadlines.Run(ctx)
+	return list, err
 }
 
 // releaseKey names the reaction, and its stream of refusals.
@@ -55,17 +56,13 @@ const releaseKey = "votes_release_key"
 
 // close closes a meeting that is due.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
-	// Only a board that has read all that is recorded knows whether envelopes were handed in.
-	if err := c.board.CatchUp(ctx); err != nil {
-		return err
-	}
 	id, _, _ := strings.Cut(d.Key, "/")
-	envelopes, _, err := c.board.Envelopes(ctx, id)
+	paper, err := c.board.AnyEnvelopes(ctx, id)
 	if err != nil {
 		return err
 	}
 	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(c.deps, "votes_close", d.Key),
-		meeting.CloseVoting{Now: c.deps.Clock(), Paper: envelopes > 0})
+		meeting.CloseVoting{Now: c.deps.Clock(), Paper: paper})
 	if errors.Is(err, meeting.ErrPaperOpen) {
 		c.deps.Log.InfoContext(ctx, "voting is closed once the entry of paper is complete", slog.String("meeting", id))
 		return nil

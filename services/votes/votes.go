@@ -24,13 +24,11 @@ type Config struct {
 
 // New builds the service.
 func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
-	c := &closing{deps: deps, meetings: api.Meetings(deps)}
-	c.deadlines = service.NewDeadlines(deps.Clock, deps.Log, config.Ready, c.close)
-	b, err := board.New(ctx, deps.DB, deps.Store, deps.Log, c.watch)
+	b, err := board.New(ctx, deps.DB, deps.Store, deps.Log)
 	if err != nil {
 		return nil, err
 	}
-	c.board = b
+	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
 	routes, handler := service.NewAPI(deps, "votes", b)
 	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce}).Register(routes)
 	return &service.Service{

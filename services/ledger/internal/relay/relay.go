@@ -5,7 +5,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -66,46 +65,26 @@ const (
 	// name of the checkpoint: no projection's, so rebuilding read models
 	// publishes nothing twice.
 	name = "relay"
-	// again is the pause after the broker, or the database, failed.
-	again = time.Second
 	// pace is the pause after a small batch: nobody waits for what goes out, and
 	// many events are published as cheaply as one.
 	pace = 50 * time.Millisecond
 	many = 500 // events that are no small batch
 )
 
-// Run publishes what is recorded until ctx ends, then it returns nil. Its place
-// moves after the broker has a batch, so over a restart nothing is left out; a
-// broker that is away is waited for.
+// Run publishes what is recorded until ctx ends, then it returns nil. A broker
+// that is away is waited for; of several instances one publishes.
 func (r Relay) Run(ctx context.Context) error {
-	var at es.Position
-	if err := r.insist(ctx, func() (err error) {
-		at, err = r.DB.Checkpoint(ctx, name)
-		return err
-	}); err != nil {
-		return nil //nolint:nilerr // ctx ended
-	}
-	return service.Follow(ctx, r.Store, r.Log, func() es.Position { return at }, func(b es.Batch) error {
-		if len(b.Events) == 0 {
-			return nil // where nothing matched there is nothing to remember
-		}
-		byTopic, err := r.messages(b.Events)
+	return service.Forward(ctx, r.Store, r.DB, r.Log, name, func(ctx context.Context, events []es.Recorded) error {
+		byTopic, err := r.messages(events)
 		if err != nil {
 			return err
 		}
 		for topic, messages := range byTopic {
-			if err := r.insist(ctx, func() error { return r.Publisher.Publish(topic, messages...) }); err != nil {
+			if err := service.Persist(ctx, r.Log, func() error { return r.Publisher.Publish(topic, messages...) }); err != nil {
 				return err
 			}
 		}
-		err = r.insist(ctx, func() error {
-			return r.DB.Update(ctx, func(tx *readmodel.Tx) error { return tx.MoveCheckpoint(ctx, name, at, b.Through) })
-		})
-		if err != nil {
-			return err
-		}
-		at = b.Through
-		if len(b.Events) < many {
+		if len(events) < many {
 			select {
 			case <-ctx.Done():
 			case <-time.After(pace):
@@ -126,22 +105,4 @@ func (r Relay) messages(events []es.Recorded) (map[string][]*message.Message, er
 		byTopic[EventsTopic(owner)] = append(byTopic[EventsTopic(owner)], m)
 	}
 	return byTopic, nil
-}
-
-// insist calls f until it succeeds, ctx ends, or another relay does the work.
-func (r Relay) insist(ctx context.Context, f func() error) error {
-	for {
-		err := f()
-		if err == nil || errors.Is(err, readmodel.ErrMoved) {
-			return err
-		}
-		if ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "publishing events will be tried again", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(again):
-		}
-	}
 }

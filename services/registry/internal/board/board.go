@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/yimu-ledger/yimu/contracts/finance"
@@ -182,26 +183,34 @@ func (b *Board) Estates(ctx context.Context) ([]Name, error) {
 // Estate returns an estate with its counts and its electorate.
 func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, error) {
 	var row estateRow
-	err := b.db.QueryRow(ctx, `SELECT id, name, fee_category, changed FROM estate WHERE id = ?`, id).Scan(&row.id, &row.name, &row.fee, &row.changed)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Estate{}, Electorate{}, ErrNoSuchEstate
-	}
-	if err != nil {
-		return Estate{}, Electorate{}, err
-	}
-	b.mu.Lock()
-	known, ok := b.counted[id]
-	b.mu.Unlock()
-	if !ok || known.changed != row.changed {
-		all, err := b.AllUnits(ctx, id)
+	var known counts
+	err := b.db.View(ctx, func(tx *readmodel.Tx) error { // what is counted and whether it has changed are of one state
+		err := tx.QueryRow(ctx, `SELECT id, name, fee_category, changed FROM estate WHERE id = ?`, id).Scan(&row.id, &row.name, &row.fee, &row.changed)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoSuchEstate
+		}
 		if err != nil {
-			return Estate{}, Electorate{}, err
+			return err
+		}
+		b.mu.Lock()
+		known = b.counted[id]
+		b.mu.Unlock()
+		if known.changed == row.changed {
+			return nil
+		}
+		all, err := unitsOf(ctx, tx, id, "", math.MaxInt32)
+		if err != nil {
+			return err
 		}
 		known = count(all)
 		known.changed = row.changed
 		b.mu.Lock()
 		b.counted[id] = known
 		b.mu.Unlock()
+		return nil
+	})
+	if err != nil {
+		return Estate{}, Electorate{}, err
 	}
 	e := known.estate
 	e.ID, e.Name, e.FeeCategory = row.id, row.name, row.fee
@@ -210,12 +219,16 @@ func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, erro
 
 // AllUnits returns an estate's units by code, with their titles.
 func (b *Board) AllUnits(ctx context.Context, estate string) ([]electorate.Unit, error) {
-	return b.Units(ctx, estate, "", 1<<31-1)
+	return b.Units(ctx, estate, "", math.MaxInt32)
 }
 
 // Units returns at most limit units of an estate after a code, with their titles.
 func (b *Board) Units(ctx context.Context, estate, after string, limit int) ([]electorate.Unit, error) {
-	rows, err := b.db.Query(ctx, `SELECT id, estate, code, building, stair, room, purpose, area, basis, state, titles
+	return unitsOf(ctx, b.db, estate, after, limit)
+}
+
+func unitsOf(ctx context.Context, q readmodel.Querier, estate, after string, limit int) ([]electorate.Unit, error) {
+	rows, err := q.Query(ctx, `SELECT id, estate, code, building, stair, room, purpose, area, basis, state, titles
 		FROM unit WHERE estate = ? AND code > ? ORDER BY code LIMIT ?`, estate, after, limit)
 	if err != nil {
 		return nil, err

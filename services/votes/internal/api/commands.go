@@ -113,8 +113,7 @@ func (a *API) freeze(ctx context.Context, in *struct {
 // roll builds the roll of a meeting as titles stand, and posts it before the
 // command that names it by hash.
 func (a *API) roll(ctx context.Context, m meeting.Meeting) (meeting.FreezeRoll, error) {
-	seen := a.Board.Position()
-	list, err := a.Board.Units(ctx, m.Estate, seen)
+	list, seen, err := a.Board.CurrentUnits(ctx, m.Estate)
 	if err != nil {
 		return meeting.FreezeRoll{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -35,40 +36,58 @@ type Board struct {
 	db  *readmodel.DB
 	log *slog.Logger
 
-	// What is read is kept in memory until an event is folded that changes it.
-	changed  sync.Map // meeting → position of the last event of its own
-	voted    sync.Map // meeting → position of the last ballot
-	boxes    sync.Map // meeting → *cachedBox
-	turnouts sync.Map // meeting → cachedTurnout
+	// What is read is kept in memory until an event that changes it has passed.
+	changed  positions // of the last event of a meeting
+	voted    positions // of the last event of a meeting or ballot
+	boxes    sync.Map  // meeting → cachedBox
+	turnouts sync.Map  // meeting → cachedTurnout
 	loading  singleflight.Group
 	rolls    rollCache
-
-	due func(meeting.Meeting)
 }
 
-// New prepares the tables; Run of the board's Runner fills them. due is told of
-// every meeting whose voting is to be closed at a deadline, as soon as that is
-// known and perhaps more than once; nil tells nobody.
-func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger, due func(meeting.Meeting)) (*Board, error) {
+const projection = "votes"
+
+// New prepares the tables; Run of the board's Runner fills them.
+func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
 	if err := db.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
-	b := &Board{db: db, log: log, due: due}
-	if b.due == nil {
-		b.due = func(meeting.Meeting) {}
-	}
+	b := &Board{db: db, log: log}
 	b.Runner = readmodel.NewRunner(db, store, log, readmodel.Projection{
-		Name:     "votes",
+		Name:     projection,
 		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
 		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
 		Fold:     b.fold,
+		Passed:   b.passed,
 	})
 	return b, nil
 }
 
-// since reports whether nothing changed what was read at a position.
-func since(changes *sync.Map, id string, at es.Position) bool {
-	last, ok := changes.Load(id)
+// passed notes what the events have changed, whichever process folded them.
+func (b *Board) passed(events []es.Recorded) {
+	for _, r := range events {
+		if id, ok := strings.CutPrefix(r.Stream, votes.MeetingStream); ok {
+			b.changed.note(id, r.Position)
+			b.voted.note(id, r.Position)
+		} else if id, _, err := head(r.Stream); err == nil {
+			b.voted.note(id, r.Position)
+		}
+	}
+}
+
+// positions are those of the last events, by meeting.
+type positions struct{ sync.Map }
+
+func (p *positions) note(id string, at es.Position) {
+	if last, ok := p.Load(id); !ok || at > last.(es.Position) {
+		p.Store(id, at)
+	}
+}
+
+// include reports whether what was read of a meeting in the tables, whose
+// checkpoint was at a position, holds all that has passed.
+func (p *positions) include(id string, at es.Position) bool {
+	last, ok := p.Load(id)
 	return !ok || at >= last.(es.Position)
 }
 
@@ -80,9 +99,17 @@ func found(err error) (bool, error) {
 	return err == nil, err
 }
 
-// Units returns an estate's units with their titles as of a position.
-func (b *Board) Units(ctx context.Context, estate string, at es.Position) ([]electorate.Unit, error) {
-	return unitsOf(ctx, b.db, estate, at)
+// CurrentUnits returns an estate's units with their titles as the ledger has
+// them now, and the position up to which it was read for that.
+func (b *Board) CurrentUnits(ctx context.Context, estate string) (all []electorate.Unit, at es.Position, err error) {
+	err = b.Current(ctx, func(tx *readmodel.Tx) error {
+		if at, err = tx.Checkpoint(ctx, projection); err != nil {
+			return err
+		}
+		all, err = unitsOf(ctx, tx, estate, at)
+		return err
+	})
+	return all, at, err
 }
 
 func unitsOf(ctx context.Context, q readmodel.Querier, estate string, at es.Position) (all []electorate.Unit, err error) {
@@ -164,12 +191,17 @@ func (b *Board) Meeting(ctx context.Context, id string) (meeting.Meeting, bool, 
 
 // Turnout returns how many heads with which area have cast a ballot in time.
 func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err error) {
-	if c, ok := b.turnouts.Load(id); ok && since(&b.voted, id, c.(cachedTurnout).at) {
+	if c, ok := b.turnouts.Load(id); ok && b.voted.include(id, c.(cachedTurnout).at) {
 		return c.(cachedTurnout).ScopeTotal, nil
 	}
-	at := b.Position()
-	err = b.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
-		(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false).Scan(&t.Heads, &t.Area)
+	var at es.Position
+	err = b.db.View(ctx, func(tx *readmodel.Tx) (err error) {
+		if at, err = tx.Checkpoint(ctx, projection); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
+			(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false).Scan(&t.Heads, &t.Area)
+	})
 	if err == nil {
 		b.turnouts.Store(id, cachedTurnout{t, at})
 	}
@@ -352,8 +384,22 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 // Envelopes returns how many envelopes were handed in, and how many of them
 // wait to be opened.
 func (b *Board) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
+	return envelopes(ctx, b.db, id)
+}
+
+// AnyEnvelopes says whether envelopes were handed in, as the ledger has it now.
+func (b *Board) AnyEnvelopes(ctx context.Context, id string) (bool, error) {
+	n := 0
+	err := b.Current(ctx, func(tx *readmodel.Tx) (err error) {
+		n, _, err = envelopes(ctx, tx, id)
+		return err
+	})
+	return n > 0, err
+}
+
+func envelopes(ctx context.Context, q readmodel.Querier, id string) (handedIn, waiting int, err error) {
 	states := map[int]meeting.Ballots{}
-	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var entry int
 		var kind string
 		var text []byte

@@ -107,7 +107,7 @@ func BenchmarkReplay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		board, err := New(b.Context(), db, store, slog.New(slog.DiscardHandler), nil)
+		board, err := New(b.Context(), db, store, slog.New(slog.DiscardHandler))
 		if err != nil {
 			b.Fatal(err)
 		}

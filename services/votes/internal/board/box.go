@@ -37,43 +37,58 @@ func (b *Box) Entry(number string) (votes.Entry, bool) {
 }
 
 type cachedBox struct {
-	box *Box
-	at  es.Position
+	box *Box        // nil: there is no such meeting
+	at  es.Position // of the tables it was read from
 }
 
 // Box returns a meeting with its roll as of the board's position; nil where
 // there is no such meeting.
 func (b *Board) Box(ctx context.Context, id string) (*Box, error) {
-	if c, ok := b.boxes.Load(id); ok && since(&b.changed, id, c.(*cachedBox).at) {
-		return c.(*cachedBox).box, nil
+	if c, ok := b.boxes.Load(id); ok && b.changed.include(id, c.(cachedBox).at) {
+		return c.(cachedBox).box, nil
 	}
-	loaded, err, _ := b.loading.Do(id, func() (any, error) {
-		at := b.Position() // before reading: what is read is at least as new
-		var box *Box
-		err := b.db.View(ctx, func(tx *readmodel.Tx) error {
-			m, err := scanMeeting(tx.QueryRow(ctx, `SELECT state FROM meeting WHERE id = ?`, id))
-			if ok, err := found(err); !ok {
-				return err
-			}
-			r, err := b.rollInMemory(ctx, tx, m)
-			box = &Box{m, r}
-			return err
-		})
-		if err != nil || box == nil {
-			return box, err
+	for again := false; ; again = true {
+		loaded, err, _ := b.loading.Do(id, func() (any, error) { return b.load(ctx, id) })
+		if err != nil {
+			return nil, err
 		}
-		b.boxes.Store(id, &cachedBox{box, at})
-		return box, nil
-	})
-	box, _ := loaded.(*Box)
-	return box, err
+		// Somebody else may have begun to read before what this caller must see had passed.
+		if c := loaded.(cachedBox); again || b.changed.include(id, c.at) {
+			return c.box, nil
+		}
+	}
 }
 
-// rollCache keeps rolls by their hash: they never change, and many meetings of
-// the past are never asked for again.
+func (b *Board) load(ctx context.Context, id string) (c cachedBox, err error) {
+	err = b.db.View(ctx, func(tx *readmodel.Tx) error {
+		if c.at, err = tx.Checkpoint(ctx, projection); err != nil {
+			return err
+		}
+		m, err := scanMeeting(tx.QueryRow(ctx, `SELECT state FROM meeting WHERE id = ?`, id))
+		if ok, err := found(err); !ok {
+			return err
+		}
+		r, err := b.rollInMemory(ctx, tx, m)
+		c.box = &Box{m, r}
+		return err
+	})
+	if err == nil && c.box != nil {
+		b.boxes.Store(id, c)
+	}
+	return c, err
+}
+
+// rollCache keeps rolls by meeting and position: they never change, and many
+// meetings of the past are never asked for again. What is posted of a roll, and
+// so its hash, may be the same where a unit has another owner.
 type rollCache struct {
 	mu    sync.Mutex
-	rolls map[string]*roll
+	rolls map[rollKey]*roll
+}
+
+type rollKey struct {
+	meeting string
+	seenAt  uint64
 }
 
 const cachedRolls = 64
@@ -82,7 +97,7 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	if !m.Frozen() {
 		return &roll{}, nil
 	}
-	key := m.Meeting + m.Roll.Roll
+	key := rollKey{m.Meeting, m.Roll.SeenAt}
 	b.rolls.mu.Lock()
 	r, ok := b.rolls.rolls[key]
 	b.rolls.mu.Unlock()
@@ -110,7 +125,7 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	b.rolls.mu.Lock()
 	defer b.rolls.mu.Unlock()
 	if len(b.rolls.rolls) >= cachedRolls || b.rolls.rolls == nil {
-		b.rolls.rolls = map[string]*roll{}
+		b.rolls.rolls = map[rollKey]*roll{}
 	}
 	b.rolls.rolls[key] = r
 	return r, nil

@@ -62,21 +62,15 @@ type folding struct {
 	rows     *readmodel.Rows[string, meetingRow]
 	meetings map[string]*meeting.Meeting // decoded
 
-	voted map[string]es.Position // meetings → last ballot
-
 	units, titles, ballots [][]any // rows held back
 }
 
 func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
-	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}, voted: map[string]es.Position{}}
+	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
 	for _, r := range events {
 		if err := f.event(ctx, r); err != nil {
 			return fmt.Errorf("board: %s: %w", r.Type, err)
 		}
-	}
-	// Whoever reads before this batch is committed reads again after it.
-	for id, at := range f.voted {
-		b.voted.Store(id, at)
 	}
 	return f.flush(ctx)
 }
@@ -162,14 +156,7 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 		}
 	}
 	if m.Countable() && !counted {
-		if err := f.count(ctx, *m); err != nil {
-			return err
-		}
-	}
-	f.changed.Store(id, r.Position) // as with voted
-	f.voted[id] = r.Position
-	if row.open {
-		f.due(*m)
+		return f.count(ctx, *m)
 	}
 	return nil
 }
@@ -303,7 +290,6 @@ func (f *folding) ballot(r es.Recorded) error {
 		}
 		voter = ""
 	}
-	f.voted[id] = r.Position
 	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, answered, r.Data})
 	return nil
 }
