@@ -24,15 +24,23 @@ type Past[B any] struct {
 	moments  []*moment[B] // the latest asked for comes last
 }
 
+// Moment is a read model as it was.
+type Moment[B any] struct {
+	Model    B         // only to be read, and until Release is called
+	Recorded time.Time // when its last event was recorded; zero where it has none
+	Release  func()
+}
+
 // moment is one subject at one position.
 type moment[B any] struct {
-	subject string
-	at      es.Position
-	users   int
-	built   chan struct{} // closed once the rest is set
-	db      *DB
-	model   B
-	err     error
+	subject  string
+	at       es.Position
+	users    int
+	built    chan struct{} // closed once the rest is set
+	db       *DB
+	model    B
+	recorded time.Time
+	err      error
 }
 
 const (
@@ -53,14 +61,13 @@ func NewPast[B any](store es.Store, build func(context.Context, *DB) (B, Project
 
 // At returns the read model of a subject, such as an estate, as it was at a
 // position, which the ledger must have reached. concerns says by its first event
-// whether a stream is of the subject; others are not folded. The model is only
-// to be read, and until release is called.
-func (p *Past[B]) At(ctx context.Context, subject string, at es.Position, concerns func(first es.Recorded) bool) (model B, release func(), err error) {
+// whether a stream is of the subject; others are not folded.
+func (p *Past[B]) At(ctx context.Context, subject string, at es.Position, concerns func(first es.Recorded) bool) (Moment[B], error) {
 	m, fresh := p.take(subject, at)
 	if m == nil {
-		return model, nil, ErrBusy
+		return Moment[B]{}, ErrBusy
 	}
-	release = sync.OnceFunc(func() { p.give(m) })
+	release := sync.OnceFunc(func() { p.give(m) })
 	if fresh {
 		// Others may come to wait for it, so it does not end with who asked first.
 		go p.fill(context.WithoutCancel(ctx), m, concerns)
@@ -69,13 +76,13 @@ func (p *Past[B]) At(ctx context.Context, subject string, at es.Position, concer
 	case <-m.built:
 	case <-ctx.Done():
 		release()
-		return model, nil, ctx.Err()
+		return Moment[B]{}, ctx.Err()
 	}
 	if m.err != nil {
 		release()
-		return model, nil, fmt.Errorf("readmodel: %s at %d: %w", subject, at, m.err)
+		return Moment[B]{}, fmt.Errorf("readmodel: %s at %d: %w", subject, at, m.err)
 	}
-	return m.model, release, nil
+	return Moment[B]{m.model, m.recorded, release}, nil
 }
 
 // take returns a moment, and whether it is new and must be filled; nil where
@@ -178,6 +185,7 @@ func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recor
 			if !of {
 				continue
 			}
+			m.recorded = e.Created
 			if events = append(events, e); len(events) == gather {
 				if err := fold(); err != nil {
 					return err

@@ -24,12 +24,12 @@ func every(es.Recorded) bool { return true }
 
 func past(t *testing.T, p *readmodel.Past[*readmodel.DB], subject string, at es.Position, concerns func(es.Recorded) bool) []string {
 	t.Helper()
-	db, release, err := p.At(t.Context(), subject, at, concerns)
+	m, err := p.At(t.Context(), subject, at, concerns)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
-	return dump(t, db)
+	defer m.Release()
+	return dump(t, m.Model)
 }
 
 func TestThePastIsWhatTheTablesHeldThen(t *testing.T) {
@@ -90,13 +90,13 @@ func TestManyMayLookBackAtOnceAndEachMomentIsBuiltOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			db, release, err := p.At(t.Context(), "all", end, every)
+			m, err := p.At(t.Context(), "all", end, every)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			defer release()
-			if n := count(t, db, "orders"); n != 2 {
+			defer m.Release()
+			if n := count(t, m.Model, "orders"); n != 2 {
 				t.Errorf("%d orders", n)
 			}
 		})
@@ -111,17 +111,17 @@ func TestAMomentThatIsReadStaysWhileManyOthersAreAskedFor(t *testing.T) {
 	store, folds := newStore(t), 0
 	end := write(t, store, reported(1))
 	p := looksBack(store, &folds)
-	db, release, err := p.At(t.Context(), "held", end, every)
+	m, err := p.At(t.Context(), "held", end, every)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 40 {
 		past(t, p, "subject "+string(rune('a'+i)), end, every)
 	}
-	if n := count(t, db, "orders"); n != 1 {
-		t.Errorf("%d orders", n)
+	if n := count(t, m.Model, "orders"); n != 1 || m.Recorded.IsZero() {
+		t.Errorf("%d orders, the last recorded %v", n, m.Recorded)
 	}
-	release()
+	m.Release()
 }
 
 func TestThePastIsNotMadeUpWhereItCannotBeFolded(t *testing.T) {
@@ -134,7 +134,7 @@ func TestThePastIsNotMadeUpWhereItCannotBeFolded(t *testing.T) {
 		return db, b, db.Migrate(ctx, migrations())
 	})
 	for range 2 {
-		if _, _, err := p.At(t.Context(), "all", end, every); !errors.Is(err, broken) {
+		if _, err := p.At(t.Context(), "all", end, every); !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
 		}
 	}

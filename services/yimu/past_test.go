@@ -7,27 +7,27 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/uuid"
 )
 
-// figuresOf are the public figures of an estate.
+// figuresOf are the public figures of an estate; those of its meetings are below /meetings/{id}.
 var figuresOf = []string{
-	"/collection", "/budget", "/budget?year=2022", "/entries?limit=1000", "/entries?year=2022&direction=支出", "/workorders/summary", "/workorders?limit=1000",
+	"", "/electorate", "/meetings", "/collection", "/budget", "/budget?year=2022", "/entries?limit=1000", "/entries?year=2022&direction=支出", "/workorders/summary", "/workorders?limit=1000",
 }
 
 // asOf is the position in a link to what is behind a figure.
 var asOf = regexp.MustCompile(`at=[0-9]+(\\u0026|&)?`)
 
-// read returns what is told of an estate, as of a position or as of now.
-func (s *site) read(t *testing.T, estate, route, at string) (text string, position uint64) {
+// read returns what is told at a path, as of a position or as of now.
+func (s *site) read(t *testing.T, path, at string) (text string, position uint64) {
 	t.Helper()
-	path := "/estates/" + estate + route
 	if at != "" {
 		separator := "?"
-		if slices.Contains([]byte(route), '?') {
+		if strings.Contains(path, "?") {
 			separator = "&"
 		}
 		path += separator + "at=" + at
@@ -39,6 +39,24 @@ func (s *site) read(t *testing.T, estate, route, at string) (text string, positi
 		t.Fatal(err)
 	}
 	return asOf.ReplaceAllString(string(body), ""), told.Position
+}
+
+// paths are those of an estate's figures, and of its meetings' as far as they are counted.
+func (s *site) paths(t *testing.T, estate string) []string {
+	t.Helper()
+	var all []string
+	for _, route := range figuresOf {
+		all = append(all, "/estates/"+estate+route)
+	}
+	var meetings struct{ Items []struct{ ID, State string } }
+	s.get(t, "/estates/"+estate+"/meetings", &meetings)
+	for _, m := range meetings.Items {
+		all = append(all, "/meetings/"+m.ID, "/meetings/"+m.ID+"/ballots/summary")
+		if m.State == "counted" {
+			all = append(all, "/meetings/"+m.ID+"/results")
+		}
+	}
+	return all
 }
 
 // only returns the papers of these names.
@@ -59,29 +77,29 @@ func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 	s, _ := up(t, t.TempDir())
 	estate, other := uuid.NewString(), uuid.NewString()
 	papers := xiushan(t)
-	type said map[string]string // by route
+	type said map[string]string // by path
 	then := map[uint64]said{}
 	for _, names := range [][]string{
-		{"房屋清册.csv", "业主名册.csv", "委托合同.json"}, {"预算.csv", "工单时限.csv", "工单.csv"}, {"收支凭证.csv"}, {"物业费收款.csv"},
+		{"房屋清册.csv", "业主名册.csv", "委托合同.json"}, {"预算.csv", "工单时限.csv", "工单.csv"}, {"收支凭证.csv"}, {"物业费收款.csv"}, {"会议.json"}, {"选票.csv"},
 	} {
 		s.take(t, only(t, papers, names...), estate)
 		now := said{}
 		var at uint64
-		for _, route := range figuresOf {
-			text, position := s.read(t, estate, route, "")
-			now[route], at = text, max(at, position)
+		for _, path := range s.paths(t, estate) {
+			text, position := s.read(t, path, "")
+			now[path], at = text, max(at, position)
 		}
 		then[at] = now
 		s.take(t, only(t, papers, names...), other) // it is in none of the first one's figures
 	}
 	for _, at := range slices.Sorted(maps.Keys(then)) {
-		for _, route := range figuresOf {
-			text, position := s.read(t, estate, route, strconv.FormatUint(at, 10))
-			if was := then[at][route]; text != was {
-				t.Errorf("%s at %d is\n%.400s\nwas\n%.400s", route, at, text, was)
+		for path, was := range then[at] {
+			text, position := s.read(t, path, strconv.FormatUint(at, 10))
+			if text != was {
+				t.Errorf("%s at %d is\n%.400s\nwas\n%.400s", path, at, text, was)
 			}
 			if position != 0 && position != at {
-				t.Errorf("%s at %d says that it is of %d", route, at, position)
+				t.Errorf("%s at %d says that it is of %d", path, at, position)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -26,23 +27,30 @@ var (
 	errBusy = problem.Unavailable("too-many-look-back", "too many are looking back; repeat in a moment")
 )
 
-// At returns what answers as of a position, which is the one returned: for 0 the
-// read model of now, else that of the past, which is a subject's alone. release
-// must be called when the answer is made.
+// View is what a query is answered from.
+type View[B any] struct {
+	Tables   B
+	Position es.Position // up to where the ledger was read for them
+	Then     time.Time   // when the last event of the past was recorded; zero: it is now
+	Release  func()      // must be called when the answer is made
+}
+
+// At returns what answers as of a position: for 0 the read model of now, else
+// that of the past, which is a subject's alone.
 func At[B any](ctx context.Context, live service.Follower, now B, past *readmodel.Past[B], subject string, at es.Position,
-	concerns func(first es.Recorded) bool) (model B, position es.Position, release func(), err error) {
+	concerns func(first es.Recorded) bool) (View[B], error) {
 	reached := live.Position()
 	switch {
 	case at == 0:
-		return now, reached, func() {}, nil
+		return View[B]{Tables: now, Position: reached, Release: func() {}}, nil
 	case at > reached:
-		return now, 0, nil, errAhead
+		return View[B]{}, errAhead
 	}
-	model, release, err = past.At(ctx, subject, at, concerns)
+	m, err := past.At(ctx, subject, at, concerns)
 	if errors.Is(err, readmodel.ErrBusy) {
 		err = errBusy
 	}
-	return model, at, release, err
+	return View[B]{m.Model, at, m.Recorded, m.Release}, err
 }
 
 // OfEstate says whether a stream is an estate's: its name or its first event

@@ -124,33 +124,33 @@ type CollectionOut struct {
 }
 
 // then returns what answers a public query, and for which estate.
-func (a *API) then(ctx context.Context, estate string, at es.Position) (t *board.Tables, e books.Estate, position es.Position, release func(), err error) {
-	if t, position, release, err = a.Board.At(ctx, estate, at); err != nil {
-		return t, e, position, release, err
+func (a *API) then(ctx context.Context, estate string, at es.Position) (v lookback.View[*board.Tables], e books.Estate, err error) {
+	if v, err = a.Board.At(ctx, estate, at); err != nil {
+		return v, e, err
 	}
 	if at == 0 {
 		e, err = a.estate(ctx, estate)
 	} else {
-		e, err = t.Estate(ctx, estate)
+		e, err = v.Tables.Estate(ctx, estate)
 	}
 	if err != nil {
-		release()
+		v.Release()
 	}
-	return t, e, position, release, err
+	return v, e, err
 }
 
 func (a *API) collection(ctx context.Context, in *struct {
 	estates.In
 	lookback.AtIn
 }) (*CollectionOut, error) {
-	tables, e, position, release, err := a.then(ctx, in.Estate, in.At)
+	view, e, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer view.Release()
 	out := &CollectionOut{}
-	out.Body.Position = position
-	out.Body.Items, err = tables.Collection(ctx, e)
+	out.Body.Position = view.Position
+	out.Body.Items, err = view.Tables.Collection(ctx, e)
 	for i, p := range out.Body.Items {
 		out.Body.Items[i].Entries = entriesOf(e.ID, in.At, url.Values{"period": {string(p.Period)}})
 	}
@@ -171,14 +171,14 @@ func (a *API) budget(ctx context.Context, in *struct {
 	lookback.AtIn
 	Year int `query:"year" minimum:"1980" maximum:"9998" doc:"The latest unless given"`
 }) (*BudgetOut, error) {
-	tables, e, position, release, err := a.then(ctx, in.Estate, in.At)
+	view, e, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer view.Release()
 	out := &BudgetOut{}
-	out.Body.Position = position
-	out.Body.Year, err = tables.Budget(ctx, e, in.Year)
+	out.Body.Position = view.Position
+	out.Body.Year, err = view.Tables.Budget(ctx, e, in.Year)
 	year := strconv.Itoa(out.Body.Year.Year)
 	for i, l := range out.Body.Items {
 		out.Body.Items[i].Entries = entriesOf(e.ID, in.At, url.Values{"year": {year}, "direction": {l.Direction}, "category": {l.Category}})
@@ -204,12 +204,12 @@ func (a *API) entries(ctx context.Context, in *struct {
 	After     string `query:"after" maxLength:"200" doc:"Id of the entry to read on from"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }) (*service.Items[board.Entry], error) {
-	tables, e, _, release, err := a.then(ctx, in.Estate, in.At)
+	view, e, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	list, err := tables.Entries(ctx, e, board.Filter{
+	defer view.Release()
+	list, err := view.Tables.Entries(ctx, e, board.Filter{
 		Year: in.Year, Direction: in.Direction, Category: in.Category, Period: units.Month(in.Period), After: in.After, Limit: in.Limit,
 	})
 	return service.Page(list, err, in.Limit, func(e board.Entry) string { return e.ID })

@@ -17,6 +17,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/registry/access"
 	"github.com/yimu-ledger/yimu/services/registry/internal/board"
 	"github.com/yimu-ledger/yimu/services/registry/internal/register"
@@ -72,9 +73,28 @@ type EstateOut struct {
 	}
 }
 
-func (a *API) getEstate(ctx context.Context, in *estates.In) (*EstateOut, error) {
-	position := a.Board.Position()
-	e, _, err := a.estate(ctx, in.Estate)
+// then returns an estate as of a position, and which that is.
+func (a *API) then(ctx context.Context, id string, at es.Position) (e board.Estate, electorate board.Electorate, position es.Position, err error) {
+	view, err := a.Board.At(ctx, id, at)
+	if err != nil {
+		return e, electorate, 0, err
+	}
+	defer view.Release()
+	e, electorate, err = view.Tables.Estate(ctx, id)
+	if errors.Is(err, board.ErrNoSuchEstate) {
+		err = register.ErrNoSuchEstate
+	}
+	return e, electorate, view.Position, err
+}
+
+// EstateIn names an estate, now or at a position.
+type EstateIn struct {
+	estates.In
+	lookback.AtIn
+}
+
+func (a *API) getEstate(ctx context.Context, in *EstateIn) (*EstateOut, error) {
+	e, _, position, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
@@ -83,19 +103,11 @@ func (a *API) getEstate(ctx context.Context, in *estates.In) (*EstateOut, error)
 	return out, nil
 }
 
-func (a *API) estate(ctx context.Context, id string) (board.Estate, board.Electorate, error) {
-	e, electorate, err := a.Board.Estate(ctx, id)
-	if errors.Is(err, board.ErrNoSuchEstate) {
-		err = register.ErrNoSuchEstate
-	}
-	return e, electorate, err
-}
-
 // ElectorateOut is an electorate.
 type ElectorateOut struct{ Body board.Electorate }
 
-func (a *API) getElectorate(ctx context.Context, in *estates.In) (*ElectorateOut, error) {
-	_, e, err := a.estate(ctx, in.Estate)
+func (a *API) getElectorate(ctx context.Context, in *EstateIn) (*ElectorateOut, error) {
+	_, e, _, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +132,7 @@ func (a *API) listUnits(ctx context.Context, in *struct {
 	After string `query:"after" doc:"code to read on from"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
 }) (*service.Items[UnitOut], error) {
-	if _, _, err := a.estate(ctx, in.Estate); err != nil {
+	if _, _, _, err := a.then(ctx, in.Estate, 0); err != nil {
 		return nil, err
 	}
 	all, err := a.Board.Units(ctx, in.Estate, in.After, in.Limit)

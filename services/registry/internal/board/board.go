@@ -19,6 +19,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 )
 
 //go:embed migrations/*.sql
@@ -44,9 +45,15 @@ type Electorate struct {
 	Area  units.CentiM2 `json:"area_centi_m2"`
 }
 
-// Board answers queries.
+// Board answers queries as the ledger is now.
 type Board struct {
 	*readmodel.Runner
+	*Tables
+	past *readmodel.Past[*Tables]
+}
+
+// Tables answer queries, as of now or as of a position.
+type Tables struct {
 	db *readmodel.DB
 
 	mu      sync.Mutex
@@ -61,18 +68,26 @@ type counts struct {
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
-	if err := db.Migrate(ctx, migrations); err != nil {
+	tables, projection, err := build(ctx, db)
+	if err != nil {
 		return nil, err
 	}
-	return &Board{
-		Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
-			Name:     "registry",
-			Prefixes: []string{registry.EstateStream, registry.UnitStream},
-			Tables:   []string{"estate", "unit"},
-			Fold:     fold,
-		}),
-		db: db, counted: map[string]counts{},
-	}, nil
+	return &Board{readmodel.NewRunner(db, store, log, projection), tables, readmodel.NewPast(store, build)}, nil
+}
+
+func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
+	return &Tables{db: db, counted: map[string]counts{}}, readmodel.Projection{
+		Name:     "registry",
+		Prefixes: []string{registry.EstateStream, registry.UnitStream},
+		Tables:   []string{"estate", "unit"},
+		Fold:     fold,
+	}, db.Migrate(ctx, migrations)
+}
+
+// At returns the tables that answer for an estate as of a position; 0 is now.
+// See lookback.At.
+func (b *Board) At(ctx context.Context, estate string, at es.Position) (lookback.View[*Tables], error) {
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
 }
 
 type estateRow struct {
@@ -163,7 +178,7 @@ type Name struct {
 }
 
 // Estates lists all estates by name.
-func (b *Board) Estates(ctx context.Context) ([]Name, error) {
+func (b *Tables) Estates(ctx context.Context) ([]Name, error) {
 	rows, err := b.db.Query(ctx, `SELECT id, name FROM estate ORDER BY name, id`)
 	if err != nil {
 		return nil, err
@@ -181,7 +196,7 @@ func (b *Board) Estates(ctx context.Context) ([]Name, error) {
 }
 
 // Estate returns an estate with its counts and its electorate.
-func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, error) {
+func (b *Tables) Estate(ctx context.Context, id string) (Estate, Electorate, error) {
 	var row estateRow
 	var known counts
 	err := b.db.View(ctx, func(tx *readmodel.Tx) error { // what is counted and whether it has changed are of one state
@@ -218,12 +233,12 @@ func (b *Board) Estate(ctx context.Context, id string) (Estate, Electorate, erro
 }
 
 // AllUnits returns an estate's units by code, with their titles.
-func (b *Board) AllUnits(ctx context.Context, estate string) ([]electorate.Unit, error) {
+func (b *Tables) AllUnits(ctx context.Context, estate string) ([]electorate.Unit, error) {
 	return b.Units(ctx, estate, "", math.MaxInt32)
 }
 
 // Units returns at most limit units of an estate after a code, with their titles.
-func (b *Board) Units(ctx context.Context, estate, after string, limit int) ([]electorate.Unit, error) {
+func (b *Tables) Units(ctx context.Context, estate, after string, limit int) ([]electorate.Unit, error) {
 	return unitsOf(ctx, b.db, estate, after, limit)
 }
 

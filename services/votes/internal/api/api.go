@@ -18,6 +18,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 	"github.com/yimu-ledger/yimu/services/votes/rules"
@@ -142,24 +143,40 @@ type Turnout struct {
 	Area  units.CentiM2 `json:"area_centi_m2"`
 }
 
-func (a *API) listMeetings(ctx context.Context, in *estates.In) (*service.Items[MeetingOut], error) {
+func (a *API) listMeetings(ctx context.Context, in *struct {
+	estates.In
+	lookback.AtIn
+}) (*service.Items[MeetingOut], error) {
 	if err := a.Estates.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	all, err := a.Board.Meetings(ctx, in.Estate)
+	view, err := a.Board.MeetingsAt(ctx, in.Estate, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Release()
+	all, err := view.Tables.Meetings(ctx, in.Estate)
 	if err != nil {
 		return nil, err
 	}
 	out := &service.Items[MeetingOut]{}
 	out.Body.Items = make([]MeetingOut, len(all))
 	for i, m := range all {
-		out.Body.Items[i] = a.meetingOut(m)
+		out.Body.Items[i] = meetingOut(m, a.now(view))
 	}
 	return out, nil
 }
 
-func (a *API) meetingOut(m meeting.Meeting) MeetingOut {
-	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(a.Clock()), Past: m.Past}
+// now is the time at which a view is looked at: of the past, that of its last event.
+func (a *API) now(v lookback.View[*board.Tables]) time.Time {
+	if v.Then.IsZero() {
+		return a.Clock()
+	}
+	return v.Then
+}
+
+func meetingOut(m meeting.Meeting, now time.Time) MeetingOut {
+	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(now), Past: m.Past}
 	if m.Posted() {
 		out.Opens, out.Closes, out.Notice = &m.Notice.Opens, &m.Notice.Closes, &m.Notice.At
 	}
@@ -175,15 +192,40 @@ func (a *API) meeting(ctx context.Context, id string) (meeting.Meeting, error) {
 	return m, err
 }
 
-func (a *API) getMeeting(ctx context.Context, in *MeetingIn) (*MeetingDetail, error) {
-	m, err := a.meeting(ctx, in.Meeting)
+// MeetingAtIn names a meeting, now or at a position.
+type MeetingAtIn struct {
+	MeetingIn
+	lookback.AtIn
+}
+
+// then returns a meeting as of a position, and what answers for it.
+func (a *API) then(ctx context.Context, id string, at es.Position) (v lookback.View[*board.Tables], m meeting.Meeting, err error) {
+	if m, err = a.meeting(ctx, id); err != nil {
+		return v, m, err
+	}
+	if v, err = a.Board.At(ctx, m.Estate, id, at); err != nil || at == 0 {
+		return v, m, err
+	}
+	var ok bool
+	if m, ok, err = v.Tables.Meeting(ctx, id); err == nil && !ok {
+		err = meeting.ErrNoMeeting
+	}
+	if err != nil {
+		v.Release()
+	}
+	return v, m, err
+}
+
+func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, error) {
+	view, m, err := a.then(ctx, in.Meeting, in.At)
 	if err != nil {
 		return nil, err
 	}
+	defer view.Release()
 	set := a.rulesOf(m)
 	out := &MeetingDetail{}
 	b := &out.Body
-	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = a.meetingOut(m), m.Estate, m.Policy, m.EntryComplete
+	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = meetingOut(m, a.now(view)), m.Estate, m.Policy, m.EntryComplete
 	for _, motion := range m.Motions {
 		b.Motions = append(b.Motions, MotionOut{motion, set.Matters[motion.Matter].Threshold})
 	}
@@ -194,9 +236,17 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingIn) (*MeetingDetail, er
 		inTime := m.NoticeInTime(set)
 		b.RuleSet, b.RuleHash, b.NoticeInTime = m.Notice.RuleSet, m.Notice.RuleHash, &inTime
 	}
-	t, err := a.Board.Turnout(ctx, in.Meeting)
+	t, err := a.turnout(ctx, view, in.Meeting)
 	b.Turnout = Turnout{t.Heads, t.Area}
 	return out, err
+}
+
+// turnout asks what is kept in memory where that is of now.
+func (a *API) turnout(ctx context.Context, v lookback.View[*board.Tables], id string) (votes.ScopeTotal, error) {
+	if v.Tables == a.Board.Tables {
+		return a.Board.Turnout(ctx, id)
+	}
+	return v.Tables.Turnout(ctx, id)
 }
 
 // rulesOf returns the rules a meeting is decided by: those its notice named or,
@@ -225,11 +275,16 @@ func (a *API) counted(ctx context.Context, id string) (meeting.Meeting, error) {
 	return m, err
 }
 
-func (a *API) getResults(ctx context.Context, in *MeetingIn) (*service.Items[meeting.Result], error) {
-	if _, err := a.counted(ctx, in.Meeting); err != nil {
+func (a *API) getResults(ctx context.Context, in *MeetingAtIn) (*service.Items[meeting.Result], error) {
+	view, m, err := a.then(ctx, in.Meeting, in.At)
+	if err != nil {
 		return nil, err
 	}
-	return service.List(a.Board.Results(ctx, in.Meeting))
+	defer view.Release()
+	if !m.Countable() {
+		return nil, ErrNotCounted
+	}
+	return service.List(view.Tables.Results(ctx, in.Meeting))
 }
 
 // SummaryOut says what became of all ballots: before the count only how many
@@ -244,22 +299,23 @@ type SummaryOut struct {
 	}
 }
 
-func (a *API) getSummary(ctx context.Context, in *MeetingIn) (*SummaryOut, error) {
-	m, err := a.meeting(ctx, in.Meeting)
+func (a *API) getSummary(ctx context.Context, in *MeetingAtIn) (*SummaryOut, error) {
+	view, m, err := a.then(ctx, in.Meeting, in.At)
 	if err != nil {
 		return nil, err
 	}
+	defer view.Release()
 	out := &SummaryOut{}
-	t, err := a.Board.Turnout(ctx, in.Meeting)
+	t, err := a.turnout(ctx, view, in.Meeting)
 	if err != nil {
 		return nil, err
 	}
 	out.Body.Turnout = Turnout{t.Heads, t.Area}
 	if !m.Countable() {
-		out.Body.Rows, err = a.Board.Rows(ctx, in.Meeting)
+		out.Body.Rows, err = view.Tables.Rows(ctx, in.Meeting)
 		return out, err
 	}
-	s, err := a.Board.Summary(ctx, in.Meeting)
+	s, err := view.Tables.Summary(ctx, in.Meeting)
 	out.Body.Rows, out.Body.Accepted, out.Body.Rejected, out.Body.Reasons = s.Rows, &s.Accepted, &s.Rejected, s.Reasons
 	return out, err
 }

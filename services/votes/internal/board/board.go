@@ -24,17 +24,24 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Board answers queries.
-type Board struct {
-	*readmodel.Runner
+// Tables answer queries, as of now or as of a position.
+type Tables struct {
 	db  *readmodel.DB
 	log *slog.Logger
+}
+
+// Board answers queries as the ledger is now.
+type Board struct {
+	*readmodel.Runner
+	*Tables
+	past *readmodel.Past[*Tables]
 
 	// What is read is kept in memory until an event that changes it has passed.
 	changed  positions // of the last event of a meeting
@@ -49,18 +56,44 @@ const projection = "votes"
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
-	if err := db.Migrate(ctx, migrations); err != nil {
+	tables, p, err := build(ctx, db, log)
+	if err != nil {
 		return nil, err
 	}
-	b := &Board{db: db, log: log}
-	b.Runner = readmodel.NewRunner(db, store, log, readmodel.Projection{
+	b := &Board{Tables: tables, past: readmodel.NewPast(store, func(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
+		return build(ctx, db, log)
+	})}
+	p.Passed = b.passed
+	b.Runner = readmodel.NewRunner(db, store, log, p)
+	return b, nil
+}
+
+func build(ctx context.Context, db *readmodel.DB, log *slog.Logger) (*Tables, readmodel.Projection, error) {
+	t := &Tables{db, log}
+	return t, readmodel.Projection{
 		Name:     projection,
 		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
 		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
-		Fold:     b.fold,
-		Passed:   b.passed,
+		Fold:     t.fold,
+	}, db.Migrate(ctx, migrations)
+}
+
+// MeetingsAt returns the tables that list an estate's meetings as of a position,
+// without ballots; 0 is now. See lookback.At.
+func (b *Board) MeetingsAt(ctx context.Context, estate string, at es.Position) (lookback.View[*Tables], error) {
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
+}
+
+// At returns the tables that answer for a meeting of an estate as of a position;
+// 0 is now. See lookback.At.
+func (b *Board) At(ctx context.Context, estate, id string, at es.Position) (lookback.View[*Tables], error) {
+	ofEstate := lookback.OfEstate(estate)
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, id, at, func(first es.Recorded) bool {
+		if strings.HasPrefix(first.Stream, registry.UnitStream) {
+			return ofEstate(first)
+		}
+		return strings.Contains(first.Stream, id)
 	})
-	return b, nil
 }
 
 // passed notes what the events have changed, whichever process folded them.
@@ -143,7 +176,7 @@ func unitsOf(ctx context.Context, q readmodel.Querier, estate string, at es.Posi
 }
 
 // Buildings lists the buildings of an estate's units; none where no unit is known.
-func (b *Board) Buildings(ctx context.Context, estate string) (list []string, err error) {
+func (b *Tables) Buildings(ctx context.Context, estate string) (list []string, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var building string
 		err := rows.Scan(&building)
@@ -155,7 +188,7 @@ func (b *Board) Buildings(ctx context.Context, estate string) (list []string, er
 }
 
 // Meetings lists an estate's meetings, the newest first.
-func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
+func (b *Tables) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
@@ -165,7 +198,7 @@ func (b *Board) Meetings(ctx context.Context, estate string) (list []meeting.Mee
 }
 
 // Due lists the live meetings whose votes are still to be closed or opened.
-func (b *Board) Due(ctx context.Context) (list []meeting.Meeting, err error) {
+func (b *Tables) Due(ctx context.Context) (list []meeting.Meeting, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
@@ -183,7 +216,7 @@ func scanMeeting(row interface{ Scan(...any) error }) (m meeting.Meeting, err er
 }
 
 // Meeting returns a meeting; false where there is none.
-func (b *Board) Meeting(ctx context.Context, id string) (meeting.Meeting, bool, error) {
+func (b *Tables) Meeting(ctx context.Context, id string) (meeting.Meeting, bool, error) {
 	m, err := scanMeeting(b.db.QueryRow(ctx, `SELECT state FROM meeting WHERE id = ?`, id))
 	ok, err := found(err)
 	return m, ok, err
@@ -199,12 +232,24 @@ func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err
 		if at, err = tx.Checkpoint(ctx, projection); err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
-			(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false).Scan(&t.Heads, &t.Area)
+		t, err = turnout(ctx, tx, id)
+		return err
 	})
 	if err == nil {
 		b.turnouts.Store(id, cachedTurnout{t, at})
 	}
+	return t, err
+}
+
+// Turnout returns how many heads with which area have cast a ballot in time.
+func (b *Tables) Turnout(ctx context.Context, id string) (votes.ScopeTotal, error) {
+	return turnout(ctx, b.db, id)
+}
+
+func turnout(ctx context.Context, q readmodel.Querier, id string) (t votes.ScopeTotal, err error) {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error { return rows.Scan(&t.Heads, &t.Area) },
+		`SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
+			(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false)
 	return t, err
 }
 
@@ -215,12 +260,12 @@ type cachedTurnout struct {
 
 // Rows returns how many rows of ballots there are, a row being one choice on
 // one motion.
-func (b *Board) Rows(ctx context.Context, id string) (n int, err error) {
+func (b *Tables) Rows(ctx context.Context, id string) (n int, err error) {
 	return n, b.db.QueryRow(ctx, `SELECT COALESCE(SUM(answers), 0) FROM ballot WHERE meeting = ?`, id).Scan(&n)
 }
 
 // Summary returns what became of all ballots of a meeting that is counted.
-func (b *Board) Summary(ctx context.Context, id string) (s meeting.Summary, err error) {
+func (b *Tables) Summary(ctx context.Context, id string) (s meeting.Summary, err error) {
 	var text string
 	if err := b.db.QueryRow(ctx, `SELECT summary FROM meeting WHERE id = ?`, id).Scan(&text); err != nil {
 		return s, err
@@ -229,7 +274,7 @@ func (b *Board) Summary(ctx context.Context, id string) (s meeting.Summary, err 
 }
 
 // Results returns the results of a meeting, empty until it is counted.
-func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error) {
+func (b *Tables) Results(ctx context.Context, id string) ([]meeting.Result, error) {
 	list := []meeting.Result{}
 	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var text string
@@ -245,7 +290,7 @@ func (b *Board) Results(ctx context.Context, id string) ([]meeting.Result, error
 }
 
 // Roll returns at most limit entries after a number.
-func (b *Board) Roll(ctx context.Context, id string, after, limit int) ([]votes.Entry, error) {
+func (b *Tables) Roll(ctx context.Context, id string, after, limit int) ([]votes.Entry, error) {
 	return rollOf(ctx, b.db, id, after, limit)
 }
 
@@ -278,13 +323,13 @@ type Ballot struct {
 
 // Ballots returns every ballot of the heads from one entry to another, both
 // included, settled. Entry 0 holds those of voters without an entry.
-func (b *Board) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([]Ballot, error) {
+func (b *Tables) Ballots(ctx context.Context, m meeting.Meeting, from, to int) ([]Ballot, error) {
 	return b.ballots(ctx, m, `entry >= ? AND entry <= ?`, from, to)
 }
 
 // EntriesWithBallots returns the numbers of at most limit entries after a number of which
 // there are ballots.
-func (b *Board) EntriesWithBallots(ctx context.Context, id string, after, limit int) (entries []int, err error) {
+func (b *Tables) EntriesWithBallots(ctx context.Context, id string, after, limit int) (entries []int, err error) {
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var entry int
 		err := rows.Scan(&entry)
@@ -296,7 +341,7 @@ func (b *Board) EntriesWithBallots(ctx context.Context, id string, after, limit 
 
 // EachHead calls f with all ballots of one head after another, settled. f must
 // not keep them.
-func (b *Board) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballot) error) error {
+func (b *Tables) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballot) error) error {
 	open, err := opener(m)
 	if err != nil {
 		return err
@@ -304,7 +349,7 @@ func (b *Board) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballot
 	return eachHead(ctx, b.db, m, open, f, `1 = 1`)
 }
 
-func (b *Board) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
+func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
 	open, err := opener(m)
 	if err != nil {
 		return nil, err
@@ -383,7 +428,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 
 // Envelopes returns how many envelopes were handed in, and how many of them
 // wait to be opened.
-func (b *Board) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
+func (b *Tables) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
 	return envelopes(ctx, b.db, id)
 }
 
@@ -426,7 +471,7 @@ func envelopes(ctx context.Context, q readmodel.Querier, id string) (handedIn, w
 
 // Own returns the ballots that a person cast, and the meetings they belong to,
 // the newest first.
-func (b *Board) Own(ctx context.Context, person string) (list []Ballot, of []meeting.Meeting, err error) {
+func (b *Tables) Own(ctx context.Context, person string) (list []Ballot, of []meeting.Meeting, err error) {
 	type place struct {
 		meeting meeting.Meeting
 		entry   string

@@ -57,7 +57,7 @@ type meetingRow struct {
 
 // folding is one batch on its way into the tables.
 type folding struct {
-	*Board
+	*Tables
 	tx       *readmodel.Tx
 	rows     *readmodel.Rows[string, meetingRow]
 	meetings map[string]*meeting.Meeting // decoded
@@ -65,8 +65,8 @@ type folding struct {
 	units, titles, ballots [][]any // rows held back
 }
 
-func (b *Board) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
-	f := &folding{Board: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
+func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
+	f := &folding{Tables: b, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
 	for _, r := range events {
 		if err := f.event(ctx, r); err != nil {
 			return fmt.Errorf("board: %s: %w", r.Type, err)

@@ -93,14 +93,14 @@ func (a *API) summary(ctx context.Context, in *struct {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	tables, position, release, err := a.Board.At(ctx, in.Estate, in.At)
+	view, err := a.Board.At(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer view.Release()
 	out := &SummaryOut{}
-	out.Body.Position = position
-	out.Body.Summary, err = tables.Summary(ctx, in.Estate)
+	out.Body.Position = view.Position
+	out.Body.Summary, err = view.Tables.Summary(ctx, in.Estate)
 	return out, err
 }
 
@@ -114,12 +114,12 @@ func (a *API) list(ctx context.Context, in *struct {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	tables, _, release, err := a.Board.At(ctx, in.Estate, in.At)
+	view, err := a.Board.At(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	return service.List(tables.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
+	defer view.Release()
+	return service.List(view.Tables.Orders(ctx, in.Estate, in.State, in.After, in.Limit))
 }
 
 func (a *API) own(ctx context.Context, _ *struct{}) (*service.Items[board.Order], error) {

@@ -87,7 +87,7 @@ func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection
 
 // At returns the tables that answer for an estate as of a position; 0 is now.
 // See lookback.At.
-func (b *Board) At(ctx context.Context, estate string, at es.Position) (t *Tables, position es.Position, release func(), err error) {
+func (b *Board) At(ctx context.Context, estate string, at es.Position) (lookback.View[*Tables], error) {
 	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
 }
 
