@@ -3,6 +3,7 @@ package esdb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -100,6 +101,117 @@ func TestCallsReachTheLeader(t *testing.T) {
 	}
 	if n, _ := leader.store.Length("new-1"); n != 1 {
 		t.Errorf("the leader holds %d events, want 1", n)
+	}
+}
+
+// Two servers of one store take turns as leader, drop their subscriptions then,
+// and now and then an answer is lost after the events were recorded. A writer
+// and a follower go on through all of it.
+func TestLeaderChangesLoseAndDoubleNothing(t *testing.T) {
+	const n, each = 300, 12 // events; in all, and from one change of leaders to the next
+	store := inMemory(t)
+	var leader, appended atomic.Int64
+	nodes := make([]*rig, 2)
+	for i := range nodes {
+		follower := func(ctx context.Context) error {
+			now := leader.Load()
+			if now == int64(i) {
+				return nil
+			}
+			at, err := net.ResolveTCPAddr("tcp", nodes[now].address)
+			if err != nil {
+				return err
+			}
+			return esdbserver.NotLeader(ctx, at.IP.String(), at.Port)
+		}
+		nodes[i] = serveStore(t, esdbserver.Faults{Appending: follower, Reading: follower, RareCheckpoints: true, Appended: func(context.Context) error {
+			if appended.Add(1)%7 == 0 {
+				return status.Error(codes.Unavailable, "the answer is lost")
+			}
+			return nil
+		}}, store, crowd{store})
+	}
+	s := openAt(t, fmt.Sprintf("esdb://%s,%s?tls=false&discoveryInterval=20", nodes[0].address, nodes[1].address))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	e := events(n)
+	followed := make(chan error, 1)
+	go func() {
+		seen := 0
+		for b, err := range s.Follow(ctx, 0, "a-") {
+			if err != nil {
+				followed <- err
+				return
+			}
+			for _, got := range b.Events {
+				if got.ID != e[seen].ID {
+					followed <- fmt.Errorf("event %d is revision %d", seen, got.Revision)
+					return
+				}
+				seen++
+			}
+			if seen == n {
+				followed <- nil
+				return
+			}
+		}
+	}()
+	last := es.Position(0)
+	for i := range e {
+		if i%each == each-1 {
+			old := leader.Load()
+			leader.Store(1 - old)
+			if nodes[old].server.Drop(); i%(2*each) == each-1 {
+				nodes[old].cut()
+			}
+		}
+		p, err := s.Append(ctx, "a-1", uint64(i), e[i])
+		for err != nil && ctx.Err() == nil { // not known: it is repeated
+			if errors.Is(err, es.ErrWrongRevision) {
+				t.Fatalf("event %d: %v", i, err)
+			}
+			p, err = s.Append(ctx, "a-1", uint64(i), e[i])
+		}
+		must(t, err)
+		if p <= last {
+			t.Errorf("event %d stands at %d, after %d", i, p, last)
+		}
+		last = p
+	}
+	must(t, <-followed)
+	if length, err := store.Length("a-1"); length != n || err != nil {
+		t.Errorf("%d events, want %d: %v", length, n, err)
+	}
+}
+
+func TestTheServerSendsOnlyWhatIsAskedFor(t *testing.T) {
+	r := serve(t, esdbserver.Faults{Sending: func(_ context.Context, _ int, m *streams.ReadResp) error {
+		name := string(m.GetEvent().GetEvent().GetStreamIdentifier().GetStreamName())
+		if strings.HasPrefix(name, "other-") {
+			t.Errorf("%s was sent", name)
+		}
+		return nil
+	}}, nil)
+	s := r.open(t)
+	for i := range uint64(20) {
+		add(t, r.store, "other-1", i, events(1)...)
+		add(t, r.store, "a-1", i, events(1)...)
+	}
+	end, n := add(t, r.store, "a-2", 0, events(1)...), 0
+	for _, err := range s.ReadAll(t.Context(), 0, "a-") {
+		must(t, err)
+		n++
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for b, err := range s.Follow(ctx, 0, "a-") {
+		must(t, err)
+		if n += len(b.Events); b.Through >= end {
+			break
+		}
+	}
+	if n != 2*21 {
+		t.Errorf("read and followed %d events, want %d", n, 2*21)
 	}
 }
 

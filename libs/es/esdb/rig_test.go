@@ -34,20 +34,31 @@ type rig struct {
 // serve starts a rig.
 func serve(t *testing.T, faults esdbserver.Faults, wrap func(*pebblestore.Store) es.Store) *rig {
 	t.Helper()
-	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
+	store := inMemory(t)
 	served := es.Store(store)
 	if wrap != nil {
 		served = wrap(store)
 	}
+	return serveStore(t, faults, store, served)
+}
+
+// inMemory opens a store that the test's end closes.
+func inMemory(t *testing.T) *pebblestore.Store {
+	t.Helper()
+	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(func() { must(t, store.Close()) })
+	return store
+}
+
+// serveStore starts a rig over a store, or what is shown of it.
+func serveStore(t *testing.T, faults esdbserver.Faults, store *pebblestore.Store, served es.Store) *rig {
+	t.Helper()
 	r := &rig{store: store, address: "127.0.0.1:0", server: esdbserver.New(served, esdbserver.Config{
 		Append: func(context.Context) error { return nil }, Faults: &faults, Logger: slog.New(slog.DiscardHandler),
 	})}
 	r.start(t)
-	t.Cleanup(func() {
-		r.stop()
-		must(t, store.Close())
-	})
+	t.Cleanup(r.stop)
 	return r
 }
 
@@ -77,9 +88,11 @@ func (r *rig) connectionString() string {
 	return fmt.Sprintf("esdb://%s?tls=false&discoveryInterval=20", r.address)
 }
 
-func (r *rig) open(t *testing.T) *esdb.Store {
+func (r *rig) open(t *testing.T) *esdb.Store { return openAt(t, r.connectionString()) }
+
+func openAt(t *testing.T, connectionString string) *esdb.Store {
 	t.Helper()
-	s, err := esdb.Open(esdb.Config{ConnectionString: r.connectionString(), Logger: slog.New(slog.DiscardHandler)})
+	s, err := esdb.Open(esdb.Config{ConnectionString: connectionString, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s

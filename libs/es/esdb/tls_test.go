@@ -15,22 +15,20 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/yimu-ledger/yimu/libs/es/esdb"
 	"github.com/yimu-ledger/yimu/libs/es/esdbserver"
-	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 )
 
 func TestCredentialsOfTheConnectionStringAllowToAppend(t *testing.T) {
 	certificate, file := selfSigned(t)
-	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
+	store := inMemory(t)
 	server := esdbserver.New(store, esdbserver.Config{Logger: slog.New(slog.DiscardHandler), Append: func(ctx context.Context) error {
 		if user, password, ok := esdbserver.Credentials(ctx); !ok || user != "ledger" || password != "secret" {
 			return errors.New("not the ledger")
@@ -42,7 +40,7 @@ func TestCredentialsOfTheConnectionStringAllowToAppend(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	go func() { _ = g.Serve(l) }()
-	t.Cleanup(func() { g.Stop(); must(t, store.Close()) })
+	t.Cleanup(g.Stop)
 
 	for user, may := range map[string]bool{"ledger:secret@": true, "ledger:guess@": false, "": false} {
 		s, err := esdb.Open(esdb.Config{
@@ -58,6 +56,31 @@ func TestCredentialsOfTheConnectionStringAllowToAppend(t *testing.T) {
 			must(t, err)
 		}
 		must(t, s.Close())
+	}
+}
+
+// A server that cannot show whose it is gets no credentials and no events.
+func TestAServerWithAnotherCertificateIsNotSpokenTo(t *testing.T) {
+	certificate, _ := selfSigned(t)
+	_, other := selfSigned(t)
+	server := esdbserver.New(inMemory(t), esdbserver.Config{Logger: slog.New(slog.DiscardHandler), Append: func(ctx context.Context) error {
+		t.Error("it was asked to append")
+		return nil
+	}})
+	g := grpc.NewServer(append(esdbserver.Options(), grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))...)
+	server.Register(g)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	go func() { _ = g.Serve(l) }()
+	t.Cleanup(g.Stop)
+	s, err := esdb.Open(esdb.Config{
+		ConnectionString: fmt.Sprintf("esdb://ledger:secret@%s?tlsCaFile=%s", l.Addr(), other),
+		ConnectDeadline:  200 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	})
+	must(t, err)
+	defer s.Close()
+	if _, err := s.Append(t.Context(), "a-1", 0, events(1)...); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
 	}
 }
 
