@@ -30,6 +30,7 @@ import (
 // names where it does, and on them ledgers and clients.
 type path struct {
 	store   es.Store
+	open    func() es.Store // for a ledger
 	bus     bus.Config
 	context string // of its own, so that a broker may serve many paths
 	client  *commitpath.Client
@@ -42,6 +43,7 @@ type settings struct {
 	clock func() time.Time // of the client
 	wait  time.Duration
 	store func(es.Store) es.Store // wraps the ledger's store
+	open  func() es.Store         // opens the store, for each ledger anew; one in the process if nil
 	disk  bool                    // a store on disk, with its fsyncs
 }
 
@@ -72,6 +74,10 @@ func newPath(t testing.TB, s settings) *path {
 	if s.store != nil {
 		p.store = s.store(store)
 	}
+	p.open = func() es.Store { return p.store }
+	if s.open != nil {
+		p.open, p.store = s.open, s.open()
+	}
 	if err := bus.EnsureTopics(t.Context(), p.bus, bus.Topic{Name: p.topic()}, bus.Topic{Name: commitpath.OutcomesTopic, Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +94,7 @@ func (p *path) topic() string { return commitpath.CommitsTopic(p.context) }
 func (p *path) startLedger(t testing.TB) (stop func()) {
 	publisher := bus.NewPublisher(p.bus)
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: p.store, Publisher: publisher, Clock: time.Now,
+		Store: p.open(), Publisher: publisher, Clock: time.Now,
 		Owns: func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
 		Refuse: func(_ context.Context, _, reason string, _ []byte) error {
 			p.refused <- reason
@@ -351,12 +357,16 @@ func TestDeadlineAfterTheAppendIsSettledByRepeatingIt(t *testing.T) {
 // leave and messages come twice, early or late: each commit is answered to who
 // waits for it, and stands in its stream once.
 func TestLedgersComeAndGoWhileCommitsFlow(t *testing.T) {
+	ledgersComeAndGo(t, settings{})
+}
+
+func ledgersComeAndGo(t *testing.T, s settings) {
 	const (
 		clients = 3
 		writers = 4 // of each client; the same ones of all share a stream
 		changes = 6 // of the ledgers
 	)
-	p := newPath(t, settings{})
+	p, note := newPath(t, s), "note-"+uuid.NewString()
 	twice := bus.NewPublisher(p.bus)
 	t.Cleanup(func() { _ = twice.Close() })
 
@@ -370,7 +380,7 @@ func TestLedgersComeAndGoWhileCommitsFlow(t *testing.T) {
 		client := p.startClient(t, settings{wait: 30 * time.Second})
 		until(t, func() bool { return client.Ready() == nil })
 		for w := range writers {
-			stream := fmt.Sprintf("note-%d", w)
+			stream := fmt.Sprintf("%s-%d", note, w)
 			running.Go(func() {
 				for n := uint64(0); !ending.Load(); {
 					c := commit(stream, n, uuid.New(), "h", "a")
@@ -417,7 +427,7 @@ func TestLedgersComeAndGoWhileCommitsFlow(t *testing.T) {
 	running.Wait()
 
 	for w := range writers {
-		stream := fmt.Sprintf("note-%d", w)
+		stream := fmt.Sprintf("%s-%d", note, w)
 		for e, err := range p.store.Read(t.Context(), stream, 0) {
 			if err != nil {
 				t.Fatal(err)

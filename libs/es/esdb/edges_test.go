@@ -48,6 +48,27 @@ func TestAppendWhoseDeadlinePassedIsSettledByRepeatingIt(t *testing.T) {
 	}
 }
 
+func TestAppendAsksForAPositionThatIsNotTold(t *testing.T) {
+	r := serve(t, esdbserver.Faults{AppendedSomewhere: true}, func(s *pebblestore.Store) es.Store { return crowd{s} })
+	s := r.open(t)
+	e := events(3)
+	first := add(t, s, "a-1", 0, e[:2]...)
+	if first != r.store.Head() {
+		t.Errorf("it stands at %d, want %d", first, r.store.Head())
+	}
+	add(t, s, "a-1", 2, e[2])
+	if again := add(t, s, "a-1", 0, e[:2]...); again != first {
+		t.Errorf("the repeat stands at %d, want %d", again, first)
+	}
+}
+
+func TestAppendFailsWhereNoPositionIsToBeHad(t *testing.T) {
+	s := serve(t, esdbserver.Faults{AppendedSomewhere: true, NoPositions: true}, nil).open(t)
+	if p, err := s.Append(t.Context(), "a-1", 0, events(1)...); err == nil || errors.Is(err, es.ErrWrongRevision) {
+		t.Errorf("position %d, %v", p, err)
+	}
+}
+
 // The deadline of the store itself, where the caller has none.
 func TestAppendHasADeadline(t *testing.T) {
 	r := serve(t, esdbserver.Faults{Appended: func(ctx context.Context) error { <-ctx.Done(); return nil }}, nil)

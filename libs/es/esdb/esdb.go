@@ -10,6 +10,7 @@
 //     [es.Store] promises, so it is used as it stands.
 //   - Some servers tell positions on stream reads and some do not. Read never
 //     does, so that nothing comes to depend on it.
+//   - A repeated append may be answered without a position. Append asks then.
 //   - A subscription ends when its connection does. Follow resumes it.
 //   - A filtered subscription says where it stands only once in a window of
 //     events, and while it catches up it names a place that an event may yet
@@ -24,6 +25,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -115,9 +117,32 @@ func (s *Store) Append(ctx context.Context, stream string, expected uint64, even
 	case err != nil:
 		return 0, s.failed(deadline, what, err)
 	case written.CommitPosition == 0:
-		return 0, fmt.Errorf("esdb: %s: recorded, but the server does not say where", what)
+		position, err := s.position(deadline, stream, expected+uint64(len(events))-1)
+		if err != nil {
+			return 0, s.failed(deadline, what+": recorded, but where", err)
+		}
+		return position, nil
 	}
 	return es.Position(written.CommitPosition), nil
+}
+
+// position asks where an event stands that an append did not tell: so it is
+// where one is repeated before it is replicated. It is the one use of positions
+// on stream reads.
+func (s *Store) position(ctx context.Context, stream string, revision uint64) (es.Position, error) {
+	options := client.ReadStreamOptions{From: client.Revision(revision)}
+	for e, err := range s.read(ctx, func(ctx context.Context) (*client.ReadStream, error) {
+		return s.client.ReadStream(ctx, stream, options, 1)
+	}) {
+		if err != nil {
+			return 0, err
+		}
+		if p := e.OriginalEvent().Position.Commit; e.OriginalEvent().EventNumber == revision && p != 0 && p != math.MaxUint64 {
+			return es.Position(p), nil
+		}
+		break
+	}
+	return 0, errors.New("the server does not say")
 }
 
 // Read implements [es.Store]. Positions are not told.

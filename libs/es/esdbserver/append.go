@@ -127,7 +127,7 @@ func (s *streamsServer) append(ctx context.Context, to *streams.AppendReq_Option
 	if errors.Is(err, es.ErrWrongRevision) {
 		return s.wrongVersion(ctx, to, stream)
 	}
-	return success(expected+uint64(len(events))-1, position), err
+	return s.success(expected+uint64(len(events))-1, position), err
 }
 
 // appendAnywhere appends at the end of the stream, or finds there what an
@@ -158,17 +158,21 @@ func (s *streamsServer) appendAnywhere(ctx context.Context, to *streams.AppendRe
 			}
 			continue // another writer was first
 		}
-		return success(expected+uint64(len(events))-1, position), err
+		return s.success(expected+uint64(len(events))-1, position), err
 	}
 }
 
-func success(revision uint64, position es.Position) *streams.AppendResp {
-	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
+func (s *Server) success(revision uint64, position es.Position) *streams.AppendResp {
+	done := &streams.AppendResp_Success{
 		CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: revision},
 		PositionOption: &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{
 			CommitPosition: uint64(position), PreparePosition: uint64(position),
 		}},
-	}}}
+	}
+	if s.config.Faults.AppendedSomewhere {
+		done.PositionOption = &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: done}}
 }
 
 // wrongVersion says what was expected and what is there, in the form of today

@@ -28,6 +28,10 @@ type Faults struct {
 	// did before 22.10.
 	NoPositions bool
 
+	// AppendedSomewhere keeps positions back on appends, as EventStoreDB does
+	// where an append is repeated before the first one is replicated.
+	AppendedSomewhere bool
+
 	// RareCheckpoints tells of progress as seldom and as vaguely as
 	// EventStoreDB: see followRarely.
 	RareCheckpoints bool
