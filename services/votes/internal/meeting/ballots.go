@@ -103,7 +103,10 @@ type CastBallot struct {
 // What depends on other ballots is left to [Standing] when voting is closed, so
 // that it makes no difference in which order ballots were recorded. There is
 // one exception: an electronic ballot of a live meeting is received now, so one
-// that loses to what is recorded can never count, and its voter is told.
+// that loses to what is recorded can never count, and its voter is told. Of two
+// that came at once, or to machines whose clocks differ, the one recorded first
+// was received first: who was told that a ballot was taken must not lose it to
+// one that is recorded later and says that it is older.
 //
 // Live paper is typed by a clerk, whose slip must not cost the owner the vote:
 // it is an error that leaves the envelope closed. Of a spoilt paper the clerk
@@ -130,6 +133,13 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		c.At = b.Envelopes[0]
 		for _, motion := range c.Void {
 			c.Choices = append(slices.Clip(c.Choices), votes.Choice{Motion: motion})
+		}
+	}
+	if !paper && !c.Meeting.Past {
+		for _, a := range b.Answers {
+			if a.Channel == votes.Electronic && a.At.After(c.At) {
+				c.At = a.At
+			}
 		}
 	}
 	answers := slices.Clip(b.Answers)

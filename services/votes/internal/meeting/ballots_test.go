@@ -36,6 +36,7 @@ func TestBallots(t *testing.T) {
 	took := votes.BallotCast{Ballot: "b", Meeting: "m", Entry: "7", Channel: ele, At: at, Motions: []string{"M1"}, Sealed: "sealed"}
 	tookPast := with(took, func(e *votes.BallotCast) { e.Sealed, e.Choices = "", yes })
 	earlier := with(took, func(e *votes.BallotCast) { e.Ballot, e.At = "a", at.Add(-time.Minute) })
+	later := with(took, func(e *votes.BallotCast) { e.Ballot, e.At = "a", at.Add(time.Second) })
 	refuse := func(reason votes.Reason, change ...func(*votes.BallotRefused)) votes.BallotRefused {
 		r := votes.BallotRefused{Ballot: "b", Meeting: "m", Entry: "7", Channel: ele, At: at, Motions: []string{"M1"}, Reason: reason}
 		for _, c := range change {
@@ -76,6 +77,12 @@ func TestBallots(t *testing.T) {
 		{Name: "a second live electronic ballot is refused at once where the first stands", Given: events{earlier}, When: cast, Then: events{refuse(votes.AlreadyVoted)}},
 		{Name: "a second one is taken where the last stands", Given: events{earlier},
 			When: of(func(c *meeting.CastBallot) { c.Meeting.Policy.Revote = votes.LastBallotStands }), Then: events{took}},
+		{Name: "one that was received before what is recorded, as its clock says, is refused where the first stands", Given: events{later}, When: cast,
+			Then: events{refuse(votes.AlreadyVoted, func(r *votes.BallotRefused) { r.At = later.At })}},
+		{Name: "and is the last where the last stands", Given: events{later},
+			When: of(func(c *meeting.CastBallot) { c.Meeting.Policy.Revote = votes.LastBallotStands }),
+			Then: events{with(took, func(e *votes.BallotCast) { e.At = later.At })}},
+		{Name: "paper that was handed in later moves no electronic ballot", Given: events{handedIn(later.At), with(later, func(e *votes.BallotCast) { e.Channel = pap })}, When: cast, Then: events{took}},
 		{Name: "a second past ballot is recorded, for Standing to settle", Given: events{earlier}, When: of(func(c *meeting.CastBallot) { c.Meeting = past }), Then: events{tookPast}},
 		{Name: "a past ballot after its meeting is closed in the ledger", When: of(func(c *meeting.CastBallot) { c.Meeting = after(past) }), Err: meeting.ErrPastClosed},
 		{Name: "a motion twice in one ballot", When: of(func(c *meeting.CastBallot) { c.Choices = slices.Concat(yes, yes) }), Err: meeting.ErrMotionTwice},
