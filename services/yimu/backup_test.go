@@ -22,11 +22,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/yimu/internal/audit"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 )
 
@@ -82,20 +82,15 @@ func TestABackupUnderLoadHoldsEveryBallotAcknowledgedBefore(t *testing.T) {
 	}
 
 	s = start(p.data, 0)
-	e := &election{Booth: booth, events: map[uuid.UUID]int{}, streams: map[string]int{}}
+	e := &election{Booth: booth, journal: audit.NewJournal()}
 	enough, over := make(chan struct{}), make(chan struct{})
 	loading, end := context.WithCancel(ctx)
 	go func() {
 		defer close(over)
-		e.load(loading, t, s, 1<<30, 300, func() { close(enough) })
+		e.load(loading, s, 1<<30, 300, func() { close(enough) })
 	}()
 	<-enough
-	e.mu.Lock()
-	before := map[*request]bool{}
-	for _, r := range e.asked {
-		before[r] = r.status == http.StatusCreated
-	}
-	e.mu.Unlock()
+	before := e.journal.Accepted()
 	run("backup", "--data", p.data, "--keys", p.keys, p.dest)
 	s.Kill()
 	end()
@@ -110,65 +105,36 @@ func TestABackupUnderLoadHoldsEveryBallotAcknowledgedBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := 0
-	e.position, err = s.Events(ctx, 0, func(event load.Event) error {
-		events++
-		if event.Type == "ballot-cast.v1" {
-			e.events[event.ID]++
-			e.streams[event.Stream]++
-		}
-		if event.Position > uint64(m.Ledger.Position) {
-			t.Errorf("%s at %d is after %d, where the backup ends", event.Type, event.Position, m.Ledger.Position)
-		}
-		return nil
-	})
+	lost, err := e.journal.Restored(ctx, s.Site)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if events < m.Ledger.Events {
-		t.Errorf("%d events, and %d by the manifest", events, m.Ledger.Events)
+	if n := e.journal.Count().Events; n < m.Ledger.Events {
+		t.Errorf("%d events, and %d by the manifest", n, m.Ledger.Events)
 	}
-	held, lost := 0, 0
-	for _, r := range e.asked {
-		switch {
-		case before[r] && e.events[r.event] != 1:
-			t.Errorf("%s was acknowledged before the backup began, and is restored %d times", r.key, e.events[r.event])
-		case before[r]:
-			held++
-		case e.events[r.event] == 0:
-			lost++
-			r.status, r.event = 0, uuid.UUID{} // whoever cast it repeats it
-		}
+	if head := e.journal.Head(); head > m.Ledger.Position {
+		t.Errorf("it reaches %d, and the backup ends at %d", head, m.Ledger.Position)
 	}
-	if held == 0 {
+	if len(before) == 0 {
 		t.Fatal("nothing was acknowledged before the backup")
 	}
-	e.voted = slices.DeleteFunc(e.voted, func(voter int) bool {
-		return !slices.ContainsFunc(e.asked, func(r *request) bool { return r.voter == voter && r.status == http.StatusCreated })
-	})
-
-	e.load(ctx, t, s, 200, -1, nil)
-	e.audit(ctx, t, s)
-	tally := map[string]int{}
-	for _, r := range e.asked {
-		switch r.status {
-		case 0:
-			t.Errorf("%s had no answer to the end", r.key)
-		case http.StatusCreated:
-			tally[r.choice]++
+	for _, c := range lost {
+		if slices.Contains(before, c) {
+			t.Errorf("%s was acknowledged before the backup began, and is not restored", c.Key)
 		}
 	}
-	if taken := tally[votes.Yes] + tally[votes.No]; len(e.events) != taken {
-		t.Errorf("%d ballots were acknowledged, %d are in the ledger", taken, len(e.events))
+
+	e.load(ctx, s, 200, -1, nil)
+	e.audit(ctx, t, s)
+	for _, c := range e.journal.Open(time.Now()) {
+		t.Errorf("%s had no answer to the end", c.Key)
 	}
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
 	s = start(p.again, 2*lastsFor)
-	if counted := e.count(ctx, t, s); counted[votes.Yes] != tally[votes.Yes] || counted[votes.No] != tally[votes.No] {
-		t.Errorf("counted %v, acknowledged %v", counted, tally)
-	}
-	t.Logf("%d ballots acknowledged before the backup, %d after it and lost, %d in the end", held, lost, len(e.events))
+	e.counted(ctx, t, s)
+	t.Logf("%d ballots acknowledged before the backup, %d after it and lost, %d in the end", len(before), len(lost), e.journal.Count().Accepted)
 }
 
 // TestARestoredSystemIsTheOneThatWasBackedUp compares rows of read models,

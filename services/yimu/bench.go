@@ -195,7 +195,7 @@ func (b *bench) ballots(ctx context.Context) error {
 			if i >= len(b.booth.Meetings)*len(b.booth.Tokens) {
 				return buf, false
 			}
-			return b.booth.Ballot(buf, s.Addr, i/len(b.booth.Tokens), i%len(b.booth.Tokens), "bench-ballot-"+strconv.Itoa(i), votes.Yes), true
+			return b.booth.Ballot(i/len(b.booth.Tokens), i%len(b.booth.Tokens), "bench-ballot-"+strconv.Itoa(i), votes.Yes).Append(buf, s.Addr), true
 		}, nil)
 		cancel()
 		if err := f.Only(http.StatusCreated); err != nil {

@@ -15,9 +15,8 @@
 // Everything is under one temporary directory, c.Dir, and dies with the process
 // that started it, however that ends (on Linux; elsewhere only if Close is called).
 //
-// Whoever breaks connections puts proxies of his own between two parts: ask
-// [Kafka] for listeners of their own for one client, and give a service another
-// address.
+// Whoever breaks connections puts a [Proxy] between two parts: ask [Kafka] for
+// listeners of their own for one client, and give a service another address.
 //
 // The jars of Kafka are fetched once, by Maven, into .cache/kafka of the
 // repository or where YIMU_KAFKA_JARS says. A part that cannot be had is an
@@ -50,6 +49,7 @@ type Cluster struct {
 
 	mu        sync.Mutex
 	processes []*Process
+	proxies   []*Proxy
 }
 
 // prefix of the directories' names; the number of the process follows.
@@ -118,6 +118,12 @@ func (c *Cluster) all() []*Process {
 func (c *Cluster) Close() error {
 	for _, p := range slices.Backward(c.all()) {
 		p.Kill()
+	}
+	c.mu.Lock()
+	proxies := c.proxies
+	c.mu.Unlock()
+	for _, p := range proxies {
+		p.proxy.Stop()
 	}
 	return os.RemoveAll(c.Dir)
 }

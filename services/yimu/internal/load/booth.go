@@ -35,8 +35,8 @@ type Booth struct {
 	Meetings []string
 	Tokens   []string // of the voters
 	People   []string // their ids
+	Admin    string   // token of the administrator
 
-	admin    string // token
 	position uint64 // of the last command
 }
 
@@ -45,7 +45,7 @@ type Booth struct {
 func Setup(ctx context.Context, s Site, homes, meetings int, closes time.Duration) (*Booth, error) {
 	b := &Booth{Estate: uuid.NewString()}
 	var err error
-	if b.admin, err = s.Token(ctx); err != nil {
+	if b.Admin, err = s.Token(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.settle(ctx, s, homes); err != nil {
@@ -75,17 +75,16 @@ func (b *Booth) settle(ctx context.Context, s Site, homes int) error {
 	units.WriteString("房屋编号,楼栋,单元,房号,用途,专有部分面积(㎡),面积依据,交付状态\n")
 	titles.WriteString("房屋编号,业主姓名,证件类型,证件号,手机,份额,表决代表\n")
 	for i := range homes {
-		building, room := i/100+1, i%100+101
-		code := fmt.Sprintf("%d-1-%d", building, room)
-		fmt.Fprintf(&units, "%s,%d,1,%d,住宅,%d.%02d,登记,已交付\n", code, building, room, 60+i%80, i%100)
-		fmt.Fprintf(&titles, "%s,示例%d,身份证,L%017d,,1/1,是\n", code, i, i)
+		building, room := place(i)
+		fmt.Fprintf(&units, "%s,%d,1,%d,住宅,%d.%02d,登记,已交付\n", code(i), building, room, 60+i%80, i%100)
+		fmt.Fprintf(&titles, "%s,示例%d,身份证,L%017d,,1/1,是\n", code(i), i, i)
 	}
 	for name, text := range map[string]string{"房屋清册.csv": units.String(), "业主名册.csv": titles.String()} {
 		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	result, err := office.Import{Server: s.URL(), Token: b.admin, Estate: b.Estate, Name: "测试小区", Papers: os.DirFS(dir)}.Run(ctx)
+	result, err := office.Import{Server: s.URL(), Token: b.Admin, Estate: b.Estate, Name: "测试小区", Papers: os.DirFS(dir)}.Run(ctx)
 	if err == nil && !result.OK() {
 		var out strings.Builder
 		result.Write(&out)
@@ -94,13 +93,23 @@ func (b *Booth) settle(ctx context.Context, s Site, homes int) error {
 	return err
 }
 
+// place is where a home is, by its number, and code what it is called.
+func place(home int) (building, room int) { return home/100 + 1, home%100 + 101 }
+
+func code(home int) string {
+	building, room := place(home)
+	return fmt.Sprintf("%d-1-%d", building, room)
+}
+
 // Event is an event of the ledger as the API tells it.
 type Event struct {
 	Position uint64          `json:"position"`
 	Stream   string          `json:"stream"`
+	Revision uint64          `json:"revision"`
 	ID       uuid.UUID       `json:"id"`
 	Type     string          `json:"type"`
 	Data     json.RawMessage `json:"data"`
+	Meta     json.RawMessage `json:"meta"`
 }
 
 // Events reads the ledger on from a position, to its end, and returns where
@@ -153,7 +162,8 @@ func (b *Booth) hand(ctx context.Context, s Site) error {
 		if n >= len(b.People) {
 			return buf, false
 		}
-		return post(buf, s.Addr, "/tokens", b.admin, "token-for-"+b.People[n], `{"person":"`+b.People[n]+`","expires":"`+expires+`"}`), true
+		r := Request{"/tokens", b.Admin, "token-for-" + b.People[n], `{"person":"` + b.People[n] + `","expires":"` + expires + `"}`}
+		return r.Append(buf, s.Addr), true
 	}, func(n, _ int, body []byte) {
 		var issued struct{ Token string }
 		_ = json.Unmarshal(body, &issued) // an answer without one shows below
@@ -201,7 +211,7 @@ func (b *Booth) command(ctx context.Context, s Site, path string, body, into any
 		return err
 	}
 	for name, value := range map[string]string{
-		"Authorization": "Bearer " + b.admin, "Idempotency-Key": uuid.NewString(), "Content-Type": "application/json",
+		"Authorization": "Bearer " + b.Admin, "Idempotency-Key": uuid.NewString(), "Content-Type": "application/json",
 		service.PositionHeader: strconv.FormatUint(b.position, 10),
 	} {
 		req.Header.Set(name, value)
@@ -225,7 +235,41 @@ func (b *Booth) command(ctx context.Context, s Site, path string, body, into any
 	return json.Unmarshal(answer, into)
 }
 
-// Ballot appends the request of a voter's ballot in a meeting.
-func (b *Booth) Ballot(buf []byte, addr string, meeting, voter int, key, choice string) []byte {
-	return post(buf, addr, "/meetings/"+b.Meetings[meeting]+"/ballots", b.Tokens[voter], key, `{"choices":[{"motion":"M1","choice":"`+choice+`"}]}`)
+// Ballot is the request of a voter's ballot in a meeting.
+func (b *Booth) Ballot(meeting, voter int, key, choice string) Request {
+	return Request{"/meetings/" + b.Meetings[meeting] + "/ballots", b.Tokens[voter], key, `{"choices":[{"motion":"M1","choice":"` + choice + `"}]}`}
+}
+
+// Payment is the request of a payment for a home, by its number, received today.
+func (b *Booth) Payment(home int, key, reference string, fen int) Request {
+	day := time.Now().In(time.FixedZone("Shanghai", 8*60*60)).Format(time.DateOnly)
+	return Request{"/estates/" + b.Estate + "/payments", b.Admin, key, fmt.Sprintf(
+		`{"received":%q,"reference":%q,"unit":%q,"period":%q,"amount_fen":%d}`, day, reference, code(home), day[:len("2006-01")], fen)}
+}
+
+// Count waits until all meetings are counted and adds up the heads for and against.
+func (b *Booth) Count(ctx context.Context, s Site) (yes, no int, err error) {
+	for _, id := range b.Meetings {
+		var results struct {
+			Items []struct {
+				Yes int `json:"yes_heads"`
+				No  int `json:"no_heads"`
+			} `json:"items"`
+		}
+		deadline := time.Now().Add(time.Minute)
+		body, err := s.Get(ctx, "/api/v1/meetings/"+id+"/results")
+		for ; err != nil && time.Now().Before(deadline); body, err = s.Get(ctx, "/api/v1/meetings/"+id+"/results") {
+			time.Sleep(20 * time.Millisecond) // another process: there is nothing to wait for
+		}
+		if err == nil {
+			err = json.Unmarshal(body, &results)
+		}
+		if err != nil {
+			return yes, no, err
+		}
+		for _, m := range results.Items {
+			yes, no = yes+m.Yes, no+m.No
+		}
+	}
+	return yes, no, nil
 }

@@ -176,11 +176,14 @@ func answer(in *bufio.Reader, buf []byte) (status int, body []byte, err error) {
 	}
 }
 
-// post appends a request with a JSON body.
-func post(buf []byte, addr, path, token, key, body string) []byte {
-	buf = append(append(append(buf, "POST /api/v1"...), path...), " HTTP/1.1\r\nHost: "...)
-	buf = append(append(append(buf, addr...), "\r\nAuthorization: Bearer "...), token...)
-	buf = append(append(append(buf, "\r\nIdempotency-Key: "...), key...), "\r\nContent-Type: application/json\r\nContent-Length: "...)
-	buf = append(strconv.AppendInt(buf, int64(len(body)), 10), "\r\n\r\n"...)
-	return append(buf, body...)
+// Request is a command as it is sent: to a path of the API, with a JSON body.
+type Request struct{ Path, Token, Key, Body string }
+
+// Append appends the bytes of the request to an address.
+func (r Request) Append(buf []byte, addr string) []byte {
+	buf = append(append(append(buf, "POST /api/v1"...), r.Path...), " HTTP/1.1\r\nHost: "...)
+	buf = append(append(append(buf, addr...), "\r\nAuthorization: Bearer "...), r.Token...)
+	buf = append(append(append(buf, "\r\nIdempotency-Key: "...), r.Key...), "\r\nContent-Type: application/json\r\nContent-Length: "...)
+	buf = append(strconv.AppendInt(buf, int64(len(r.Body)), 10), "\r\n\r\n"...)
+	return append(buf, r.Body...)
 }
