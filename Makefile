@@ -1,5 +1,6 @@
 # Everything that is done to yimu from a shell. A machine needs Go, Node and make;
-# only `race` wants a C compiler too, and only `screenshots` Chromium.
+# only `race` wants a C compiler too, only `screenshots` Chromium, and only
+# `integration` Java 17, Maven, PostgreSQL and Python with venv.
 
 MODULES := contracts libs services
 ASSETS  := services/portal/assets
@@ -7,6 +8,9 @@ PAGES   := services/portal/internal/pages
 DATA    ?= data
 LISTEN  ?= 127.0.0.1:8080
 CRASHES ?= 100
+
+# Suites that run on the Kafka and PostgreSQL they are told of.
+REAL := ./libs/bus ./libs/commitpath ./libs/readmodel ./libs/vault ./libs/es/esdb ./libs/es/esdbserver
 
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
 
@@ -50,11 +54,13 @@ crash: build ## kill the system under load and count what it acknowledged (CRASH
 bench: build ## measure this machine: ballots a second, import, replay, memory
 	bin/yimu bench
 
-integration: race stress ## what takes longer: race, stress, ten crashes
-	$(MAKE) crash CRASHES=10
+integration: assets ## real Kafka and PostgreSQL, a process per service; YIMU_TEST_KAFKA, _DATABASE, _EVENTSTORE name others
+	go run ./services/yimu/internal/cluster/with go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) $(REAL)
+	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) ./services/yimu/internal/cluster
+	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) -run InACluster$$ ./services/yimu
 
 vet: ## go vet over every module
-	go vet -tags stress work
+	go vet -tags 'stress integration' work
 
 lint: ## golangci-lint over every module, import rules included
 	$(GOLANGCI) run $(MODULES:%=./%/...)

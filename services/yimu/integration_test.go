@@ -13,7 +13,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/yimu/internal/cluster"
 )
 
-// inCluster starts a site of which every service is a process.
+// inCluster starts a site of which every service is a process, twice.
 func inCluster(t *testing.T) (s *site, restart func(*testing.T) *site) {
 	t.Helper()
 	must := func(err error) {
@@ -25,6 +25,10 @@ func inCluster(t *testing.T) (s *site, restart func(*testing.T) *site) {
 	c := cluster.ForTest(t)
 	config := cluster.YimuConfig{
 		Binary: yimu(t), Secure: true, Eventstore: os.Getenv("YIMU_TEST_EVENTSTORE"),
+		Instances: map[string]int{"portal": 2},
+	}
+	for _, service := range cluster.Services {
+		config.Instances[service] = 2
 	}
 	var err error
 	config.Kafka, err = c.Kafka(t.Context(), cluster.KafkaConfig{Secure: true})

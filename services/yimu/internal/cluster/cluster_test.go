@@ -3,12 +3,20 @@
 package cluster_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,12 +77,13 @@ func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
 	var (
 		mu           sync.Mutex
 		acknowledged = map[string]bool{}
-		gap          time.Duration
+		since        = map[int]int{}       // how much each writer wrote since the last kill
+		waited       = map[int]time.Time{} // when each wrote last
+		longestWait  time.Duration
 		running      sync.WaitGroup
 	)
 	for w := range writers {
 		running.Go(func() {
-			last := time.Now()
 			for n := 0; ctx.Err() == nil; n++ {
 				payload := fmt.Sprintf("%d %d", w, n)
 				if err := p.Publish("commits.test", keyed(fmt.Sprint(w), payload)); err != nil {
@@ -82,37 +91,51 @@ func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
 				}
 				mu.Lock()
 				acknowledged[payload] = true
-				gap = max(gap, time.Since(last))
+				if last, ok := waited[w]; ok {
+					longestWait = max(longestWait, time.Since(last))
+				}
+				since[w]++
+				waited[w] = time.Now()
 				mu.Unlock()
-				last = time.Now()
 			}
 		})
 	}
-	written := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
-	more := func() {
+	// on returns once every writer has written some more.
+	on := func() {
 		t.Helper()
-		for until, deadline := written()+1000, time.Now().Add(time.Minute); written() < until; time.Sleep(10 * time.Millisecond) {
+		mu.Lock()
+		clear(since)
+		mu.Unlock()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			mu.Lock()
+			all := len(since) == writers
+			for _, n := range since {
+				all = all && n >= 100
+			}
+			mu.Unlock()
+			if all {
+				return
+			}
 			if time.Now().After(deadline) {
 				t.Fatal("writing stands still")
 			}
 		}
 	}
 	for _, b := range k.Brokers {
-		more()
+		on()
 		mu.Lock()
-		gap = 0
+		longestWait = 0
 		mu.Unlock()
 		b.Kill()
-		more()
-		time.Sleep(longest) // each writer has shown whether it stands still
+		on()
 		mu.Lock()
-		t.Logf("%s killed: no writer waited longer than %v", b.Name, gap.Round(time.Millisecond))
-		if gap > longest {
-			t.Errorf("%s was killed and a writer waited for %v", b.Name, gap)
+		t.Logf("%s killed: no writer waited longer than %v", b.Name, longestWait.Round(time.Millisecond))
+		if longestWait > longest {
+			t.Errorf("%s was killed and a writer waited for %v", b.Name, longestWait)
 		}
 		mu.Unlock()
 		must(t, b.Start(t.Context()))
-		more()
+		on()
 	}
 	stop()
 	running.Wait()
@@ -215,5 +238,96 @@ func TestPostgresKeepsWhatItCommittedOverKill(t *testing.T) {
 	must(t, p.Start(t.Context()))
 	if n := query("yimu", "SELECT n FROM t"); n != 7 {
 		t.Errorf("got %d", n)
+	}
+}
+
+func TestKafkaThatAsksForAPassword(t *testing.T) {
+	c := cluster.ForTest(t)
+	k, err := c.Kafka(t.Context(), cluster.KafkaConfig{Secure: true})
+	must(t, err)
+	as := func(user, password, mechanism string) bus.Config {
+		t.Helper()
+		cfg := busAt(t, k.Secure.Addrs...)
+		must(t, bus.Security{CA: c.CA, User: user, Password: password, Mechanism: mechanism}.Apply(&cfg))
+		return cfg
+	}
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		t.Run(mechanism, func(t *testing.T) {
+			cfg := as(k.Secure.User, k.Secure.Password, mechanism)
+			must(t, bus.EnsureTopics(t.Context(), cfg, bus.Topic{Name: mechanism}))
+			p := bus.NewPublisher(cfg)
+			closeAfter(t, p)
+			must(t, p.Publish(mechanism, keyed("k", "x")))
+			ctx, done := context.WithTimeout(t.Context(), time.Minute)
+			defer done()
+			taken := 0
+			_ = bus.Consume(ctx, cfg, mechanism, []string{mechanism}, func(context.Context, []bus.Message) error {
+				taken++
+				done()
+				return nil
+			})
+			if taken != 1 {
+				t.Errorf("the group took %d batches", taken)
+			}
+			for name, wrong := range map[string]bus.Config{
+				"a wrong password": as(k.Secure.User, "guess", mechanism),
+				"a wrong user":     as("nobody", k.Secure.Password, mechanism),
+			} {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it is said, not waited for
+				defer cancel()
+				topics := bus.EnsureTopics(ctx, wrong, bus.Topic{Name: mechanism})
+				consume := bus.Consume(ctx, wrong, "other", []string{mechanism}, nil)
+				for _, err := range []error{topics, consume} {
+					if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "SASL Authentication Failed") {
+						t.Errorf("%s: got %v", name, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What is started dies with who started it, however that ends.
+func TestNothingIsLeftOfARigThatWasKilled(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "with")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./with").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rig := exec.CommandContext(t.Context(), binary, "sh", "-c", "echo $YIMU_TEST_KAFKA $YIMU_TEST_DATABASE; read line")
+	rig.Env = append(os.Environ(), "YIMU_TEST_KAFKA=", "YIMU_TEST_DATABASE=")
+	rig.Stderr = t.Output()
+	in, err := rig.StdinPipe() // open, so that the command waits
+	must(t, err)
+	said, err := rig.StdoutPipe()
+	must(t, err)
+	must(t, rig.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	must(t, err)
+	kafka, database, _ := strings.Cut(strings.TrimSpace(line), " ")
+	at, err := url.Parse(database)
+	must(t, err)
+	must(t, rig.Process.Kill())
+	must(t, in.Close()) // ends the command, which is not the rig's
+	_ = rig.Wait()
+	for name, addr := range map[string]string{"Kafka": kafka, "PostgreSQL": at.Host} {
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			conn, err := net.Dial("tcp", addr)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+			if err == nil {
+				conn.Close()
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("%s still answers at %s: %v", name, addr, err)
+				break
+			}
+		}
+	}
+	// Whoever comes next removes its directory.
+	must(t, cluster.ForTest(t).Close())
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), fmt.Sprintf("yimu-cluster-%d-*", rig.Process.Pid))); len(left) > 0 {
+		t.Errorf("%v is left", left)
 	}
 }

@@ -56,7 +56,11 @@ func (c *Cluster) Postgres(ctx context.Context, config PostgresConfig) (*Postgre
 	data := filepath.Join(home, "data")
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "yimu", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = home, &syscall.SysProcAttr{Credential: as}
-	if out, err := initdb.CombinedOutput(); err != nil {
+	out, err := initdb.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("cluster: PostgreSQL refuses to run as root, and user nobody cannot enter %s; set TMPDIR to a directory that he can: %w", c.Dir, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cluster: initdb: %w\n%s", err, out)
 	}
 	addr := FreeAddr()
