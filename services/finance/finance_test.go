@@ -3,20 +3,25 @@ package finance_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/google/uuid"
 
+	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	money "github.com/yimu-ledger/yimu/services/finance"
@@ -687,4 +692,71 @@ func TestTheNightRaisesBillsAndPostsTheDaysThatAreOver(t *testing.T) {
 	if got := billed(); got != 2*before {
 		t.Errorf("raised anew %d fen are billed, before %d", got, before)
 	}
+}
+
+// held keeps the first commit of posted totals until it may go on.
+type held struct {
+	es.Committer
+	once       sync.Once
+	there, now chan struct{}
+}
+
+func (h *held) Commit(ctx context.Context, c es.Commit) (es.Outcome, error) {
+	if strings.HasPrefix(c.Stream, finance.CollectionStream) {
+		h.once.Do(func() { close(h.there); <-h.now })
+	}
+	return h.Committer.Commit(ctx, c)
+}
+
+// instance runs another instance of the service and returns how to post totals by it.
+func (d *desk) instance(committer es.Committer) (post func() int) {
+	d.t.Helper()
+	deps := d.Deps["finance"]
+	db, err := readmodel.Open(d.t.Context(), "sqlite://"+d.t.TempDir()+"/other.db")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	deps.DB, deps.Committer = db, committer
+	other, err := money.New(d.t.Context(), deps, money.Config{Ready: func() bool { return false }})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- other.Projections[0].Run(ctx) }()
+	d.t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-done, db.Close()); err != nil {
+			d.t.Error(err)
+		}
+	})
+	return func() int {
+		r := httptest.NewRequestWithContext(d.t.Context(), http.MethodPost, service.Prefix+d.at+"/collections", strings.NewReader("{}"))
+		r.Header.Set("Authorization", "Bearer "+d.clerk.Token)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", uuid.NewString())
+		w := httptest.NewRecorder()
+		other.Handler.ServeHTTP(w, r)
+		return w.Code
+	}
+}
+
+func TestTotalsThatWereAddedUpEarlierDoNotReplaceLaterOnes(t *testing.T) {
+	d := newDesk(t)
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusCreated)
+	d.clerk.Post(d.at+"/payments", receipt("P1", "1-101", "2022-07", 9000)).Want(http.StatusCreated)
+	slow := &held{Committer: d.Deps["finance"].Committer, there: make(chan struct{}), now: make(chan struct{})}
+	post := d.instance(slow)
+	answer := make(chan int, 1)
+	go func() { answer <- post() }()
+	<-slow.there // it has added up the first payment, and stops for a while
+	d.clerk.Post(d.at+"/payments", receipt("P2", "1-102", "2022-07", 9000)).Want(http.StatusCreated)
+	d.post()
+	d.want("both are posted", year{Income: 18000, Balance: 18000, Collected: []int64{18000, 0, 0}})
+	close(slow.now)
+	if code := <-answer; code != http.StatusCreated {
+		t.Errorf("the slow one answers %d", code)
+	}
+	d.CatchUp()
+	d.want("whoever comes late puts it right", year{Income: 18000, Balance: 18000, Collected: []int64{18000, 0, 0}})
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -39,8 +38,6 @@ type API struct {
 	collections es.Repo[books.Collection, finance.Event]
 	bills       es.Repo[books.Bills, finance.Event]
 	periods     es.Repo[books.Period, finance.Event]
-
-	posting sync.Mutex // totals are posted in the order in which they were added up
 }
 
 func repo[S any](d service.Deps, prefix string, evolve func(S, finance.Event) S) es.Repo[S, finance.Event] {
@@ -104,9 +101,35 @@ func (a *API) may(ctx context.Context, action, estate string) error {
 
 var errBehind = problem.Unavailable("not-caught-up", "the read models have not reached this position yet")
 
+// now calls f with the tables as the ledger is now: totals of half the payments
+// must not be posted.
+func (a *API) now(ctx context.Context, f func(t *board.Tables, at es.Position) error) error {
+	read := false
+	err := a.Board.Now(ctx, func(t *board.Tables, at es.Position) error {
+		read = true
+		return f(t, at)
+	})
+	if err != nil && !read {
+		err = errors.Join(errBehind, err)
+	}
+	return err
+}
+
+// current returns what decides who owes what, as the ledger has it now, and
+// calls more, where given, with the tables of the same state.
+func (a *API) current(ctx context.Context, estate string, more func(*board.Tables, books.Estate) error) (e books.Estate, err error) {
+	err = a.now(ctx, func(t *board.Tables, _ es.Position) error {
+		if e, err = a.estate(ctx, t, estate); err != nil || more == nil {
+			return err
+		}
+		return more(t, e)
+	})
+	return e, err
+}
+
 // estate returns what decides who owes what.
-func (a *API) estate(ctx context.Context, id string) (books.Estate, error) {
-	e, err := a.Board.Estate(ctx, id)
+func (a *API) estate(ctx context.Context, t *board.Tables, id string) (books.Estate, error) {
+	e, err := t.Estate(ctx, id)
 	if errors.Is(err, estates.ErrNoSuchEstate) {
 		if err = a.registry.Check(ctx, id); err == nil {
 			err = errBehind
@@ -129,7 +152,7 @@ func (a *API) then(ctx context.Context, estate string, at es.Position) (v lookba
 		return v, e, err
 	}
 	if at == 0 {
-		e, err = a.estate(ctx, estate)
+		e, err = a.estate(ctx, v.Tables, estate)
 	} else {
 		e, err = v.Tables.Estate(ctx, estate)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/finance/internal/board"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
 )
@@ -57,7 +58,7 @@ func (a *API) stateOpening(ctx context.Context, in *struct {
 	if err := a.may(ctx, "opening.post", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +76,15 @@ func voucherID(estate, number string) string {
 
 // known gathers what else is known when an entry is made. own is the id of the
 // voucher that may have the number.
-func (a *API) known(ctx context.Context, e books.Estate, own, number, corrects string, date units.Day) (books.Books, error) {
+func (a *API) known(ctx context.Context, t *board.Tables, e books.Estate, own, number, corrects string, date units.Day) (books.Books, error) {
 	b := books.Books{Today: a.today(), Closed: e.Closed[date.Month()], FeeCategory: e.FeeCategory}
-	ids, err := a.Board.Numbered(ctx, e.ID, voucherID(e.ID, number), number)
+	ids, err := t.Numbered(ctx, e.ID, voucherID(e.ID, number), number)
 	if err != nil {
 		return b, err
 	}
 	b.Taken = slices.ContainsFunc(ids, func(id string) bool { return id != own })
 	if corrects != "" {
-		ids, err = a.Board.Numbered(ctx, e.ID, voucherID(e.ID, corrects), corrects)
+		ids, err = t.Numbered(ctx, e.ID, voucherID(e.ID, corrects), corrects)
 		b.Corrected = len(ids) > 0
 	}
 	return b, err
@@ -107,13 +108,13 @@ func (a *API) postVoucher(ctx context.Context, in *struct {
 	if err := a.may(ctx, "voucher.post", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, in.Estate)
-	if err != nil {
-		return nil, err
-	}
 	b := in.Body
 	id := voucherID(in.Estate, b.Number)
-	known, err := a.known(ctx, e, id, b.Number, b.Corrects, b.Date)
+	var known books.Books
+	_, err := a.current(ctx, in.Estate, func(t *board.Tables, e books.Estate) (err error) {
+		known, err = a.known(ctx, t, e, id, b.Number, b.Corrects, b.Date)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +147,11 @@ func (a *API) reverseVoucher(ctx context.Context, in *struct {
 	if err := a.may(ctx, "voucher.reverse", v.Posted.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, v.Posted.Estate)
-	if err != nil {
-		return nil, err
-	}
-	known, err := a.known(ctx, e, in.Voucher+"/reversal", in.Body.Number, "", in.Body.Date)
+	var known books.Books
+	_, err = a.current(ctx, v.Posted.Estate, func(t *board.Tables, e books.Estate) (err error) {
+		known, err = a.known(ctx, t, e, in.Voucher+"/reversal", in.Body.Number, "", in.Body.Date)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -196,7 +196,7 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 	if err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, in.Estate)
+	e, err := a.current(ctx, in.Estate, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 	list = slices.DeleteFunc(list, func(v voucherRow) bool { return !v.row.OK() })
 	return report, paper.Run(ctx, paper.Group(list, func(v voucherRow) string { return v.posted.Number }), paper.Workers, p,
 		func(ctx context.Context, v voucherRow) error {
-			known, err := a.known(ctx, e, v.posted.Voucher, v.posted.Number, "", v.posted.Date)
+			known, err := a.known(ctx, a.Board.Tables, e, v.posted.Voucher, v.posted.Number, "", v.posted.Date)
 			if err != nil {
 				return err
 			}
@@ -304,21 +304,20 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 }
 
 // openTill loads what is needed to take many payments.
-func (a *API) openTill(ctx context.Context, estate string) (till, error) {
-	e, err := a.current(ctx, estate)
-	if err != nil {
-		return till{}, err
-	}
-	list, err := a.Board.Units(ctx, estate)
-	if err != nil {
-		return till{}, err
-	}
-	byCode := make(map[string]books.Unit, len(list))
-	for _, u := range list {
-		byCode[u.Code] = u
-	}
-	t := till{estate: e, unit: func(code string) (books.Unit, bool, error) { u, ok := byCode[code]; return u, ok, nil }}
-	t.attributed, err = a.Board.Attributed(ctx, estate)
+func (a *API) openTill(ctx context.Context, estate string) (t till, err error) {
+	byCode := map[string]books.Unit{}
+	t.unit = func(code string) (books.Unit, bool) { u, ok := byCode[code]; return u, ok }
+	t.estate, err = a.current(ctx, estate, func(now *board.Tables, e books.Estate) error {
+		list, err := now.Units(ctx, estate)
+		if err != nil {
+			return err
+		}
+		for _, u := range list {
+			byCode[u.Code] = u
+		}
+		t.attributed, err = now.Attributed(ctx, estate)
+		return err
+	})
 	return t, err
 }
 

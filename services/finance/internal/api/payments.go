@@ -35,7 +35,7 @@ type receipt struct {
 // till is what is known of an estate while payments are taken.
 type till struct {
 	estate     books.Estate
-	unit       func(code string) (books.Unit, bool, error)
+	unit       func(code string) (books.Unit, bool)
 	attributed map[board.Identity]units.Fen
 }
 
@@ -62,13 +62,10 @@ func (a *API) receive(ctx context.Context, t till, r receipt) (es.Request, books
 		Payment: a.paymentID(t.estate.ID, r.Payment), Estate: t.estate.ID, Received: r.Received, Channel: r.Channel,
 		Reference: r.Reference, Amount: r.Amount, Today: a.today(), Closed: t.estate.Closed[r.Received.Month()],
 	}
-	unit, ok, err := t.unit(r.Unit)
-	if err != nil {
-		return es.Request{}, cmd, err
-	}
-	if ok {
+	if unit, ok := t.unit(r.Unit); ok {
 		_, cmd.Known = t.estate.Bill(unit, r.Period)
 	}
+	var err error
 	if cmd.Sealed, err = a.seal(ctx, t.estate.ID, r.Payment); err != nil {
 		return es.Request{}, cmd, err
 	}
@@ -130,19 +127,24 @@ func (a *API) recordPayment(ctx context.Context, in *struct {
 	if err := a.may(ctx, "payment.record", in.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, in.Estate)
-	if err != nil {
-		return nil, err
-	}
-	t := till{estate: e, unit: func(code string) (books.Unit, bool, error) { return a.Board.Unit(ctx, e.ID, code) }}
-	if t.attributed, err = a.Board.Attributed(ctx, e.ID); err != nil {
-		return nil, err
-	}
 	r := receipt{
 		Payment: finance.Payment{
 			Reference: strings.TrimSpace(in.Body.Reference), Unit: strings.TrimSpace(in.Body.Unit), Period: in.Body.Period, Amount: in.Body.Amount,
 		},
 		Received: in.Body.Received, Channel: in.Body.Channel,
+	}
+	var t till
+	_, err := a.current(ctx, in.Estate, func(now *board.Tables, e books.Estate) error {
+		unit, known, err := now.Unit(ctx, e.ID, r.Unit)
+		if err != nil {
+			return err
+		}
+		t = till{estate: e, unit: func(string) (books.Unit, bool) { return unit, known }}
+		t.attributed, err = now.Attributed(ctx, e.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	req, cmd, err := a.receive(ctx, t, r)
 	if err != nil {
@@ -206,16 +208,16 @@ func (a *API) attributePayment(ctx context.Context, in *struct {
 	if err := a.may(ctx, "payment.attribute", l.state.Estate); err != nil {
 		return nil, err
 	}
-	e, err := a.current(ctx, l.state.Estate)
+	known := false
+	_, err = a.current(ctx, l.state.Estate, func(t *board.Tables, e books.Estate) error {
+		unit, there, err := t.Unit(ctx, e.ID, in.Body.Unit)
+		if there {
+			_, known = e.Bill(unit, in.Body.Period)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	unit, known, err := a.Board.Unit(ctx, e.ID, in.Body.Unit)
-	if err != nil {
-		return nil, err
-	}
-	if known {
-		_, known = e.Bill(unit, in.Body.Period)
 	}
 	req := service.NewRequest(ctx, a.Deps, "attribute-payment", in.CommandIn, in.Body)
 	done, err := a.attribute(ctx, in.Payment, l, in.Body.Unit, in.Body.Period, known, req)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -21,15 +22,15 @@ import (
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
 
-// requests describes the command of one of many streams.
-type requests func(kind, key string) es.Request
+// requests describes the command of one of many streams, decided on what was
+// read of the ledger up to a position.
+type requests func(kind, key string, at es.Position) es.Request
 
 // anew asks anew each time: what is posted or billed already is for the state
 // of each stream to say, and may change and change back.
 func (a *API) anew(ctx context.Context, estate string) requests {
-	nonce := uuid.NewString()
-	return func(kind, key string) es.Request {
-		return service.RowRequest(ctx, a.Deps, estate, kind, key+"/"+nonce, key)
+	return func(kind, key string, _ es.Position) es.Request {
+		return service.RowRequest(ctx, a.Deps, estate, kind, key+"/"+uuid.NewString(), key)
 	}
 }
 
@@ -43,76 +44,53 @@ func merge(all, one es.Done[finance.Event]) es.Done[finance.Event] {
 }
 
 const (
-	catchUp = 10 * time.Second // for the board to get to the end of the ledger
-	tooFar  = 100_000          // events behind: that will not do
-	tick    = time.Second      // how often the clock is looked at
+	tick = time.Second // how often the clock is looked at
 
 	firstDay = units.Day("0000-01-01") // before any
 	nightly  = "finance_nightly"       // the reaction
 )
 
-// fresh returns once the board has read the ledger as it stands now: totals of
-// half the payments must not be posted. steady says afterwards whether what was
-// read of the board since then can be relied on: whoever rebuilds it empties it.
-func (a *API) fresh(ctx context.Context) (steady func() error, err error) {
-	at := a.Board.Position()
-	n := 0
-	for e, err := range a.Store.ReadAll(ctx, at, board.Prefixes...) {
-		if err != nil {
-			return nil, err
-		}
-		if n++; n > tooFar {
-			return nil, errBehind
-		}
-		at = e.Position
-	}
-	ctx, cancel := context.WithTimeout(ctx, catchUp)
-	defer cancel()
-	steady = func() error {
-		if a.Board.Position() < at {
-			return errBehind
-		}
-		return nil
-	}
-	if a.Board.WaitFor(ctx, at) != nil {
-		err = errBehind
-	}
-	return steady, err
-}
+// rounds is how often something is done again; payments that come all the while
+// would make it go on for ever.
+const rounds = 10
 
-// current returns what decides who owes what, as the ledger has it now.
-func (a *API) current(ctx context.Context, estate string) (books.Estate, error) {
-	steady, err := a.fresh(ctx)
-	if err != nil {
-		return books.Estate{}, err
+// settled does something until there is nothing to do, and merges what becomes
+// of it.
+//
+// It is why what is added up last is what stands, though others, in other
+// processes too, add up and record at the same time. One may record what it had
+// added up before another, over what the other recorded, or found right, after;
+// but it looks again after what it recorded, and so sees it and puts it right.
+func settled(do func() (es.Done[finance.Event], error)) (all es.Done[finance.Event], err error) {
+	for range rounds {
+		done, err := do()
+		all = merge(all, done)
+		if err != nil || len(done.IDs) == 0 {
+			return all, err
+		}
 	}
-	e, err := a.estate(ctx, estate)
-	if err != nil {
-		return e, err
-	}
-	return e, steady()
+	return all, nil
 }
 
 // post posts the totals of the days that have changed, from one through another.
-func (a *API) post(ctx context.Context, estate string, from, through units.Day, request requests) (all es.Done[finance.Event], err error) {
-	a.posting.Lock()
-	defer a.posting.Unlock()
-	steady, err := a.fresh(ctx)
-	if err != nil {
-		return all, err
-	}
-	days, err := a.Board.Unposted(ctx, estate, from, through)
-	if err != nil {
-		return all, err
-	}
-	if err := steady(); err != nil {
-		return all, err
-	}
-	err = each(ctx, days, &all, func(d finance.CollectionPosted) string { return string(d.Day) },
-		func(ctx context.Context, d finance.CollectionPosted) (es.Done[finance.Event], error) {
-			return a.collections.Do(ctx, estate+"-"+string(d.Day), request("collection", string(d.Day)), books.PostCollection{CollectionPosted: d})
+func (a *API) post(ctx context.Context, estate string, from, through units.Day, request requests) (es.Done[finance.Event], error) {
+	return settled(func() (all es.Done[finance.Event], err error) {
+		var days []finance.CollectionPosted
+		var at es.Position
+		err = a.now(ctx, func(t *board.Tables, position es.Position) error {
+			at = position
+			days, err = t.Unposted(ctx, estate, from, through)
+			return err
 		})
-	return all, err
+		if err != nil {
+			return all, err
+		}
+		err = each(ctx, days, &all, func(d finance.CollectionPosted) string { return string(d.Day) },
+			func(ctx context.Context, d finance.CollectionPosted) (es.Done[finance.Event], error) {
+				return a.collections.Do(ctx, estate+"-"+string(d.Day), request("collection", string(d.Day), at), books.PostCollection{CollectionPosted: d})
+			})
+		return all, err
+	})
 }
 
 // each gives a command for each item, several streams at a time, and merges
@@ -154,24 +132,27 @@ func (a *API) postCollections(ctx context.Context, in *struct {
 // what was held in suspense only because nothing was billed yet. Bills of a month
 // that is over stay as they were raised unless they are asked for again: a
 // corrected unit must not change past figures by itself.
-func (a *API) raise(ctx context.Context, estate string, again bool, request requests) (all es.Done[finance.Event], err error) {
-	steady, err := a.fresh(ctx)
+func (a *API) raise(ctx context.Context, estate string, again bool, request requests) (es.Done[finance.Event], error) {
+	return settled(func() (es.Done[finance.Event], error) { return a.raiseOnce(ctx, estate, again, request) })
+}
+
+func (a *API) raiseOnce(ctx context.Context, estate string, again bool, request requests) (all es.Done[finance.Event], err error) {
+	var e books.Estate
+	var list []books.Unit
+	var billed []board.Period
+	var at es.Position
+	err = a.now(ctx, func(t *board.Tables, position es.Position) error {
+		at = position
+		if e, err = a.estate(ctx, t, estate); err != nil {
+			return err
+		}
+		if list, err = t.Units(ctx, estate); err != nil {
+			return err
+		}
+		billed, err = t.Collection(ctx, e)
+		return err
+	})
 	if err != nil {
-		return all, err
-	}
-	e, err := a.estate(ctx, estate)
-	if err != nil {
-		return all, err
-	}
-	list, err := a.Board.Units(ctx, estate)
-	if err != nil {
-		return all, err
-	}
-	billed, err := a.Board.Collection(ctx, e)
-	if err != nil {
-		return all, err
-	}
-	if err := steady(); err != nil {
 		return all, err
 	}
 	current := a.today().Month()
@@ -196,19 +177,19 @@ func (a *API) raise(ctx context.Context, estate string, again bool, request requ
 		if err != nil {
 			return all, err
 		}
-		done, err := a.bills.Do(ctx, estate+"-"+string(m), request("bills", string(m)), books.RaiseBills{BillsRaised: listing.Raise(hash)})
+		done, err := a.bills.Do(ctx, estate+"-"+string(m), request("bills", string(m), at), books.RaiseBills{BillsRaised: listing.Raise(hash)})
 		if err != nil {
 			return all, err
 		}
 		all = merge(all, done)
 	}
-	done, err := a.release(ctx, e, list, request)
+	done, err := a.release(ctx, e, list, at, request)
 	return merge(all, done), err
 }
 
 // release attributes what is held in suspense and has its bill by now. It moves
 // public figures when totals are posted next.
-func (a *API) release(ctx context.Context, e books.Estate, list []books.Unit, request requests) (all es.Done[finance.Event], err error) {
+func (a *API) release(ctx context.Context, e books.Estate, list []books.Unit, at es.Position, request requests) (all es.Done[finance.Event], err error) {
 	byCode := make(map[string]books.Unit, len(list))
 	for _, u := range list {
 		byCode[u.Code] = u
@@ -235,7 +216,7 @@ func (a *API) release(ctx context.Context, e books.Estate, list []books.Unit, re
 			if err != nil {
 				return es.Done[finance.Event]{}, err
 			}
-			done, err := a.attribute(ctx, p.ID, l, p.Unit, p.Period, true, request("attribute", p.ID))
+			done, err := a.attribute(ctx, p.ID, l, p.Unit, p.Period, true, request("attribute", p.ID, at))
 			if _, refused := errors.AsType[*problem.Error](err); refused {
 				err = nil // someone was first
 			}
@@ -263,32 +244,34 @@ func (a *API) raiseBills(ctx context.Context, in *struct {
 }
 
 // Nightly raises bills that are missing and those of this month, and posts the totals of days that are over, at the start
-// of every day in Shanghai and when the process starts, until ctx ends. Doing it
-// twice changes nothing, so several instances may. ready says whether the clock
-// can be trusted.
+// of every day in Shanghai and when the process starts, until ctx ends. Of several instances one does it; twice changes
+// nothing. ready says whether the clock can be trusted.
 func (a *API) Nightly(ready func() bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		timer := time.NewTicker(tick)
-		defer timer.Stop()
-		for done := units.Day(""); ; {
-			if today := a.today(); today != done && (ready == nil || ready()) && a.night(ctx, today) {
-				done = today
+		return a.DB.Alone(ctx, a.Log, "nightly", func(ctx context.Context) error {
+			timer := time.NewTicker(tick)
+			defer timer.Stop()
+			for done := units.Day(""); ; {
+				if today := a.today(); today != done && (ready == nil || ready()) && a.night(ctx, today) {
+					done = today
+				}
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-timer.C:
+				}
 			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-timer.C:
-			}
-		}
+		})
 	}
 }
 
 // night tells whether everything went well.
 func (a *API) night(ctx context.Context, today units.Day) bool {
-	if _, err := a.fresh(ctx); err != nil {
-		return false
-	}
-	list, err := a.Board.Estates(ctx)
+	var list []string
+	err := a.now(ctx, func(t *board.Tables, _ es.Position) (err error) {
+		list, err = t.Estates(ctx)
+		return err
+	})
 	if err != nil {
 		a.Log.WarnContext(ctx, "what is due at night will be tried again", slog.Any("error", err))
 		return false
@@ -296,8 +279,8 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 	yesterday := units.DayOf(today.Start().Add(-time.Hour))
 	well := true
 	for _, estate := range list {
-		request := func(kind, key string) es.Request {
-			return service.ReactionRequest(a.Deps, nightly, kind+"/"+estate+"/"+key+"/"+string(today))
+		request := func(kind, key string, at es.Position) es.Request {
+			return service.ReactionRequest(a.Deps, nightly, fmt.Sprintf("%s/%s/%s/%s/%d", kind, estate, key, today, at))
 		}
 		if _, err := a.raise(ctx, estate, false, request); err != nil {
 			well = false

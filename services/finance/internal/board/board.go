@@ -46,6 +46,8 @@ const (
 // Suspense is the category (科目) of money that cannot be attributed.
 const Suspense = "暂收待查"
 
+const projection = "finance"
+
 // Prefixes of the streams that are followed.
 var Prefixes = append([]string{registry.EstateStream, registry.UnitStream, agreements.AgreementStream}, finance.Categories...)
 
@@ -58,7 +60,7 @@ type Board struct {
 
 // Tables answer queries, as of now or as of a position.
 type Tables struct {
-	db     *readmodel.DB
+	db     readmodel.Querier
 	vault  *vault.Vault
 	blobs  service.Blobs
 	public bool // single payments and bills are not in them
@@ -75,34 +77,48 @@ type Config struct {
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, c Config) (*Board, error) {
-	tables, projection, err := build(ctx, c.DB, c, false)
+	tables, p, err := build(ctx, c.DB, c, false)
 	if err != nil {
 		return nil, err
 	}
 	past := readmodel.NewPast(c.Store, func(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
 		return build(ctx, db, c, true)
 	})
-	return &Board{readmodel.NewRunner(c.DB, c.Store, c.Log, projection), tables, past}, nil
+	return &Board{readmodel.NewRunner(c.DB, c.Store, c.Log, p), tables, past}, nil
 }
 
 func build(ctx context.Context, db *readmodel.DB, c Config, public bool) (*Tables, readmodel.Projection, error) {
 	t := &Tables{db: db, vault: c.Vault, blobs: c.Blobs, public: public}
-	projection := readmodel.Projection{
-		Name: "finance", Prefixes: Prefixes, Fold: t.fold,
+	p := readmodel.Projection{
+		Name: projection, Prefixes: Prefixes, Fold: t.fold,
 		Tables: []string{
 			"estate", "unit", "title", "agreement", "budget", "closed", "entry", "posted", "posted_total", "bills", "bill", "payment", "held", "received",
 		},
 	}
 	if public {
-		projection.Prefixes = slices.DeleteFunc(slices.Clone(Prefixes), func(prefix string) bool { return prefix == finance.PaymentStream })
+		p.Prefixes = slices.DeleteFunc(slices.Clone(Prefixes), func(prefix string) bool { return prefix == finance.PaymentStream })
 	}
-	return t, projection, db.Migrate(ctx, migrations)
+	return t, p, db.Migrate(ctx, migrations)
 }
 
 // At returns the tables that answer for an estate as of a position, public
 // figures alone; 0 is now. See lookback.At.
 func (b *Board) At(ctx context.Context, estate string, at es.Position) (lookback.View[*Tables], error) {
 	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
+}
+
+// Now calls f with tables in which all that is recorded now is folded, of one
+// state, and their position in the ledger. See readmodel.Runner.Current.
+func (b *Board) Now(ctx context.Context, f func(t *Tables, at es.Position) error) error {
+	return b.Current(ctx, func(tx *readmodel.Tx) error {
+		at, err := tx.Checkpoint(ctx, projection)
+		if err != nil {
+			return err
+		}
+		now := *b.Tables
+		now.db = tx
+		return f(&now, at)
+	})
 }
 
 // Estates lists the ids of all estates.

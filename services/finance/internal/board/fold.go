@@ -12,6 +12,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/vault"
@@ -521,6 +522,9 @@ func (f *folding) raised(e finance.BillsRaised) error {
 		return nil
 	}
 	data, err := f.blobs.Get(f.ctx, e.Bills)
+	if err != nil && !errors.Is(err, blobs.ErrNotFound) && !errors.Is(err, blobs.ErrDamaged) {
+		return fmt.Errorf("%w: %w", readmodel.ErrPassing, err) // the bucket is away
+	}
 	if err != nil {
 		return err
 	}

@@ -413,32 +413,37 @@ func (a *API) words(ctx context.Context, in *OrderIn) (*WordsOut, error) {
 // watch is how often limits are looked at.
 const watch = time.Second
 
-// Watch records limits that pass, until ctx ends. Recording one twice changes
-// nothing, so several instances may watch. ready says whether the clock can be
+// Watch records limits that pass, until ctx ends. Of several instances one does;
+// recording one twice changes nothing. ready says whether the clock can be
 // trusted; nil: always.
 func (a *API) Watch(ready func() bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		tick := time.NewTicker(watch)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-			if ready != nil && !ready() {
-				continue
-			}
-			now := a.Clock()
-			due, err := a.Board.Due(ctx, now)
-			if err != nil {
-				a.Log.WarnContext(ctx, "looking for overdue orders", slog.Any("error", err))
-			}
-			for _, id := range due {
-				if err := a.markOverdue(ctx, id, now); err != nil {
-					a.Log.WarnContext(ctx, "recording an overdue order", slog.String("order", id), slog.Any("error", err))
+		return a.DB.Alone(ctx, a.Log, "watch", func(ctx context.Context) error {
+			tick := time.NewTicker(watch)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-tick.C:
+				}
+				if ready == nil || ready() {
+					a.markAllOverdue(ctx)
 				}
 			}
+		})
+	}
+}
+
+func (a *API) markAllOverdue(ctx context.Context) {
+	now := a.Clock()
+	due, err := a.Board.Due(ctx, now)
+	if err != nil {
+		a.Log.WarnContext(ctx, "looking for overdue orders", slog.Any("error", err))
+	}
+	for _, id := range due {
+		if err := a.markOverdue(ctx, id, now); err != nil {
+			a.Log.WarnContext(ctx, "recording an overdue order", slog.String("order", id), slog.Any("error", err))
 		}
 	}
 }
