@@ -57,12 +57,12 @@ const releaseKey = "votes_release_key"
 // close closes a meeting that is due.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
 	id, _, _ := strings.Cut(d.Key, "/")
-	paper, err := c.board.AnyEnvelopes(ctx, id)
+	envelopes, _, err := c.board.CurrentEnvelopes(ctx, id)
 	if err != nil {
 		return err
 	}
 	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(c.deps, "votes_close", d.Key),
-		meeting.CloseVoting{Now: c.deps.Clock(), Paper: paper})
+		meeting.CloseVoting{Now: c.deps.Clock(), Paper: envelopes > 0})
 	if errors.Is(err, meeting.ErrPaperOpen) {
 		c.deps.Log.InfoContext(ctx, "voting is closed once the entry of paper is complete", slog.String("meeting", id))
 		return nil

@@ -612,6 +612,38 @@ func TestManyPhonesAtOnceCountOnce(t *testing.T) {
 	}
 }
 
+func TestWhoBuysBeforeTheNoticeVotes(t *testing.T) {
+	noon := time.Date(2030, 5, 1, 12, 0, 0, 0, units.Shanghai)
+	o := open(t, noon)
+	o.home("1-1", "1", 10000, "an")
+	id := o.must("clerk", "POST", "/estates/"+o.estate+"/meetings", object{
+		"title":   "业主大会",
+		"policy":  object{"revote": "first-ballot-stands", "paper_and_electronic": "electronic-stands", "unreturned": "none", "parking_counts_area": false},
+		"motions": []object{{"id": "M1", "title": "选聘物业", "matter": "民法典278-1-4", "scope": "estate"}},
+	})["id"].(string)
+	at := "/meetings/" + id
+	o.must("clerk", "POST", at+"/roll", nil)
+	ballot := object{"choices": []object{{"motion": "M1", "choice": "赞成"}}}
+	o.refused("voting-not-open", "an", "POST", at+"/ballots", ballot) // the roll is in memory now
+
+	unit := uuid.NewSHA1(uuid.MustParse(o.estate), []byte("unit/1-1")).String()
+	name, data, err := registry.Codec.Encode(registry.TitlesCorrected{Estate: o.estate, ID: unit, Code: "1-1",
+		Titles: []registry.Title{{Person: "bo", Kind: registry.Natural, Part: 1, Whole: 1, Votes: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.store.Append(t.Context(), registry.UnitStream+unit, 2, es.Proposed{ID: uuid.New(), Type: name, Data: data, Meta: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	o.must("clerk", "POST", at+"/roll", nil) // what is posted of it is the same as before
+
+	opens := noon.AddDate(0, 0, 15)
+	o.must("clerk", "POST", at+"/notice", object{"opens": opens, "closes": opens.AddDate(0, 0, 14)})
+	o.now.Store(&opens)
+	o.refused("not-on-the-roll", "an", "POST", at+"/ballots", ballot)
+	o.must("bo", "POST", at+"/ballots", ballot)
+}
+
 // rebuild replays the ledger into empty tables.
 func (o *office) rebuild() {
 	o.Helper()

@@ -459,7 +459,7 @@ func (a *API) completeEntry(ctx context.Context, in *struct {
 	if _, err := a.prepare(ctx, in.Meeting, actComplete); err != nil {
 		return nil, err
 	}
-	_, waiting, err := a.Board.Envelopes(ctx, in.Meeting)
+	_, waiting, err := a.Board.CurrentEnvelopes(ctx, in.Meeting)
 	if err != nil {
 		return nil, err
 	}

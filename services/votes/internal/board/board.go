@@ -432,14 +432,13 @@ func (b *Tables) Envelopes(ctx context.Context, id string) (handedIn, waiting in
 	return envelopes(ctx, b.db, id)
 }
 
-// AnyEnvelopes says whether envelopes were handed in, as the ledger has it now.
-func (b *Board) AnyEnvelopes(ctx context.Context, id string) (bool, error) {
-	n := 0
-	err := b.Current(ctx, func(tx *readmodel.Tx) (err error) {
-		n, _, err = envelopes(ctx, tx, id)
+// CurrentEnvelopes is Envelopes as the ledger has them now.
+func (b *Board) CurrentEnvelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
+	err = b.Current(ctx, func(tx *readmodel.Tx) error {
+		handedIn, waiting, err = envelopes(ctx, tx, id)
 		return err
 	})
-	return n > 0, err
+	return handedIn, waiting, err
 }
 
 func envelopes(ctx context.Context, q readmodel.Querier, id string) (handedIn, waiting int, err error) {

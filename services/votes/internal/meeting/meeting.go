@@ -184,12 +184,14 @@ type FreezeRoll struct {
 	votes.RollFrozen
 }
 
-// Decide refuses a roll after the notice, and an empty one.
+// Decide refuses a roll after the notice, and an empty one. One that looks the
+// same is frozen anew where titles were read again since: what is posted does not
+// say who the owners are.
 func (c FreezeRoll) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
 		return nil, ErrNoMeeting
-	case m.Frozen() && m.Roll.Roll == c.Roll:
+	case m.Frozen() && m.Roll.Roll == c.Roll && (m.Posted() || m.Roll.SeenAt == c.SeenAt):
 		return nil, nil
 	case m.Posted():
 		return nil, ErrPosted

@@ -71,6 +71,11 @@ func TestMeeting(t *testing.T) {
 
 		{Name: "freeze the roll", Given: events{drafted}, When: meeting.FreezeRoll{RollFrozen: frozen}, Then: events{frozen}},
 		{Name: "freeze the same roll again", Given: events{drafted, frozen}, When: meeting.FreezeRoll{RollFrozen: frozen}},
+		{Name: "freeze a roll whose owners may be others", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 1 })},
+			When: meeting.FreezeRoll{RollFrozen: with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 2 })},
+			Then: events{with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 2 })}},
+		{Name: "freeze the same roll again after the notice", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 1 }), posted},
+			When: meeting.FreezeRoll{RollFrozen: frozen}},
 		{Name: "freeze a corrected roll before the notice", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.Roll = "old" })},
 			When: meeting.FreezeRoll{RollFrozen: frozen}, Then: events{frozen}},
 		{Name: "freeze another roll after the notice", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.Roll = "old" }), posted},
