@@ -64,7 +64,7 @@ type manifest struct {
 
 // reach is how far a ledger goes.
 type reach struct {
-	Position es.Position `json:"position"` // of the last event
+	Position es.Position `json:"position"`          // of the last event
 	Recorded time.Time   `json:"recorded,omitzero"` // when it was recorded
 	Events   int         `json:"events"`
 }
