@@ -3,17 +3,28 @@ package telemetry_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"log/slog"
+	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
 const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -165,3 +176,165 @@ func TestOnlyASampledTraceIsGoneOnWith(t *testing.T) {
 
 // panics is a tracer that must not be asked.
 type panics struct{ trace.Tracer }
+
+func TestTracesAndMetricsAreSentWhereTheStandardVariablesSay(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		t.Run(protocol, func(t *testing.T) {
+			collector := otlptest.Start(t)
+			variables(t, map[string]string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT": collector.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+				"OTEL_SERVICE_NAME": "ours", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+				"OTEL_TRACES_SAMPLER": "parentbased_always_off",
+			})
+			if protocol != "grpc" {
+				t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.HTTP)
+			}
+			w, err := telemetry.Start(t.Context(), telemetry.Config{Service: "votes", Version: "7"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := telemetry.NewServer(w.Tracer, w.Meter)
+			h := server.Watch(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), func(*http.Request) string { return "GET /pots" })
+			for _, parent := range []string{"", traceparent} { // only the caller's is sampled
+				r := httptest.NewRequestWithContext(t.Context(), "GET", "/pots", nil)
+				r.Header.Set("Traceparent", parent)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			}
+			w.Stop(t.Context()) // and with that all is sent
+
+			spans := collector.Spans()
+			if len(spans) != 1 || spans[0].Name != "GET /pots" || "00-"+spans[0].Trace+"-"+spans[0].Parent+"-01" != traceparent {
+				t.Fatalf("spans %+v", spans)
+			}
+			m := collector.Metric("http.server.request.duration")
+			if m == nil || m.Unit != "s" || m.Points["http.request.method=GET,http.response.status_code=200,http.route=/pots,url.scheme=http"] != 2 {
+				t.Fatalf("metric %+v", m)
+			}
+			for _, of := range []map[string]string{spans[0].Resource, m.Resource} {
+				if of["service.name"] != "ours" || of["service.namespace"] != "yimu" || of["service.version"] != "7" ||
+					of["deployment.environment.name"] != "test" || of["service.instance.id"] == "" {
+					t.Errorf("whose: %v", of)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUnreachableCollectorHoldsNothingUp(t *testing.T) {
+	variables(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+	var log bytes.Buffer
+	start := time.Now()
+	w, err := telemetry.Start(t.Context(), telemetry.Config{Service: "votes", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	telemetry.NewServer(w.Tracer, w.Meter).Watch(http.NotFoundHandler(), func(*http.Request) string { return "" }).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("starting and answering took %s", took)
+	}
+	w.Stop(t.Context())
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	if !strings.Contains(log.String(), "telemetry") {
+		t.Errorf("nobody is told: %s", &log)
+	}
+}
+
+// stream is a store that holds two events and takes no third.
+type stream struct{ es.Store }
+
+func (stream) Append(context.Context, string, uint64, ...es.Proposed) (es.Position, error) {
+	return 0, es.ErrWrongRevision
+}
+
+func (stream) Read(context.Context, string, uint64) iter.Seq2[es.Recorded, error] {
+	return func(yield func(es.Recorded, error) bool) {
+		_ = yield(es.Recorded{}, nil) && yield(es.Recorded{}, nil) && yield(es.Recorded{}, errors.New("the disk of /dev/sda"))
+	}
+}
+
+func TestWhatIsAskedOfAStoreIsASpanWithinASpan(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
+	if s := telemetry.Store(stream{}, nil, "eventstoredb", "db"); s != (stream{}) {
+		t.Error("without a tracer the store is the store")
+	}
+	s := telemetry.Store(stream{}, tracer, "eventstoredb", "db")
+	use := func(ctx context.Context) {
+		if _, err := s.Append(ctx, "ballot-1-2", 0, es.Proposed{}); !errors.Is(err, es.ErrWrongRevision) {
+			t.Error(err)
+		}
+		for range s.Read(ctx, "ballot-1-2", 0) {
+		}
+	}
+	use(t.Context())
+	if n := len(spans.Ended()); n != 0 {
+		t.Fatalf("%d spans outside of a span", n)
+	}
+	use(telemetry.Continue(t.Context(), traceparent))
+	var got []string
+	for _, span := range spans.Ended() {
+		line := span.Name() + " " + span.Status().Code.String()
+		for _, a := range span.Attributes() {
+			line += " " + string(a.Key) + "=" + a.Value.String()
+		}
+		if text := span.Status().Description + fmt.Sprint(span.Events()); strings.Contains(text, "sda") {
+			t.Errorf("the span tells what is for the log: %s", text)
+		}
+		got = append(got, line)
+	}
+	const common = " db.system.name=eventstoredb server.address=db "
+	want := []string{
+		"store append Unset" + common + "db.operation.name=append db.collection.name=ballot yimu.stream=ballot-1-2 yimu.events=1 yimu.position=0 yimu.outcome=conflict",
+		"store read Error" + common + "db.operation.name=read db.collection.name=ballot yimu.stream=ballot-1-2 yimu.events=2",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLagIsWhatIsReadAndNotFolded(t *testing.T) {
+	meter, read := otlptest.Meter(t)
+	var at es.Position
+	lag := telemetry.NewMeter(meter).Lag("votes", func() es.Position { return at })
+	batch := func(age time.Duration, positions ...es.Position) es.Batch {
+		var b es.Batch
+		for _, p := range positions {
+			b.Events, b.Through = append(b.Events, es.Recorded{Position: p, Created: time.Now().Add(-age)}), p
+		}
+		return b
+	}
+	check := func(name string, events, seconds float64) {
+		t.Helper()
+		got := read()
+		got["yimu.projection.lag.time{yimu.projection=votes}"] = math.Floor(got["yimu.projection.lag.time{yimu.projection=votes}"])
+		want := map[string]float64{
+			"yimu.projection.lag.events{yimu.projection=votes}": events, "yimu.projection.lag.time{yimu.projection=votes}": seconds,
+			"yimu.projection.position{yimu.projection=votes}": float64(at),
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	check("at the beginning", 0, 0)
+	lag.Read(batch(time.Hour, 10, 25, 30))
+	lag.Read(es.Batch{Through: 40})
+	lag.Read(batch(time.Minute, 50, 70))
+	check("nothing is folded", 5, 3600)
+	at = 30
+	check("the first batch is", 2, 60)
+	at = 70
+	check("all is", 0, 0)
+	lag.Read(batch(-time.Hour, 90))
+	check("the store's clock is ahead", 1, 0)
+	at = 0
+	lag.Read(batch(time.Hour, 10, 25, 30))
+	check("it is rebuilt", 3, 3600)
+	lag.Stop()
+	if got := read(); len(got) > 0 {
+		t.Errorf("after its end: %v", got)
+	}
+	telemetry.NewMeter(nil).Lag("votes", nil).Read(batch(0, 1))
+}

@@ -3,11 +3,14 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"net/http"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/yimu-ledger/yimu/libs/es"
 )
 
 // TraceparentKey names the W3C trace context: a header of messages, and of the
@@ -33,6 +36,18 @@ func ContinueFrom(ctx context.Context, headers map[string]string) context.Contex
 	return w3c.Extract(ctx, propagation.MapCarrier(headers))
 }
 
+// ContinueEvent is Continue for an event of the ledger.
+func ContinueEvent(ctx context.Context, e es.Recorded) context.Context {
+	if !bytes.Contains(e.Meta, []byte(`"`+TraceparentKey+`"`)) { // the usual case, at little cost
+		return ctx
+	}
+	meta, err := es.ParseMeta(e.Meta)
+	if err != nil {
+		return ctx
+	}
+	return Continue(ctx, meta.Trace)
+}
+
 // Traceparent returns what names the span of ctx to others, "" where there is none.
 func Traceparent(ctx context.Context) string {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
@@ -43,13 +58,15 @@ func Traceparent(ctx context.Context) string {
 	return carrier[TraceparentKey]
 }
 
-// Inject adds to headers what names the span of ctx.
+// Inject adds to the headers of a message what names the span of ctx.
 func Inject(ctx context.Context, headers map[string]string) {
 	w3c.Inject(ctx, propagation.MapCarrier(headers))
 }
 
-// Traced says at little cost whether an event's metadata may name a trace.
-func Traced(meta []byte) bool { return bytes.Contains(meta, []byte(`"`+TraceparentKey+`"`)) }
+// InjectHTTP is Inject for a request.
+func InjectHTTP(ctx context.Context, header http.Header) {
+	w3c.Inject(ctx, propagation.HeaderCarrier(header))
+}
 
 // Begin starts a span within the trace of ctx. Where there is none, or it is not
 // sampled, or tracer is nil, it does nothing: what runs by itself begins no
