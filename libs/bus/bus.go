@@ -31,6 +31,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says where the brokers are and what topics of ours look like.
@@ -52,7 +54,9 @@ type Config struct {
 	// shared out the partitions: from then on this member takes its own.
 	Joined func()
 
-	Log *slog.Logger // nil means slog.Default()
+	Log    *slog.Logger // nil means slog.Default()
+	Tracer trace.Tracer // nil: no spans
+	Meter  metric.Meter // nil: nothing is measured
 }
 
 // Topic is what [EnsureTopics] creates. Zero fields are taken from [Config].

@@ -110,10 +110,13 @@ func consumeFrom(ctx context.Context, cfg Config, from Offsets, d deliver) error
 	c := newClient(cfg, topics...)
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
+	watch := newConsumption(cfg, "")
+	defer watch.stop()
 	var partitions sync.WaitGroup
+	partitions.Go(func() { watch.follow(ctx, c) })
 	for topic, offsets := range from {
 		for partition, offset := range offsets {
-			f := follower{cfg: cfg, client: c, topic: topic, partition: partition, offset: offset, deliver: d}
+			f := follower{cfg: cfg, client: c, watch: watch, topic: topic, partition: partition, offset: offset, deliver: d}
 			partitions.Go(func() { f.run(ctx) })
 		}
 	}
@@ -150,6 +153,8 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 	if err != nil {
 		return fmt.Errorf("bus: group %s: %w", group, err)
 	}
+	watch := newConsumption(cfg, group)
+	defer watch.stop()
 	defer func() { _ = members.Close() }() // gives the partitions back at once; without that they come free in 6 s
 
 	for {
@@ -163,7 +168,7 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 		case err != nil:
 			log.WarnContext(ctx, "group cannot be joined, trying on", slog.Any("error", err))
 		default:
-			consumeGeneration(ctx, cfg, log, gen, topics, d)
+			consumeGeneration(ctx, cfg, log, watch, gen, topics, d)
 		}
 	}
 }
@@ -182,14 +187,15 @@ func awaitTopics(ctx context.Context, cfg Config, topics []string) error {
 // consumeGeneration starts what runs until the group is shared out again. The
 // group joins again only after all of it returned, so a partition has never two
 // handlers in one process, and no message of an earlier generation is left over.
-func consumeGeneration(ctx context.Context, cfg Config, log *slog.Logger, gen *kafka.Generation, topics []string, d deliver) {
+func consumeGeneration(ctx context.Context, cfg Config, log *slog.Logger, watch *consumption, gen *kafka.Generation, topics []string, d deliver) {
 	c := newClient(cfg, topics...)
 	assigned, end := context.WithCancel(ctx)
 	marks := &marks{changed: make(chan struct{}, 1), offsets: make(map[string]map[int]int64)}
 	var followers sync.WaitGroup
+	followers.Go(func() { watch.follow(assigned, c) })
 	for topic, partitions := range gen.Assignments {
 		for _, p := range partitions {
-			f := follower{cfg: cfg, client: c, topic: topic, partition: p.ID, offset: p.Offset, deliver: d}
+			f := follower{cfg: cfg, client: c, watch: watch, topic: topic, partition: p.ID, offset: p.Offset, deliver: d}
 			f.settled = func(offset int64) { marks.set(f.topic, f.partition, offset) }
 			followers.Go(func() { f.run(assigned) })
 		}
@@ -284,6 +290,8 @@ func (m *marks) take() map[string]map[int]int64 {
 type follower struct {
 	cfg       Config
 	client    *client
+	watch     *consumption
+	place     *place
 	topic     string
 	partition int
 	offset    int64              // of the next message to deliver, or kafka.FirstOffset
@@ -294,6 +302,9 @@ type follower struct {
 // run returns when ctx ends.
 func (f *follower) run(ctx context.Context) {
 	log := f.cfg.log().With(slog.String("topic", f.topic), slog.Int("partition", f.partition))
+	place, leave := f.watch.hold(f.topic, f.partition, f.offset)
+	defer leave()
+	f.place = place
 	var wait backoff
 	for ctx.Err() == nil {
 		batch, err := f.fetch(ctx)
@@ -310,6 +321,7 @@ func (f *follower) run(ctx context.Context) {
 			if wait.news() {
 				log.WarnContext(ctx, "reading does not succeed, trying on", slog.Any("error", err))
 			}
+			f.watch.retryFetch(ctx)
 			f.client.reset()
 			wait.sleep(ctx)
 		case len(batch) > 0:
@@ -322,19 +334,26 @@ func (f *follower) run(ctx context.Context) {
 }
 
 func (f *follower) hand(ctx context.Context, log *slog.Logger, batch []Message) {
+	f.watch.consumed.Add(ctx, int64(len(batch)), f.place.poll.add...)
+	f.place.next.Store(batch[0].Offset)
+	f.place.busy.Store(true)
+	defer f.place.busy.Store(false)
 	for {
-		settled := 0
+		settled, start := 0, time.Now()
 		err := f.deliver(ctx, batch, func(n int) {
 			settled = n
 			f.offset = batch[n-1].Offset + 1
+			f.place.next.Store(f.offset)
 			if f.settled != nil {
 				f.settled(f.offset)
 			}
 		})
 		batch = batch[settled:]
+		f.watch.process.Record(ctx, time.Since(start).Seconds(), f.place.process.of(err).record...)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
+		f.watch.retryProcess(ctx)
 		log.WarnContext(ctx, "batch refused, handing it out again", slog.Int64("offset", batch[0].Offset), slog.Any("error", err))
 		if !pause(ctx, f.cfg.nackDelay()) {
 			return
@@ -359,6 +378,7 @@ func (f *follower) fetch(ctx context.Context) ([]Message, error) {
 	if res.Error != nil {
 		return nil, res.Error
 	}
+	f.place.end.Store(res.HighWatermark)
 	var batch []Message
 	for {
 		r, err := res.Records.ReadRecord()

@@ -13,6 +13,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 var (
@@ -37,8 +40,10 @@ const MaxMessage = 1_000_000
 // many at a time share a round trip. Having one slice under way also keeps the
 // order over retries, without an idempotent producer.
 type Publisher struct {
-	cfg    Config
-	client *client
+	cfg      Config
+	client   *client
+	measures *measures
+	broker   []attribute.KeyValue
 
 	mu     sync.Mutex
 	topics map[string][]*queue // by partition
@@ -48,7 +53,7 @@ type Publisher struct {
 
 // NewPublisher returns a publisher; it connects when first used.
 func NewPublisher(cfg Config) *Publisher {
-	return &Publisher{cfg: cfg, client: newClient(cfg), topics: make(map[string][]*queue)}
+	return &Publisher{cfg: cfg, client: newClient(cfg), measures: newMeasures(cfg), broker: broker(cfg), topics: make(map[string][]*queue)}
 }
 
 var _ message.Publisher = (*Publisher)(nil)
@@ -57,7 +62,7 @@ var _ message.Publisher = (*Publisher)(nil)
 // context of a message ends first, the message is withdrawn if it was not handed
 // over (ErrNotSent); if it was, the write goes on and the error leaves its
 // outcome open. Without a deadline Publish gives up after 30 seconds of trouble.
-func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
+func (p *Publisher) Publish(topic string, messages ...*message.Message) (err error) {
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -65,9 +70,23 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
+	spans := p.startSends(topic, messages)
+	if spans != nil {
+		defer func() {
+			for _, s := range spans {
+				if s != nil {
+					telemetry.End(s.span, err)
+				}
+			}
+		}()
+	}
 	out := make([]*outgoing, len(messages))
 	for i, m := range messages {
-		out[i] = newOutgoing(m)
+		var traced map[string]string
+		if spans != nil && spans[i] != nil {
+			traced = spans[i].headers
+		}
+		out[i] = newOutgoing(m, traced)
 		if n := out[i].size; n > MaxMessage {
 			return fmt.Errorf("%w: %w: message %s has %d bytes", ErrNotSent, ErrTooLarge, m.UUID, n)
 		}
@@ -141,8 +160,9 @@ func (p *Publisher) queues(ctx context.Context, topic string) ([]*queue, error) 
 	defer p.mu.Unlock()
 	if p.topics[topic] == nil {
 		qs := make([]*queue, n)
+		labels := newLabels("send", topic, "")
 		for i := range qs {
-			qs[i] = &queue{publisher: p, topic: topic, partition: i}
+			qs[i] = &queue{publisher: p, topic: topic, partition: i, labels: labels}
 		}
 		p.topics[topic] = qs
 	}
@@ -173,10 +193,11 @@ type outgoing struct {
 	maybe   bool      // an attempt failed in a way that leaves open whether it was written
 }
 
-func newOutgoing(m *message.Message) *outgoing {
+// newOutgoing takes headers of the message's own span before those it came with.
+func newOutgoing(m *message.Message, traced map[string]string) *outgoing {
 	o := &outgoing{
 		value:   m.Payload,
-		headers: make([]kafka.Header, 0, 1+len(m.Metadata)),
+		headers: make([]kafka.Header, 0, 1+len(m.Metadata)+len(traced)),
 		time:    time.Now(),
 		done:    make(chan error, 1),
 	}
@@ -186,6 +207,11 @@ func newOutgoing(m *message.Message) *outgoing {
 			o.key = []byte(v)
 			continue
 		}
+		if _, own := traced[k]; !own {
+			o.headers = append(o.headers, kafka.Header{Key: k, Value: []byte(v)})
+		}
+	}
+	for k, v := range traced {
 		o.headers = append(o.headers, kafka.Header{Key: k, Value: []byte(v)})
 	}
 	o.size = 32 + len(o.key) + len(o.value) // 32 and 8 bound the framing of records and headers
@@ -227,6 +253,7 @@ type queue struct {
 	publisher *Publisher
 	topic     string
 	partition int
+	labels    labels
 
 	mu      sync.Mutex
 	pending []*outgoing
@@ -306,7 +333,9 @@ func (q *queue) send() {
 		if len(batch) == 0 {
 			return
 		}
+		start := time.Now()
 		err := q.write(batch)
+		q.measure(len(batch), time.Since(start), err)
 		if err == nil {
 			for _, o := range batch {
 				o.done <- nil
@@ -321,6 +350,7 @@ func (q *queue) send() {
 			continue
 		}
 		q.putBack(batch, err)
+		q.publisher.measures.retrySend(context.Background())
 		if wait.news() {
 			q.publisher.cfg.log().Warn("writing does not succeed, trying on",
 				slog.String("topic", q.topic), slog.Int("partition", q.partition), slog.Any("error", err))
@@ -328,6 +358,12 @@ func (q *queue) send() {
 		q.publisher.client.reset()
 		wait.sleep(context.Background())
 	}
+}
+
+func (q *queue) measure(messages int, took time.Duration, err error) {
+	l := q.labels.of(err)
+	q.publisher.measures.operation.Record(context.Background(), took.Seconds(), l.record...)
+	q.publisher.measures.sent.Add(context.Background(), int64(messages), l.add...)
 }
 
 // restore returns a slice that was refused whole to the front.

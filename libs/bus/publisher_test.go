@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/yimu-ledger/yimu/libs/bus"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
 func TestMetadataTravelsWithTheMessage(t *testing.T) {
@@ -172,11 +173,16 @@ func TestAFailedWriteIsTriedAgain(t *testing.T) {
 			cluster, cfg := testBroker(t)
 			topic := newTopic(t, cfg, 1)
 			fail(cluster)
+			var measured func() map[string]float64
+			cfg.Meter, measured = otlptest.Meter(t)
 			p := newPublisher(t, cfg)
 			for i := range 3 {
 				if err := p.Publish(topic, keyed("k", fmt.Sprint(i))); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if got := measured(); got["yimu.retries{yimu.operation=send}"] != 3 {
+				t.Errorf("measured %v", got)
 			}
 			if got := read(t, cfg, topic, 3); got != "0, 1, 2" {
 				t.Errorf("the topic holds %s", got)
