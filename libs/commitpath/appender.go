@@ -6,15 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // AppenderConfig is what an Appender is made of.
@@ -28,15 +30,20 @@ type AppenderConfig struct {
 	Refuse func(ctx context.Context, context, reason string, raw []byte) error
 	Clock  func() time.Time
 	Log    *slog.Logger
+	Tracer trace.Tracer // nil: no spans
+	Meter  metric.Meter // nil: nothing is measured
 }
 
 // Appender appends commits to the store and answers with outcomes.
-type Appender struct{ cfg AppenderConfig }
+type Appender struct {
+	cfg      AppenderConfig
+	measures *appenderMeasures
+}
 
 // NewAppender returns an Appender; Handle is its work.
 func NewAppender(cfg AppenderConfig) *Appender {
 	cfg.Log = logger(cfg.Log)
-	return &Appender{cfg}
+	return &Appender{cfg, newAppenderMeasures(cfg.Meter)}
 }
 
 // retryAfter is the pause before the store is asked again.
@@ -46,24 +53,38 @@ const retryAfter = 200 * time.Millisecond
 // streams side by side, so that the store can group them into one write. When
 // it returns nil every message has been appended or recorded as refused and
 // its outcome published, and the offsets may be committed.
-func (a *Appender) Handle(ctx context.Context, messages []bus.Message) error {
+func (a *Appender) Handle(ctx context.Context, messages []bus.Message) (err error) {
+	a.measures.batch(ctx, messages)
 	byStream := map[string][]int{}
 	for i, m := range messages {
 		byStream[string(m.Key)] = append(byStream[string(m.Key)], i)
 	}
 	outcomes := make([]*message.Message, len(messages))
 	errs := make([]error, len(messages))
+	spans := make([]trace.Span, len(messages))
 	var wg sync.WaitGroup
 	for _, indexes := range byStream {
 		wg.Go(func() {
 			for _, i := range indexes {
-				if outcomes[i], errs[i] = a.handle(ctx, messages[i]); errs[i] != nil {
+				var in context.Context
+				in, spans[i] = bus.Process(ctx, a.cfg.Tracer, messages[i].Topic, messages[i].ID, messages[i].Metadata)
+				if outcomes[i], errs[i] = a.handle(in, messages[i]); errs[i] != nil {
 					return
+				}
+				if spans[i].IsRecording() {
+					outcomes[i].SetContext(context.WithoutCancel(in)) // so that it is published in the commit's trace
 				}
 			}
 		})
 	}
 	wg.Wait()
+	defer func() {
+		for _, span := range spans {
+			if span != nil {
+				telemetry.End(span, err)
+			}
+		}
+	}()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -107,19 +128,28 @@ func (a *Appender) Tell(ctx context.Context) error {
 // handle appends one commit; passing errors of the store are waited out, because
 // later commits of the stream must not overtake it.
 func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message, error) {
-	owner := strings.TrimPrefix(m.Topic, CommitsTopic(""))
+	start, owner := time.Now(), contextOf(m.Topic)
 	var c es.Commit
 	if reason := a.check(owner, m, &c); reason != "" {
+		a.measures.refuse(ctx, owner, reason)
 		if err := a.cfg.Refuse(ctx, owner, reason, m.Value); err != nil {
 			return nil, fmt.Errorf("commitpath: record a refused commit: %w", err)
 		}
 		return a.encode(es.Outcome{Commit: c.ID, Attempt: c.Attempt, Stream: c.Stream, Status: es.StatusRefused, Reason: reason})
 	}
+	ctx, span := telemetry.Begin(ctx, a.cfg.Tracer, "append")
+	defer span.End()
+	if span.IsRecording() {
+		span.SetAttributes(describe(c)...)
+	}
 	for {
 		o, err := a.append(ctx, c)
 		if err == nil {
+			a.measures.append(ctx, owner, o.Status, time.Since(start))
+			span.SetAttributes(telemetry.Outcome.String(string(o.Status)))
 			return a.encode(o)
 		}
+		a.measures.retry(ctx)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

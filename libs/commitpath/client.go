@@ -12,9 +12,12 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // ClientConfig is what a Client is made of.
@@ -26,6 +29,8 @@ type ClientConfig struct {
 	Clock    func() time.Time
 	Wait     time.Duration // for an outcome; 5 s unless set
 	Log      *slog.Logger
+	Tracer   trace.Tracer // nil: no spans
+	Meter    metric.Meter // nil: nothing is measured
 }
 
 // Client hands commits over and waits for their outcomes. One serves a whole
@@ -36,6 +41,7 @@ type Client struct {
 	waiting map[attempt]*wait
 	skew    skew
 	ready   atomic.Bool
+	told    atomic.Uint64 // the highest position of an outcome
 }
 
 // attempt identifies who waits for what.
@@ -69,6 +75,7 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	c.ready.Store(true)
 	defer c.ready.Store(false)
+	defer c.watch()()
 	for m := range messages {
 		var o es.Outcome
 		if err := json.Unmarshal(m.Payload, &o); err != nil {
@@ -77,7 +84,12 @@ func (c *Client) Run(ctx context.Context) error {
 			continue
 		}
 		c.skew.observe(c.cfg.Clock().Sub(o.At))
-		c.answer(o)
+		c.told.Store(max(c.told.Load(), uint64(o.Position)))
+		if c.answer(o) {
+			_, span := bus.Process(m.Context(), c.cfg.Tracer, OutcomesTopic, m.UUID, m.Metadata)
+			span.SetAttributes(telemetry.Outcome.String(string(o.Status)))
+			span.End()
+		}
 		m.Ack()
 	}
 	if err := ctx.Err(); err != nil {
@@ -106,15 +118,19 @@ func (c *Client) leave(a attempt, w *wait) {
 	}
 }
 
-func (c *Client) answer(o es.Outcome) {
+// answer says whether anybody waited.
+func (c *Client) answer(o es.Outcome) bool {
 	a := attempt{o.Commit, o.Attempt}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.waiting[a]; w != nil {
-		delete(c.waiting, a)
-		w.outcome = o
-		close(w.done)
+	w := c.waiting[a]
+	if w == nil {
+		return false
 	}
+	delete(c.waiting, a)
+	w.outcome = o
+	close(w.done)
+	return true
 }
 
 // Ready says whether commits can be handed over now; the error says why not.
@@ -131,15 +147,31 @@ func (c *Client) Ready() error {
 }
 
 // For returns the Committer of one context.
-func (c *Client) For(context string) es.Committer { return committer{c, CommitsTopic(context)} }
+func (c *Client) For(context string) es.Committer {
+	return &committer{c, CommitsTopic(context), newClientMeasures(c.cfg.Meter, context)}
+}
 
 type committer struct {
 	*Client
-	topic string
+	topic    string
+	measures *clientMeasures
 }
 
 // Commit implements es.Committer.
-func (c committer) Commit(ctx context.Context, commit es.Commit) (es.Outcome, error) {
+func (c *committer) Commit(ctx context.Context, commit es.Commit) (es.Outcome, error) {
+	start := time.Now()
+	ctx, span := telemetry.Begin(ctx, c.cfg.Tracer, "commit")
+	o, err := c.commit(ctx, commit)
+	became := whatBecame(o, err)
+	c.measures.committed(ctx, became, time.Since(start))
+	if span.IsRecording() {
+		span.SetAttributes(append(describe(commit), telemetry.Outcome.String(became))...)
+	}
+	telemetry.End(span, err)
+	return o, err
+}
+
+func (c *committer) commit(ctx context.Context, commit es.Commit) (es.Outcome, error) {
 	if err := c.Ready(); err != nil {
 		return es.Outcome{}, fmt.Errorf("%w: %w", es.ErrNotSent, err)
 	}
@@ -159,11 +191,14 @@ func (c committer) Commit(ctx context.Context, commit es.Commit) (es.Outcome, er
 
 	timeout := time.NewTimer(c.cfg.Wait)
 	defer timeout.Stop()
+	var acknowledged time.Time // by the brokers
 	for {
 		select {
 		case <-wait.done:
+			c.measures.waited(ctx, acknowledged)
 			return wait.outcome, nil
 		case err := <-sent:
+			acknowledged = time.Now()
 			if errors.Is(err, bus.ErrNotSent) {
 				return es.Outcome{}, fmt.Errorf("%w: %w", es.ErrNotSent, err)
 			}
@@ -186,7 +221,7 @@ type skew struct {
 	mu   sync.Mutex
 	last [16]time.Duration
 	n    int
-	off  atomic.Bool
+	best atomic.Int64 // nanoseconds
 }
 
 func (s *skew) observe(d time.Duration) {
@@ -198,7 +233,7 @@ func (s *skew) observe(d time.Duration) {
 	for _, d := range s.last[1:min(s.n, len(s.last))] {
 		least = min(least, d)
 	}
-	s.off.Store(least > maxSkew || least < -maxSkew)
+	s.best.Store(int64(least))
 }
 
 // known says whether the ledger has told its time at all.
@@ -208,4 +243,6 @@ func (s *skew) known() bool {
 	return s.n > 0
 }
 
-func (s *skew) exceeded() bool { return s.off.Load() }
+func (s *skew) estimate() time.Duration { return time.Duration(s.best.Load()) }
+
+func (s *skew) exceeded() bool { return s.estimate().Abs() > maxSkew }

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // OutcomesTopic carries the outcomes of all commits to all instances.
@@ -29,6 +31,9 @@ const OutcomesTopic = "outcomes"
 // CommitsTopic is the topic of a context's commits, keyed by stream: one
 // partition per stream, so one order.
 func CommitsTopic(context string) string { return "commits." + context }
+
+// contextOf is the other way round.
+func contextOf(topic string) string { return strings.TrimPrefix(topic, CommitsTopic("")) }
 
 // maxSkew is how far an instance's clock may be from the ledger's.
 const maxSkew = 2 * time.Second
@@ -48,7 +53,7 @@ func encodeCommit(c es.Commit) (*message.Message, error) {
 	m.Metadata.Set(bus.KeyMetadata, c.Stream)
 	if len(c.Events) > 0 && bytes.Contains(c.Events[0].Meta, []byte(`"traceparent"`)) {
 		if meta, err := es.ParseMeta(c.Events[0].Meta); err == nil && meta.Trace != "" {
-			m.Metadata.Set("traceparent", meta.Trace)
+			m.Metadata.Set(telemetry.TraceparentKey, meta.Trace)
 		}
 	}
 	return m, nil

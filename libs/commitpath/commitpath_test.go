@@ -18,12 +18,14 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/bus/embedded"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
 // path is a whole commit path: a store, a broker, the one that YIMU_TEST_KAFKA
@@ -36,6 +38,7 @@ type path struct {
 	client  *commitpath.Client
 	ledger  func() // stops the first ledger
 	refused chan string
+	meter   metric.Meter
 }
 
 // settings change what newPath builds.
@@ -45,6 +48,7 @@ type settings struct {
 	store func(es.Store) es.Store // wraps the ledger's store
 	open  func() es.Store         // opens the store, for each ledger anew; one in the process if nil
 	disk  bool                    // a store on disk, with its fsyncs
+	meter metric.Meter
 }
 
 func newPath(t testing.TB, s settings) *path {
@@ -69,7 +73,7 @@ func newPath(t testing.TB, s settings) *path {
 	}
 	p := &path{
 		store: store, bus: bus.Config{Brokers: []string{addr}, Partitions: 4, Log: slog.New(slog.DiscardHandler)},
-		context: "votes-" + watermill.NewShortUUID(), refused: make(chan string, 10),
+		context: "votes-" + watermill.NewShortUUID(), refused: make(chan string, 10), meter: s.meter,
 	}
 	if s.store != nil {
 		p.store = s.store(store)
@@ -94,7 +98,7 @@ func (p *path) topic() string { return commitpath.CommitsTopic(p.context) }
 func (p *path) startLedger(t testing.TB) (stop func()) {
 	publisher := bus.NewPublisher(p.bus)
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: p.open(), Publisher: publisher, Clock: time.Now,
+		Store: p.open(), Publisher: publisher, Clock: time.Now, Meter: p.meter,
 		Owns: func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
 		Refuse: func(_ context.Context, _, reason string, _ []byte) error {
 			p.refused <- reason
@@ -124,7 +128,7 @@ func (p *path) startClient(t testing.TB, s settings) *commitpath.Client {
 	}
 	publisher := bus.NewPublisher(p.bus)
 	client := commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait,
+		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait, Meter: s.meter,
 	})
 	stop := run(t, func(ctx context.Context) { _ = client.Run(ctx) })
 	t.Cleanup(func() { stop(); _ = publisher.Close() })
@@ -181,7 +185,8 @@ func length(t *testing.T, s es.Store, stream string) (n int) {
 }
 
 func TestOutcomes(t *testing.T) {
-	p := newPath(t, settings{})
+	meter, read := otlptest.Meter(t)
+	p := newPath(t, settings{meter: meter})
 	first, second := uuid.New(), uuid.New()
 
 	recorded := p.do(t, commit("note-1", 0, first, "h", "a"))
@@ -214,6 +219,27 @@ func TestOutcomes(t *testing.T) {
 	}
 	if reason := <-p.refused; reason != "not a stream of "+p.context {
 		t.Fatalf("refused as %q", reason)
+	}
+	got := read()
+	for key, want := range map[string]float64{
+		"yimu.commit.duration{yimu.context=votes,yimu.outcome=recorded}":            3,
+		"yimu.commit.duration{yimu.context=votes,yimu.outcome=conflict}":            1,
+		"yimu.commit.duration{yimu.context=votes,yimu.outcome=key-reused}":          1,
+		"yimu.commit.duration{yimu.context=votes,yimu.outcome=refused}":             1,
+		"yimu.outcome.wait{yimu.context=votes}":                                     6,
+		"yimu.outcome.position{}":                                                   float64(recorded.Position),
+		"yimu.conflicts{yimu.context=votes}":                                        1,
+		"yimu.append.duration{yimu.context=votes,yimu.outcome=recorded}":            3,
+		"yimu.append.duration{yimu.context=votes,yimu.outcome=conflict}":            1,
+		"yimu.append.batch.size{yimu.context=votes}":                                6,
+		"yimu.append.refused{yimu.context=votes,yimu.reason=not a stream of votes}": 1,
+	} {
+		if key = strings.ReplaceAll(key, "votes", p.context); got[key] != want {
+			t.Errorf("%s is %v, want %v of %v", key, got[key], want, got)
+		}
+	}
+	if ahead := got["yimu.clock.skew{}"]; ahead < 0 || ahead > 1 {
+		t.Errorf("the clock is said to be %v s ahead of itself", ahead)
 	}
 }
 
@@ -344,12 +370,16 @@ func (f *flaky) Append(ctx context.Context, stream string, expected uint64, even
 }
 
 func TestDeadlineAfterTheAppendIsSettledByRepeatingIt(t *testing.T) {
-	p := newPath(t, settings{store: func(s es.Store) es.Store { return &flaky{Store: s, failed: map[uuid.UUID]bool{}} }})
+	meter, read := otlptest.Meter(t)
+	p := newPath(t, settings{meter: meter, store: func(s es.Store) es.Store { return &flaky{Store: s, failed: map[uuid.UUID]bool{}} }})
 	if o := p.do(t, commit("note-1", 0, uuid.New(), "h", "a")); o.Status != es.StatusRecorded || o.Position == 0 {
 		t.Fatalf("got %+v", o)
 	}
 	if n := length(t, p.store, "note-1"); n != 1 {
 		t.Fatalf("%d events, want 1", n)
+	}
+	if got := read(); got["yimu.retries{yimu.operation=append}"] != 1 || got["yimu.append.duration{yimu.context="+p.context+",yimu.outcome=recorded}"] != 1 {
+		t.Errorf("measured %v", got)
 	}
 }
 

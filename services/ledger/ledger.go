@@ -119,6 +119,7 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 	l := &appender{deps: deps, refused: config.Refused}
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
 		Store: deps.Store, Publisher: config.Publisher, Owns: Owns, Refuse: l.refuse, Clock: deps.Clock, Log: deps.Log,
+		Tracer: deps.Tracer, Meter: deps.Meter,
 	})
 	joined := make(chan struct{})
 	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
