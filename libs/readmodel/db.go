@@ -36,6 +36,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	_ "modernc.org/sqlite" // database/sql driver "sqlite"
 
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -48,6 +50,8 @@ type DB struct {
 	write    *sql.DB // SQLite: one connection, so that writers queue in the process and not at the file's lock
 	postgres bool
 	rebound  sync.Map // statement with `?` → with `$1`
+	tracer   trace.Tracer
+	meter    metric.Meter
 }
 
 // Option changes how Open opens.
@@ -56,6 +60,8 @@ type Option func(*options)
 type options struct {
 	durable bool
 	schema  string
+	tracer  trace.Tracer
+	meter   metric.Meter
 }
 
 // Durable is for what cannot be rebuilt. Every commit survives a power loss:
@@ -92,6 +98,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("readmodel: open: %w", err)
 	}
+	db.tracer, db.meter = o.tracer, o.meter
 	if err := db.createCheckpoints(ctx, o.schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("readmodel: open: %w", err), db.Close())
 	}

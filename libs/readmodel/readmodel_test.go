@@ -27,6 +27,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
 //go:embed testdata/migrations
@@ -477,9 +478,13 @@ func TestPassingErrorsOfTheStoreAreTriedAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(...readmodel.Option) *readmodel.DB) {
 		store := newStore(t)
 		last := write(t, store, reported(1))
-		r := readmodel.NewRunner(open(), &broken{store, 3}, quiet(), board())
+		meter, read := otlptest.Meter(t)
+		r := readmodel.NewRunner(open(readmodel.Watched(nil, meter)), &broken{store, 3}, quiet(), board())
 		run(t, r)
 		waitFor(t, r, last)
+		if n := read()["yimu.retries{yimu.operation=projection}"]; n != 3 {
+			t.Errorf("%v attempts are counted, want 3", n)
+		}
 	})
 }
 

@@ -80,6 +80,7 @@ type Runner struct {
 	store es.Store
 	log   *slog.Logger
 	p     Projection
+	watch watch
 
 	reached Progress
 	needed  atomic.Uint64 // what the checkpoint is at or past where no event known to be folded is missing
@@ -181,6 +182,8 @@ func sleep(ctx context.Context, d time.Duration) {
 // position after it; one of them folds once it has not moved for a second. So
 // WaitFor works in each, and when the one that folds is killed it costs a second.
 func (r *Runner) Run(ctx context.Context) error {
+	r.watch = r.newWatch()
+	defer r.watch.lag.Stop()
 	r.reached.start()
 	err := r.run(ctx)
 	if ctx.Err() != nil {
@@ -208,6 +211,7 @@ func (r *Runner) run(ctx context.Context) error {
 		case r.Position() > from:
 			pause = 0
 		}
+		r.watch.retry(ctx)
 		pause = min(max(50*time.Millisecond, 2*pause), maxPause)
 		r.log.WarnContext(ctx, "projection interrupted",
 			slog.Uint64("position", uint64(r.Position())), slog.Duration("again_in", pause), slog.Any("error", err))
@@ -246,6 +250,7 @@ func (r *Runner) follow(parent context.Context) error {
 			if err != nil {
 				return fmt.Errorf("follow the store: %w", err)
 			}
+			r.watch.lag.Read(batch)
 			select {
 			case batches <- batch:
 			case <-ctx.Done():
@@ -404,7 +409,7 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	folded := false
+	folded, start := false, time.Now()
 	err := f.db.Update(ctx, func(tx *Tx) error {
 		if err := tx.MoveCheckpoint(ctx, f.p.Name, f.stored, b.Through); err != nil {
 			return err
@@ -415,6 +420,7 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 		folded = true
 		return f.fold(ctx, tx, b.Events)
 	})
+	f.watch.folded(ctx, b.Events, start, err)
 	switch {
 	case err == nil:
 		f.stored = b.Through
