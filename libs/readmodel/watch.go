@@ -31,11 +31,17 @@ type watch struct {
 	add      []metric.AddOption
 }
 
+// Lag measures how far what follows the ledger under a name of this database is
+// behind, until it is stopped. A Runner does so by itself.
+func (db *DB) Lag(name string, position func() es.Position) *telemetry.Lag {
+	return telemetry.NewMeter(db.meter).Lag(name, position)
+}
+
 func (r *Runner) newWatch() watch {
 	m := telemetry.NewMeter(r.db.meter)
 	labels := metric.WithAttributeSet(attribute.NewSet(telemetry.Projection.String(r.p.Name)))
 	return watch{
-		tracer: r.db.tracer, name: r.p.Name, lag: m.Lag(r.p.Name, r.Position), retry: m.Retries("projection"),
+		tracer: r.db.tracer, name: r.p.Name, lag: r.db.Lag(r.p.Name, r.Position), retry: m.Retries("projection"),
 		duration: m.Seconds("yimu.projection.fold.duration", "One transaction that folds events."),
 		events:   m.Counter("yimu.projection.events", "{event}", "Events that were folded."),
 		record:   []metric.RecordOption{labels}, add: []metric.AddOption{labels},

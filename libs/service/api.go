@@ -16,7 +16,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -306,9 +305,9 @@ func (h *handler) finish(r *request, in *http.Request, span trace.Span, start ti
 	took := h.deps.Clock().Sub(start)
 	status := cmp.Or(r.status, http.StatusOK)
 	if r.problem != "" {
-		h.refusals.Add(r, 1, metric.WithAttributes(attribute.String("yimu.reason", r.problem), semconv.HTTPResponseStatusCode(status)))
+		h.refusals.Add(r, 1, metric.WithAttributes(telemetry.Reason.String(r.problem), semconv.HTTPResponseStatusCode(status)))
 		if span != nil {
-			span.SetAttributes(attribute.String("yimu.reason", r.problem))
+			span.SetAttributes(telemetry.Reason.String(r.problem))
 		}
 	}
 	h.server.End(r, span, in, in.Pattern, status, took)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // CommandIn is embedded in the input of every command.
@@ -57,14 +58,15 @@ func newRequest(ctx context.Context, deps Deps, content any, caller, route, path
 
 // ReactionRequest describes a command that a reaction asks for. key is the id
 // of the event that caused it, or a deadline's; a reaction that sees it again
-// finds what it recorded.
-func ReactionRequest(deps Deps, reaction, key string) es.Request {
+// finds what it recorded. Its events carry on the trace of ctx.
+func ReactionRequest(ctx context.Context, deps Deps, reaction, key string) es.Request {
 	return es.Request{
 		Commit:   deps.Vault.ID("commit", "reaction:"+reaction, key),
 		Hash:     hex.EncodeToString(deps.Vault.HMAC("request", reaction, key)),
 		Actor:    "reaction:" + reaction,
 		Cause:    key,
 		Happened: deps.Clock().UTC(),
+		Trace:    telemetry.Traceparent(ctx),
 	}
 }
 

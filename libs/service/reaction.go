@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // Reaction is a projection that ends in a command: it follows the ledger and
@@ -39,7 +43,7 @@ func (r Reaction) Run(ctx context.Context, deps Deps) error {
 	log := deps.Log.With(slog.String("reaction", r.Name))
 	return Forward(ctx, deps.Store, deps.DB, log, "reaction/"+r.Name, func(ctx context.Context, events []es.Recorded) error {
 		for _, event := range events {
-			if err := r.react(ctx, log, event); err != nil {
+			if err := r.react(ctx, log, deps.Tracer, event); err != nil {
 				return err
 			}
 		}
@@ -49,8 +53,14 @@ func (r Reaction) Run(ctx context.Context, deps Deps) error {
 
 // react returns nil once the command or its refusal is recorded, or the error
 // of ctx.
-func (r Reaction) react(ctx context.Context, log *slog.Logger, event es.Recorded) error {
+func (r Reaction) react(ctx context.Context, log *slog.Logger, tracer trace.Tracer, event es.Recorded) (err error) {
 	log = log.With(slog.String("event", event.ID.String()))
+	// What it leads to belongs to the trace of its cause.
+	ctx, span := telemetry.Begin(telemetry.ContinueEvent(ctx, event), tracer, "react "+r.Name)
+	if span.IsRecording() {
+		span.SetAttributes(telemetry.Event.String(event.Type), telemetry.Stream.String(event.Stream))
+	}
+	defer func() { telemetry.End(span, err) }()
 	return Persist(ctx, log, func() error {
 		err := r.Handle(ctx, event)
 		if why, refused := refusal(err); refused {
@@ -94,15 +104,21 @@ func Forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Lo
 
 // forward is Forward until somebody else moves the checkpoint.
 func forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Logger, name string, take func(context.Context, []es.Recorded) error, prefixes []string) error {
-	var stored es.Position // the checkpoint
-	var moved time.Time    // when
-	if Persist(ctx, log, func() (err error) {
-		stored, err = db.Checkpoint(ctx, name)
+	var checkpoint atomic.Uint64
+	var moved time.Time // when it was
+	position := func() es.Position { return es.Position(checkpoint.Load()) }
+	if Persist(ctx, log, func() error {
+		stored, err := db.Checkpoint(ctx, name)
+		checkpoint.Store(uint64(stored))
 		return err
 	}) != nil {
 		return nil // ctx ended
 	}
-	return Follow(ctx, store, log, func() es.Position { return stored }, func(b es.Batch) error {
+	lag := db.Lag(name, position)
+	defer lag.Stop()
+	return Follow(ctx, store, log, position, func(b es.Batch) error {
+		lag.Read(b)
+		stored := position()
 		if len(b.Events) > 0 {
 			if err := take(ctx, b.Events); err != nil {
 				return err
@@ -114,7 +130,8 @@ func forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Lo
 			return db.Update(ctx, func(tx *readmodel.Tx) error { return tx.MoveCheckpoint(ctx, name, stored, b.Through) })
 		})
 		if err == nil {
-			stored, moved = b.Through, time.Now()
+			checkpoint.Store(uint64(b.Through))
+			moved = time.Now()
 		}
 		return err
 	}, prefixes...)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
@@ -91,6 +93,43 @@ func during(t *testing.T, r service.Reaction, deps service.Deps, f func()) {
 	}
 }
 
+func TestAReactionGoesOnWithTheTraceOfItsCause(t *testing.T) {
+	const cause = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for name, traced := range map[string]bool{"with a tracer": true, "without one the events still name it": false} {
+		t.Run(name, func(t *testing.T) {
+			deps := reactionDeps(t)
+			deps.Vault = newDeps(t, io.Discard).Vault
+			spans := tracetest.NewSpanRecorder()
+			if traced {
+				deps.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
+			}
+			for i, meta := range []string{`{"traceparent":"` + cause + `"}`, `{}`} {
+				if _, err := deps.Store.Append(t.Context(), "meeting-1", uint64(i), es.Proposed{ID: uuid.New(), Type: "happened.v1", Data: []byte(`{}`), Meta: []byte(meta)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := newWitness()
+			r := service.Reaction{Name: "x", Prefixes: []string{"meeting-"}, Handle: func(ctx context.Context, e es.Recorded) error {
+				w.note("%s", service.ReactionRequest(ctx, deps, "x", e.ID.String()).Trace)
+				return nil
+			}}
+			var seen []string
+			during(t, r, deps, func() { seen = w.wait(t, 2) })
+			want := cause
+			if traced {
+				ended := spans.Ended()
+				if len(ended) != 1 || ended[0].Name() != "react x" || ended[0].Parent().SpanID().String() != cause[36:52] {
+					t.Fatalf("spans %v", ended)
+				}
+				want = cause[:36] + ended[0].SpanContext().SpanID().String() + "-01"
+			}
+			if seen[0] != want || seen[1] != "" {
+				t.Errorf("what it asks for is of the traces %q, want %q and none", seen, want)
+			}
+		})
+	}
+}
+
 func TestAReactionSeesItsStreamsInOrderAndGoesOnAfterARestart(t *testing.T) {
 	deps := reactionDeps(t)
 	w := newWitness()
@@ -151,7 +190,7 @@ func TestAReactionTriesAgainWhatPassesAndRecordsWhatIsRefused(t *testing.T) {
 
 func TestTheRequestOfAReactionIsTheSameForTheSameCause(t *testing.T) {
 	deps := newDeps(t, io.Discard)
-	a, b, c := service.ReactionRequest(deps, "x", "1"), service.ReactionRequest(deps, "x", "1"), service.ReactionRequest(deps, "x", "2")
+	a, b, c := service.ReactionRequest(t.Context(), deps, "x", "1"), service.ReactionRequest(t.Context(), deps, "x", "1"), service.ReactionRequest(t.Context(), deps, "x", "2")
 	if a.Commit != b.Commit || a.Hash != b.Hash || a.Commit == c.Commit {
 		t.Errorf("got %v %v %v", a, b, c)
 	}

@@ -16,14 +16,13 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
 func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
@@ -77,8 +76,8 @@ func TestHealth(t *testing.T) {
 
 func TestWhatIsRefusedIsCountedByItsReason(t *testing.T) {
 	deps := newDeps(t, io.Discard)
-	reader := sdkmetric.NewManualReader()
-	deps.Meter = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")
+	var read func() map[string]float64
+	deps.Meter, read = otlptest.Meter(t)
 	fail := error(nil)
 	h := newHandler(deps, func(r es.Request) (es.Done[string], error) { return es.Done[string]{}, fail })
 	call{}.do(t, h)
@@ -88,23 +87,20 @@ func TestWhatIsRefusedIsCountedByItsReason(t *testing.T) {
 	for _, fail = range []error{problem.Conflict("second-ballot", "you voted"), es.ErrConflict, errors.New("a secret of the disk")} {
 		call{}.do(t, h)
 	}
-	var all metricdata.ResourceMetrics
-	if err := reader.Collect(t.Context(), &all); err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]int64{}
-	for _, m := range all.ScopeMetrics[0].Metrics {
-		if m.Name == "yimu.refusals" {
-			for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-				reason, _ := p.Attributes.Value("yimu.reason")
-				status, _ := p.Attributes.Value("http.response.status_code")
-				got[fmt.Sprint(reason.AsString(), " ", status.AsInt64())] += p.Value
-			}
+	got := read()
+	for reason, status := range map[string]int{
+		"token-unknown": 401, "invalid": 422, "no-such-path": 404, "second-ballot": 409, "conflict": 409, "internal": 500,
+	} {
+		if n := got[fmt.Sprintf("yimu.refusals{http.response.status_code=%d,yimu.reason=%s}", status, reason)]; n != 1 {
+			t.Errorf("%s is counted %v times, of %v", reason, n, got)
 		}
 	}
-	want := map[string]int64{"token-unknown 401": 1, "invalid 422": 1, "no-such-path 404": 1, "second-ballot 409": 1, "conflict 409": 1, "internal 500": 1}
-	if !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	const duration = "http.server.request.duration{http.request.method=POST,http.response.status_code=%s,url.scheme=http}"
+	if n := got[fmt.Sprintf(strings.Replace(duration, ",url", ",http.route=/api/v1/meetings/{meeting}/ballots,url", 1), "409")]; n != 2 {
+		t.Errorf("two requests of a route are measured as %v, of %v", n, got)
+	}
+	if n := got[fmt.Sprintf(duration, "404")]; n != 1 {
+		t.Errorf("a path of a stranger's is measured as %v, of %v", n, got)
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *closing) close(ctx context.Context, d service.Deadline) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(c.deps, "votes_close", d.Key),
+	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(ctx, c.deps, "votes_close", d.Key),
 		meeting.CloseVoting{Now: c.deps.Clock(), Paper: envelopes > 0})
 	if errors.Is(err, meeting.ErrPaperOpen) {
 		c.deps.Log.InfoContext(ctx, "voting is closed once the entry of paper is complete", slog.String("meeting", id))
@@ -96,7 +96,7 @@ func (c *closing) releaseKey(ctx context.Context, r es.Recorded) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.meetings.Do(ctx, closed.Meeting, service.ReactionRequest(c.deps, releaseKey, r.ID.String()), meeting.ReleaseKey{Key: key})
+	_, err = c.meetings.Do(ctx, closed.Meeting, service.ReactionRequest(ctx, c.deps, releaseKey, r.ID.String()), meeting.ReleaseKey{Key: key})
 	return err
 }
 
@@ -106,7 +106,7 @@ func (c *closing) refused(ctx context.Context, r es.Recorded, why *problem.Error
 		Store: c.deps.Store, Committer: c.deps.Committer, Prefix: ledger.ReactionStream, Codec: ledger.Codec,
 		Evolve: func(s struct{}, _ ledger.Event) struct{} { return s },
 	}
-	_, err := refusals.Do(ctx, releaseKey, service.ReactionRequest(c.deps, releaseKey, "refused/"+r.ID.String()),
+	_, err := refusals.Do(ctx, releaseKey, service.ReactionRequest(ctx, c.deps, releaseKey, "refused/"+r.ID.String()),
 		refusal{Reaction: releaseKey, Cause: r.ID.String(), Code: why.Code, Detail: why.Detail})
 	return err
 }

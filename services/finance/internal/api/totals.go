@@ -280,7 +280,7 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 	well := true
 	for _, estate := range list {
 		request := func(kind, key string, at es.Position) es.Request {
-			return service.ReactionRequest(a.Deps, nightly, fmt.Sprintf("%s/%s/%s/%s/%d", kind, estate, key, today, at))
+			return service.ReactionRequest(ctx, a.Deps, nightly, fmt.Sprintf("%s/%s/%s/%s/%d", kind, estate, key, today, at))
 		}
 		if _, err := a.raise(ctx, estate, false, request); err != nil {
 			well = false

@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 // EventsTopic is the topic of a context's recorded events.
@@ -46,7 +47,7 @@ func Message(context string, r es.Recorded) (*message.Message, error) {
 	}
 	if meta.Trace != "" {
 		m.Metadata["ce_traceparent"] = meta.Trace
-		m.Metadata["traceparent"] = meta.Trace
+		m.Metadata[telemetry.TraceparentKey] = meta.Trace
 	}
 	return m, nil
 }
@@ -102,6 +103,7 @@ func (r Relay) messages(events []es.Recorded) (map[string][]*message.Message, er
 		if err != nil {
 			return nil, err
 		}
+		m.SetContext(telemetry.ContinueEvent(m.Context(), e))
 		byTopic[EventsTopic(owner)] = append(byTopic[EventsTopic(owner)], m)
 	}
 	return byTopic, nil

@@ -517,7 +517,7 @@ func (a *API) issue(ctx context.Context, req es.Request, issued registry.TokenIs
 
 // Issue issues a token of a role on behalf of whoever holds the system itself.
 func (a *API) Issue(ctx context.Context, role registry.Role, estate, label string, life time.Duration) (token string, at es.Position, err error) {
-	req := service.ReactionRequest(a.Deps, "registry_operator", uuid.NewString())
+	req := service.ReactionRequest(ctx, a.Deps, "registry_operator", uuid.NewString())
 	req.Actor, req.Cause = "operator", ""
 	_, token, done, err := a.issue(ctx, req, registry.TokenIssued{
 		Role: role, Estate: estate, Label: label, Expires: a.Clock().Add(life).UTC().Truncate(time.Second),

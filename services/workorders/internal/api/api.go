@@ -454,7 +454,7 @@ func (a *API) markOverdue(ctx context.Context, id string, now time.Time) error {
 		return err
 	}
 	step, at := o.NextDue()
-	req := service.ReactionRequest(a.Deps, "workorders_overdue", "workorder-"+id+"/"+step+"/"+at.UTC().Format(time.RFC3339))
+	req := service.ReactionRequest(ctx, a.Deps, "workorders_overdue", "workorder-"+id+"/"+step+"/"+at.UTC().Format(time.RFC3339))
 	_, err = a.orders.Do(ctx, id, req, order.MarkOverdue{Now: now})
 	return err
 }
