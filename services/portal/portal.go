@@ -17,6 +17,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/danielgtaylor/huma/v2"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
 	"github.com/yimu-ledger/yimu/services/portal/internal/routes"
@@ -60,8 +62,10 @@ type Config struct {
 	ReadsPerMinute  int // without a login, by address, and as many with a token nobody knows; 0 is 1200
 	LoginsPerMinute int // attempts by address; 0 is 10
 
-	Clock func() time.Time
-	Log   *slog.Logger // nil discards
+	Clock  func() time.Time
+	Log    *slog.Logger // nil discards
+	Tracer trace.Tracer // nil: no spans
+	Meter  metric.Meter // nil: nothing is measured
 }
 
 // New returns the handler of the whole site.
@@ -85,7 +89,7 @@ func New(config Config) (http.Handler, error) {
 		API: api, Sessions: config.Sessions, Login: config.Login, Logout: config.Logout,
 		BaseURL: config.BaseURL, Operator: config.Operator, ClientAddress: config.ClientAddress,
 		ReadsPerMinute: or(config.ReadsPerMinute, 1200), LoginsPerMinute: or(config.LoginsPerMinute, 10),
-		Clock: config.Clock, Log: config.Log,
+		Clock: config.Clock, Log: config.Log, Tracer: config.Tracer, Meter: config.Meter,
 	}), nil
 }
 

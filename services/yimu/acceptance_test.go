@@ -55,7 +55,13 @@ func (s *site) head(t *testing.T) es.Position {
 // up starts a site of one process on a directory; the test's end stops it, or down.
 func up(t *testing.T, dir string) (s *site, down func()) {
 	t.Helper()
-	system, err := Open(t.Context(), Options{Dir: dir, Clock: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
+	return upWith(t, dir, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+}
+
+// upWith is up with a log of its own.
+func upWith(t *testing.T, dir string, log *slog.Logger) (s *site, down func()) {
+	t.Helper()
+	system, err := Open(t.Context(), Options{Dir: dir, Clock: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/ledger"
 	"github.com/yimu-ledger/yimu/services/portal"
@@ -73,7 +74,8 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 		return s, err
 	}
 	s.closes(s.ledger.Close)
-	g.store, g.end = s.ledger, func(context.Context) (es.Position, error) { return s.ledger.Head(), nil }
+	g.store = telemetry.Store(s.ledger, g.watch.Tracer, "pebble", "")
+	g.end = func(context.Context) (es.Position, error) { return s.ledger.Head(), nil }
 	if g.vault, err = vault.Open(ctx, vault.Config{
 		URL: "sqlite://" + dir("vault.db"), KeyFile: dir("keys/vault.json"), Clock: options.Clock,
 	}); err != nil {
@@ -87,7 +89,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 		return s, err
 	}
 	g.database = func(ctx context.Context, service string) (*readmodel.DB, error) {
-		return readmodel.Open(ctx, "sqlite://"+dir("read/"+service+".db"))
+		return readmodel.Open(ctx, "sqlite://"+dir("read/"+service+".db"), readmodel.Watched(g.watch.Tracer, g.watch.Meter))
 	}
 	broker, err := embedded.Start(embedded.Config{Topics: embeddedTopics(), Log: options.Log})
 	if err != nil {
@@ -103,6 +105,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 	pages := options.Site.config()
 	pages.Services, pages.Sessions = s.handlers(), g.vault.Sessions()
 	pages.Clock, pages.Log = options.Clock, options.Log.With(slog.String("service", "portal"))
+	pages.Tracer, pages.Meter = g.watch.Tracer, g.watch.Meter
 	s.portal, err = portal.New(pages)
 	return s, err
 }

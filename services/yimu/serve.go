@@ -217,11 +217,10 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, watch, site))
 	})
 	g.Go(func() error {
-		ground, err := c.ground(ctx, log, &open)
+		ground, err := c.ground(ctx, watch, log, &open)
 		if err != nil {
 			return err
 		}
-		ground.watch = watch
 		s, err := build(ctx, ground, c.now, log, c.Service)
 		if err != nil {
 			return err
@@ -243,7 +242,8 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 }
 
 // ground connects to what the services of a cluster stand on.
-func (c *serveCmd) ground(ctx context.Context, log *slog.Logger, open *closers) (g ground, err error) {
+func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *slog.Logger, open *closers) (g ground, err error) {
+	g.watch = watch
 	if g.bus, err = c.bus(log); err != nil {
 		return g, err
 	}
@@ -256,7 +256,7 @@ func (c *serveCmd) ground(ctx context.Context, log *slog.Logger, open *closers) 
 		return g, err
 	}
 	open.closes(store.Close)
-	g.store, g.end = store, store.End
+	g.store, g.end = telemetry.Store(store, watch.Tracer, "eventstoredb", hostOf(c.Eventstore)), store.End
 	if g.vault, err = c.openVault(ctx, log, open); err != nil {
 		return g, err
 	}
@@ -270,12 +270,21 @@ func (c *serveCmd) ground(ctx context.Context, log *slog.Logger, open *closers) 
 	}
 	g.database = func(ctx context.Context, service string) (db *readmodel.DB, err error) {
 		err = insist(ctx, log, "the database of read models", func() error {
-			db, err = readmodel.Open(ctx, c.Database, readmodel.Schema(service))
+			db, err = readmodel.Open(ctx, c.Database, readmodel.Schema(service), readmodel.Watched(watch.Tracer, watch.Meter))
 			return err
 		})
 		return db, err
 	}
 	return g, nil
+}
+
+// hostOf names the server of a connection string, where it is one server.
+func hostOf(connection string) string {
+	u, err := url.Parse(connection)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 func (c *serveCmd) openVault(ctx context.Context, log *slog.Logger, open *closers) (v *vault.Vault, err error) {
@@ -338,6 +347,7 @@ func (c *serveCmd) servePortal(ctx context.Context, listener net.Listener) (err 
 		}
 		pages := c.config()
 		pages.Sessions, pages.Clock, pages.Log = sessions.Sessions(), c.now, log
+		pages.Tracer, pages.Meter = watch.Tracer, watch.Meter
 		pages.Services = map[string]http.Handler{}
 		for name, addresses := range c.services() {
 			urls, err := parseAll(addresses)

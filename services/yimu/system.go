@@ -108,10 +108,12 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	s.bus.Tracer, s.bus.Meter = s.watch.Tracer, s.watch.Meter
 	s.publisher = bus.NewPublisher(s.bus)
 	s.closes(s.publisher.Close)
 	s.client = commitpath.NewClient(commitpath.ClientConfig{
 		Publisher: s.publisher, Outcomes: bus.NewTailSubscriber(s.bus), Clock: clock, Log: log,
+		Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 	})
 	if s.access, err = access.New(access.Config{Store: s.store, Sessions: s.sessions(), Clock: clock, Log: log}); err != nil {
 		return s, err

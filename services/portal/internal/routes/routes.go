@@ -25,6 +25,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
@@ -168,6 +169,7 @@ func To(instances ...*url.URL) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(instances[0])
 			r.SetXForwarded()
+			telemetry.InjectHTTP(r.Out.Context(), r.Out.Header) // what a page asks for belongs to its trace
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			var op *net.OpError

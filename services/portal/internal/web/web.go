@@ -17,8 +17,11 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/alexedwards/scs/v2"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/services/portal/assets"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
@@ -37,6 +40,8 @@ type Config struct {
 	LoginsPerMinute int
 	Clock           func() time.Time
 	Log             *slog.Logger
+	Tracer          trace.Tracer
+	Meter           metric.Meter
 }
 
 // Keys in a session.
@@ -91,12 +96,15 @@ func New(config Config) http.Handler {
 	reads := s.limit(config.ReadsPerMinute)
 	logins := s.limit(config.LoginsPerMinute)
 
+	// A request of the API is watched by the service that answers it.
+	watched := telemetry.NewServer(config.Tracer, config.Meter)
+
 	api := http.NewServeMux()
 	api.Handle("/api/v1/sessions", logins(config.API))
 	api.Handle("/api/v1/", s.guarded(reads, config.ReadsPerMinute, config.API))
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
-	mux.Handle("/", reads(s.sessions.LoadAndSave(s.pages(logins))))
+	mux.Handle("/", reads(s.sessions.LoadAndSave(watched.Watch(s.pages(logins), func(r *http.Request) string { return r.Pattern }))))
 
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
