@@ -115,7 +115,7 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 		Publisher: s.publisher, Outcomes: bus.NewTailSubscriber(s.bus), Clock: clock, Log: log,
 		Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 	})
-	if s.access, err = access.New(access.Config{Store: s.store, Sessions: s.sessions(), Clock: clock, Log: log}); err != nil {
+	if s.access, err = access.New(access.Config{Store: s.store, Sessions: s.sessions(), Clock: clock, Log: log, Meter: s.watch.Meter}); err != nil {
 		return s, err
 	}
 	for _, p := range parts {

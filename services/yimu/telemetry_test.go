@@ -166,7 +166,7 @@ func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
 		"yimu.append.batch.size":              "yimu.context=registry",
 		"yimu.projection.lag.events":          "yimu.projection=registry",
 		"yimu.projection.lag.time":            "yimu.projection=registry",
-		"yimu.projection.position":            "yimu.projection=registry",
+		"yimu.projection.position":            "yimu.projection=access",
 		"yimu.projection.fold.duration":       "yimu.projection=registry",
 		"yimu.projection.events":              "yimu.projection=registry",
 		"messaging.client.operation.duration": "messaging.destination.name=commits.registry,messaging.operation.name=send,messaging.operation.type=send,messaging.system=kafka",

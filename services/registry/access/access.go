@@ -21,11 +21,14 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 //go:embed policies.cedar
@@ -65,6 +68,7 @@ type Config struct {
 	Sessions *Sessions // nil: there are none
 	Clock    service.Clock
 	Log      *slog.Logger
+	Meter    metric.Meter // nil: nothing is measured
 }
 
 // Unit is a unit that a person holds a title to.
@@ -243,8 +247,12 @@ func (d *Directory) Owners(unit string) []string {
 // errors of the store are tried again for ever; an event that cannot be read
 // ends it, for who may do what would not be known any more.
 func (d *Directory) Run(ctx context.Context) error {
-	err := service.Follow(ctx, d.config.Store, d.config.Log.With(slog.String("projection", "access")), d.Position,
+	const name = "access"
+	lag := telemetry.NewMeter(d.config.Meter).Lag(name, d.Position)
+	defer lag.Stop()
+	err := service.Follow(ctx, d.config.Store, d.config.Log.With(slog.String("projection", name)), d.Position,
 		func(b es.Batch) error {
+			lag.Read(b)
 			if err := d.fold(b.Events); err != nil {
 				return err
 			}
