@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,7 +18,7 @@ import (
 
 // figuresOf are the public figures of an estate; those of its meetings are below /meetings/{id}.
 var figuresOf = []string{
-	"", "/electorate", "/meetings", "/collection", "/budget", "/budget?year=2022", "/entries?limit=1000", "/entries?year=2022&direction=支出", "/workorders/summary", "/workorders?limit=1000",
+	"", "/electorate", "/agreements", "/meetings", "/collection", "/budget", "/budget?year=2022", "/entries?limit=1000", "/entries?year=2022&direction=支出", "/workorders/summary", "/workorders?limit=1000",
 }
 
 // asOf is the position in a link to what is behind a figure.
@@ -103,4 +105,37 @@ func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 			}
 		}
 	}
+	t.Run("and a page says that it is of the past, and leads on in it", func(t *testing.T) {
+		first := slices.Min(slices.Collect(maps.Keys(then)))
+		at := strconv.FormatUint(first, 10)
+		page := s.page(t, "/estates/"+estate+"?at="+at)
+		for _, want := range []string{"这是过去的样子", `type="range"`, "还没有公开预算"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%q is not on the page", want)
+			}
+		}
+		last := strconv.FormatUint(slices.Max(slices.Collect(maps.Keys(then))), 10)
+		if page := s.page(t, "/estates/"+estate+"?at="+last); !strings.Contains(page, "category=%E4%BA%BA%E5%91%98%E5%B7%A5%E8%B5%84&amp;direction=%E6%94%AF%E5%87%BA&amp;year=2022&amp;at="+last) {
+			t.Error("the entries behind a line are not those of then")
+		}
+	})
+}
+
+// page reads a page as a browser gets it.
+func (s *site) page(t *testing.T, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s %v", path, resp.Status, err)
+	}
+	return string(text)
 }

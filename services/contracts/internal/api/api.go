@@ -23,6 +23,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/board"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
 
@@ -69,11 +70,19 @@ type AgreementIn struct {
 	Agreement string `path:"agreement" format:"uuid"`
 }
 
-func (a *API) list(ctx context.Context, in *estates.In) (*service.Items[board.Agreement], error) {
+func (a *API) list(ctx context.Context, in *struct {
+	estates.In
+	lookback.AtIn
+}) (*service.Items[board.Agreement], error) {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	return service.List(a.Board.Agreements(ctx, in.Estate))
+	view, err := a.Board.At(ctx, in.Estate, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Release()
+	return service.List(view.Tables.Agreements(ctx, in.Estate))
 }
 
 // AgreementOut is one agreement.

@@ -15,6 +15,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
+	"github.com/yimu-ledger/yimu/services/internal/lookback"
 )
 
 //go:embed migrations/*.sql
@@ -46,23 +47,38 @@ type Choice struct {
 	Since     units.Day `json:"since"`
 }
 
-// Board answers queries.
+// Board answers queries as the ledger is now.
 type Board struct {
 	*readmodel.Runner
-	db *readmodel.DB
+	*Tables
+	past *readmodel.Past[*Tables]
 }
+
+// Tables answer queries, as of now or as of a position.
+type Tables struct{ db *readmodel.DB }
 
 // New prepares the tables; Run of the board's Runner fills them.
 func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger) (*Board, error) {
-	if err := db.Migrate(ctx, migrations); err != nil {
+	tables, projection, err := build(ctx, db)
+	if err != nil {
 		return nil, err
 	}
-	return &Board{db: db, Runner: readmodel.NewRunner(db, store, log, readmodel.Projection{
+	return &Board{readmodel.NewRunner(db, store, log, projection), tables, readmodel.NewPast(store, build)}, nil
+}
+
+func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
+	return &Tables{db}, readmodel.Projection{
 		Name:     "agreements",
 		Prefixes: agreements.Categories,
 		Tables:   []string{"agreement", "choice"},
 		Fold:     fold,
-	})}, nil
+	}, db.Migrate(ctx, migrations)
+}
+
+// At returns the tables that answer for an estate as of a position; 0 is now.
+// See lookback.At.
+func (b *Board) At(ctx context.Context, estate string, at es.Position) (lookback.View[*Tables], error) {
+	return lookback.At(ctx, b.Runner, b.Tables, b.past, estate, at, lookback.OfEstate(estate))
 }
 
 type row struct {
@@ -143,7 +159,7 @@ func sign(r *row, e agreements.AgreementSigned) error {
 var ErrNoSuchAgreement = errors.New("board: no such agreement")
 
 // Agreement returns one agreement.
-func (b *Board) Agreement(ctx context.Context, id string) (Agreement, error) {
+func (b *Tables) Agreement(ctx context.Context, id string) (Agreement, error) {
 	list, err := b.list(ctx, `WHERE id = ?`, id)
 	if err == nil && len(list) == 0 {
 		err = ErrNoSuchAgreement
@@ -155,11 +171,11 @@ func (b *Board) Agreement(ctx context.Context, id string) (Agreement, error) {
 }
 
 // Agreements lists an estate's agreements, the latest first.
-func (b *Board) Agreements(ctx context.Context, estate string) ([]Agreement, error) {
+func (b *Tables) Agreements(ctx context.Context, estate string) ([]Agreement, error) {
 	return b.list(ctx, `WHERE estate = ? ORDER BY starts DESC, id`, estate)
 }
 
-func (b *Board) list(ctx context.Context, where string, arg any) ([]Agreement, error) {
+func (b *Tables) list(ctx context.Context, where string, arg any) ([]Agreement, error) {
 	rows, err := b.db.Query(ctx, `SELECT id, estate, starts, state, terms, signed, ended FROM agreement `+where, arg)
 	if err != nil {
 		return nil, err
@@ -188,7 +204,7 @@ func (b *Board) list(ctx context.Context, where string, arg any) ([]Agreement, e
 }
 
 // Choices lists the options that a unit chose and has not dropped.
-func (b *Board) Choices(ctx context.Context, agreement, unit string) ([]Choice, error) {
+func (b *Tables) Choices(ctx context.Context, agreement, unit string) ([]Choice, error) {
 	rows, err := b.db.Query(ctx, `SELECT agreement, unit, option, since FROM choice WHERE agreement = ? AND unit = ? ORDER BY option`, agreement, unit)
 	if err != nil {
 		return nil, err

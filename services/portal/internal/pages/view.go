@@ -76,6 +76,8 @@ type View struct {
 	Estate    *client.Named // whose tabs are shown
 	Tab       string
 	Low, High uint64 // positions of the answers behind the page; High 0 for none
+	At        uint64 // the position as of which the page is; 0 is now
+	Now       uint64 // how far the ledger has been read; 0 where nobody said
 	Silent    bool   // an answer behind the page did not say its position
 	Files     []Link // downloads of what is shown
 	Refresh   int    // seconds after which the page asks again; 0 for never
@@ -97,6 +99,34 @@ func (v View) with(name, value string) string {
 	q := u.Query()
 	q.Set(name, value)
 	return u.Path + "?" + q.Encode()
+}
+
+// then is an address as of the position that this page is of.
+func (v View) then(address string) string {
+	if v.At == 0 {
+		return address
+	}
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + "at=" + strconv.FormatUint(v.At, 10)
+}
+
+// slider is where the one that looks back begins, and its step: it has a few
+// hundred, and the last is now.
+func (v View) slider() (first, step uint64) {
+	const steps = 500
+	step = max(v.Now/steps, 1)
+	return v.Now - (v.Now-1)/step*step, step
+}
+
+// shown is the position that the page is of.
+func (v View) shown() uint64 {
+	if v.At != 0 {
+		return v.At
+	}
+	return v.Now
 }
 
 // estatePath is the address of a page of the estate in view, or the list of

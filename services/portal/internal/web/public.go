@@ -85,6 +85,9 @@ func (s *site) estates(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) estate(w http.ResponseWriter, q *request) error {
+	if err := q.lookBack(); err != nil {
+		return err
+	}
 	id := q.PathValue("estate")
 	at := "/estates/" + client.Segment(id)
 	years := filters(q, "year")
@@ -192,6 +195,9 @@ func filters(q *request, names ...string) url.Values {
 func (s *site) entries(w http.ResponseWriter, q *request) error {
 	// The same address is a whole page, or the table alone for a row that opens.
 	w.Header().Add("Vary", "HX-Request")
+	if err := q.lookBack(); err != nil {
+		return err
+	}
 	e, err := q.estate(q.PathValue("estate"), "estate")
 	if err != nil {
 		return err
@@ -205,7 +211,7 @@ func (s *site) entries(w http.ResponseWriter, q *request) error {
 	}
 	m := pages.EntriesModel{Estate: *q.view.Estate, Year: ask.Get("year"), Direction: ask.Get("direction"), Category: ask.Get("category"), Items: list.Items}
 	if next := client.After(list, entriesPerPage, entryID); next != "" {
-		more := filters(q, "year", "direction", "category")
+		more := filters(q, "year", "direction", "category", "at")
 		more.Set("after", next)
 		m.More = at + "?" + more.Encode()
 	}
@@ -299,6 +305,9 @@ func openFirst(list []client.Meeting) []client.Meeting {
 }
 
 func (s *site) meeting(w http.ResponseWriter, q *request) error {
+	if err := q.lookBack(); err != nil {
+		return err
+	}
 	at := "/meetings/" + client.Segment(q.PathValue("meeting"))
 	m, err := q.oneMeeting()
 	if err != nil {

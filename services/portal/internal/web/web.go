@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -295,6 +297,13 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 
 // get reads one thing from the API and notes how far it knows the ledger.
 func get[T any](q *request, path string, query url.Values) (T, error) {
+	if q.view.At != 0 {
+		query = maps.Clone(query)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("at", strconv.FormatUint(q.view.At, 10))
+	}
 	out, answer, err := client.Get[T](q.Context(), q.site.api, q.who, path, query)
 	if err == nil {
 		q.note(answer)
@@ -311,6 +320,11 @@ func own[T any](q *request, path string) (T, error) {
 func (q *request) note(a client.Answer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.view.Now = max(q.view.Now, a.Position)
+	if q.view.At != 0 {
+		q.view.Low, q.view.High = q.view.At, q.view.At
+		return
+	}
 	if a.Position == 0 {
 		q.view.Silent = true
 		return
@@ -319,6 +333,20 @@ func (q *request) note(a client.Answer) {
 		q.view.Low = a.Position
 	}
 	q.view.High = max(q.view.High, a.Position)
+}
+
+// lookBack reads from the address as of which position a page is asked for.
+func (q *request) lookBack() error {
+	text := q.URL.Query().Get("at")
+	if text == "" {
+		return nil
+	}
+	at, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || at == 0 {
+		return problem.NotFound("no-such-page", "a position is a number")
+	}
+	q.view.At = at
+	return nil
 }
 
 // estate reads the estate a page belongs to and shows its tabs.

@@ -14,6 +14,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
@@ -73,6 +74,8 @@ type EstateOut struct {
 	}
 }
 
+var errNotThen = problem.NotFound("no-such-estate-then", "the ledger knew no such estate at this position")
+
 // then returns an estate as of a position, and which that is.
 func (a *API) then(ctx context.Context, id string, at es.Position) (e board.Estate, electorate board.Electorate, position es.Position, err error) {
 	view, err := a.Board.At(ctx, id, at)
@@ -83,6 +86,9 @@ func (a *API) then(ctx context.Context, id string, at es.Position) (e board.Esta
 	e, electorate, err = view.Tables.Estate(ctx, id)
 	if errors.Is(err, board.ErrNoSuchEstate) {
 		err = register.ErrNoSuchEstate
+		if at != 0 {
+			err = errNotThen
+		}
 	}
 	return e, electorate, view.Position, err
 }
