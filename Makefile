@@ -18,7 +18,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
 GOLANGCI ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TEMPL    ?= go run github.com/a-h/templ/cmd/templ@$$(awk '$$1 == "github.com/a-h/templ" { print $$2 }' $(CURDIR)/services/go.mod)
 
-GENERATED := docs/events.md contracts/schemas contracts/asyncapi.yaml contracts/openapi $(PAGES)
+GENERATED := docs/events.md docs/scale.md contracts/schemas contracts/asyncapi.yaml contracts/openapi $(PAGES)
 hashes = find $(GENERATED) -type f | LC_ALL=C sort | while read -r f; do echo "$$f $$(git hash-object "$$f")"; done
 
 # No C and no paths of this machine, in tests as in the binary: what one compiled serves the other.
@@ -68,10 +68,11 @@ lint: ## golangci-lint over every module, import rules included
 tidy: ## say where a go.mod is not tidy
 	@status=0; for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || status=1; done; exit $$status
 
-generate: ## write what is made of the code: event docs, schemas, AsyncAPI, OpenAPI, pages (BREAKING=accept)
+generate: ## write what is made of the code: event docs, schemas, AsyncAPI, OpenAPI, pages, docs/scale.md (BREAKING=accept)
 	cd contracts/internal/generate && go run .
 	cd services/internal/openapi && go run . $(if $(filter accept,$(BREAKING)),-accept-breaking)
 	cd $(PAGES) && $(TEMPL) generate
+	cd services/internal/scale && go run .
 
 drift: ## fail where generating again changes anything
 	@before="$$($(hashes))"; $(MAKE) generate || exit 1; after="$$($(hashes))"; \
