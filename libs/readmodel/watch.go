@@ -72,7 +72,7 @@ func (w *watch) folded(ctx context.Context, events []es.Recorded, start time.Tim
 		_, span := telemetry.Begin(telemetry.ContinueEvent(ctx, e), w.tracer, "fold "+w.name, trace.WithTimestamp(start))
 		if span.IsRecording() {
 			span.SetAttributes(telemetry.Projection.String(w.name), telemetry.Event.String(e.Type), telemetry.Stream.String(e.Stream),
-				telemetry.Position.Int64(int64(e.Position))) //nolint:gosec // positions are far from that
+				telemetry.Position.Int64(int64(e.Position)))
 		}
 		telemetry.End(span, err)
 	}

@@ -47,7 +47,7 @@ func (s store) Append(ctx context.Context, stream string, expected uint64, event
 	ctx, span := s.begin(ctx, "append", stream)
 	position, err := s.Store.Append(ctx, stream, expected, events...)
 	if span.IsRecording() {
-		span.SetAttributes(Events.Int(len(events)), Position.Int64(int64(position))) //nolint:gosec // positions are far from that
+		span.SetAttributes(Events.Int(len(events)), Position.Int64(int64(position)))
 	}
 	failed := err
 	if errors.Is(err, es.ErrWrongRevision) { // no failure: it is what revisions are for

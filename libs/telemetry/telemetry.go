@@ -83,7 +83,7 @@ func Start(ctx context.Context, config Config) (*Telemetry, error) {
 		return t, nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		t.log.Warn("telemetry", slog.Any("error", err))
+		t.log.WarnContext(ctx, "telemetry", slog.Any("error", err))
 	}))
 	// Variables come last, so they win.
 	who, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(

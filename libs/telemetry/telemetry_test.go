@@ -251,7 +251,12 @@ func (stream) Append(context.Context, string, uint64, ...es.Proposed) (es.Positi
 
 func (stream) Read(context.Context, string, uint64) iter.Seq2[es.Recorded, error] {
 	return func(yield func(es.Recorded, error) bool) {
-		_ = yield(es.Recorded{}, nil) && yield(es.Recorded{}, nil) && yield(es.Recorded{}, errors.New("the disk of /dev/sda"))
+		for revision := range uint64(2) {
+			if !yield(es.Recorded{Revision: revision}, nil) {
+				return
+			}
+		}
+		yield(es.Recorded{}, errors.New("the disk of /dev/sda"))
 	}
 }
 

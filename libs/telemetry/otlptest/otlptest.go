@@ -169,7 +169,7 @@ func (c *Collector) takeSpans(in *traceservice.ExportTraceServiceRequest) {
 					Name: s.Name, Kind: strings.TrimPrefix(s.Kind.String(), "SPAN_KIND_"),
 					Trace: hex.EncodeToString(s.TraceId), ID: hex.EncodeToString(s.SpanId), Parent: hex.EncodeToString(s.ParentSpanId),
 					Failed: s.Status.GetCode() == traces.Status_STATUS_CODE_ERROR,
-					Start:  time.Unix(0, int64(s.StartTimeUnixNano)), End: time.Unix(0, int64(s.EndTimeUnixNano)), //nolint:gosec // until 2262
+					Start:  time.Unix(0, int64(s.StartTimeUnixNano)), End: time.Unix(0, int64(s.EndTimeUnixNano)),
 					Attributes: attributes(s.Attributes), Resource: attributes(of.Resource.GetAttributes()),
 				})
 			}
