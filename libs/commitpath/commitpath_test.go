@@ -19,12 +19,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/bus/embedded"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
 
@@ -38,7 +42,6 @@ type path struct {
 	client  *commitpath.Client
 	ledger  func() // stops the first ledger
 	refused chan string
-	meter   metric.Meter
 }
 
 // settings change what newPath builds.
@@ -48,7 +51,9 @@ type settings struct {
 	store func(es.Store) es.Store // wraps the ledger's store
 	open  func() es.Store         // opens the store, for each ledger anew; one in the process if nil
 	disk  bool                    // a store on disk, with its fsyncs
-	meter metric.Meter
+
+	tracer trace.Tracer
+	meter  metric.Meter
 }
 
 func newPath(t testing.TB, s settings) *path {
@@ -72,8 +77,8 @@ func newPath(t testing.TB, s settings) *path {
 		addr = broker.Addr()
 	}
 	p := &path{
-		store: store, bus: bus.Config{Brokers: []string{addr}, Partitions: 4, Log: slog.New(slog.DiscardHandler)},
-		context: "votes-" + watermill.NewShortUUID(), refused: make(chan string, 10), meter: s.meter,
+		store: store, bus: bus.Config{Brokers: []string{addr}, Partitions: 4, Log: slog.New(slog.DiscardHandler), Tracer: s.tracer, Meter: s.meter},
+		context: "votes-" + watermill.NewShortUUID(), refused: make(chan string, 10),
 	}
 	if s.store != nil {
 		p.store = s.store(store)
@@ -98,7 +103,7 @@ func (p *path) topic() string { return commitpath.CommitsTopic(p.context) }
 func (p *path) startLedger(t testing.TB) (stop func()) {
 	publisher := bus.NewPublisher(p.bus)
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: p.open(), Publisher: publisher, Clock: time.Now, Meter: p.meter,
+		Store: p.open(), Publisher: publisher, Clock: time.Now, Tracer: p.bus.Tracer, Meter: p.bus.Meter,
 		Owns: func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
 		Refuse: func(_ context.Context, _, reason string, _ []byte) error {
 			p.refused <- reason
@@ -128,7 +133,7 @@ func (p *path) startClient(t testing.TB, s settings) *commitpath.Client {
 	}
 	publisher := bus.NewPublisher(p.bus)
 	client := commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait, Meter: s.meter,
+		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait, Tracer: s.tracer, Meter: s.meter,
 	})
 	stop := run(t, func(ctx context.Context) { _ = client.Run(ctx) })
 	t.Cleanup(func() { stop(); _ = publisher.Close() })
@@ -498,17 +503,31 @@ func repeat(t *testing.T, p *bus.Publisher, topic string, c es.Commit) {
 }
 
 func BenchmarkCommit(b *testing.B) {
-	for _, writers := range []int{1, 64, 256} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			p := newPath(b, settings{disk: true})
+	meter, _ := otlptest.Meter(b)
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter())).Tracer("bench")
+	traced := telemetry.Continue(b.Context(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	for _, c := range []struct {
+		name    string
+		writers int
+		settings
+		ctx context.Context
+	}{
+		{"1", 1, settings{disk: true}, b.Context()},
+		{"64", 64, settings{disk: true}, b.Context()},
+		{"64, measured", 64, settings{disk: true, meter: meter}, b.Context()},
+		{"64, traced", 64, settings{disk: true, meter: meter, tracer: tracer}, traced},
+		{"256", 256, settings{disk: true}, b.Context()},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p := newPath(b, c.settings)
 			committer := p.client.For(p.context)
 			var wg sync.WaitGroup
 			work := make(chan int)
-			for range writers {
+			for range c.writers {
 				wg.Go(func() {
 					for i := range work {
 						id := uuid.New()
-						if o, err := committer.Commit(b.Context(), commit(fmt.Sprintf("note-%d-%s", i, id), 0, id, "h", "a")); err != nil || o.Status != es.StatusRecorded {
+						if o, err := committer.Commit(c.ctx, commit(fmt.Sprintf("note-%d-%s", i, id), 0, id, "h", "a")); err != nil || o.Status != es.StatusRecorded {
 							b.Errorf("%v %v", o, err)
 						}
 					}
