@@ -3,13 +3,18 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yimu-ledger/yimu/libs/es/esdb"
+	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/cluster"
 )
 
@@ -62,4 +67,58 @@ func inCluster(t *testing.T) (s *site, restart func(*testing.T) *site) {
 func TestThePapersOfAnEstateLeadToItsFiguresInACluster(t *testing.T) {
 	s, restart := inCluster(t)
 	papersLeadToFigures(t, s, restart)
+}
+
+func TestOneTraceLeadsThroughEveryProcessInACluster(t *testing.T) {
+	collector := otlptest.Start(t)
+	c := cluster.ForTest(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := cluster.YimuConfig{
+		Binary: yimu(t), Eventstore: os.Getenv("YIMU_TEST_EVENTSTORE"),
+		Env: func(string) []string {
+			return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.HTTP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=50"}
+		},
+	}
+	var err error
+	config.Kafka, err = c.Kafka(t.Context(), cluster.KafkaConfig{})
+	must(err)
+	config.Postgres, err = c.Postgres(t.Context(), cluster.PostgresConfig{})
+	must(err)
+	y, err := c.Yimu(t.Context(), config)
+	must(err)
+	s := &site{url: y.URL}
+	s.token, err = y.Token(t.Context(), "")
+	must(err)
+	spans := s.traced(t, collector, "秀山花园")
+	for of, service := range map[string]string{
+		"SERVER POST /api/v1/estates": "registry", "PRODUCER send commits.registry": "registry", "CONSUMER process outcomes": "registry",
+		"CONSUMER process commits.registry": "ledger", "CLIENT store append": "ledger", "PRODUCER send events.registry": "ledger",
+		"INTERNAL fold registry": "registry", "INTERNAL fold finance": "finance",
+	} {
+		if got := spans[of].Resource["service.name"]; got != service {
+			t.Errorf("%s happened in %q, not in %s", of, got, service)
+		}
+	}
+	if to := spans["CLIENT store append"].Attributes; to["db.system.name"] != "eventstoredb" || to["server.address"] == "" {
+		t.Errorf("the store is %v", to)
+	}
+	for _, process := range y.All() {
+		name, _, _ := strings.Cut(process.Name, "-")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, process.URL()+"/metrics", nil)
+		must(err)
+		resp, err := http.DefaultClient.Do(req)
+		must(err)
+		text, err := io.ReadAll(resp.Body)
+		must(errors.Join(err, resp.Body.Close()))
+		for _, line := range []string{"process_resident_memory_bytes ", `target_info{`, `service_name="` + name + `"`} {
+			if !strings.Contains(string(text), line) {
+				t.Errorf("%s answers /metrics without %s", process.Name, line)
+			}
+		}
+	}
 }

@@ -63,21 +63,16 @@ func (s *site) found(t *testing.T, name string, headers map[string]string) (stat
 	return resp.StatusCode
 }
 
-func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
-	collector := otlptest.Start(t)
-	variables(t, map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-		"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_SERVICE_NAME": "yimu-test",
-	})
-	s, down := up(t, t.TempDir())
-	const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	const name = "秀山花园"
+const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+// traced founds an estate and returns the spans of its trace, once all are there
+// that lead from the request to the tables it changes, each within the right one.
+func (s *site) traced(t *testing.T, collector *otlptest.Collector, name string) map[string]otlptest.Span {
+	t.Helper()
 	if status := s.found(t, name, map[string]string{"Traceparent": caller}); status != http.StatusCreated {
 		t.Fatal(status)
 	}
-
-	// Each by its parent, down to the caller.
-	chain := map[string]string{
+	within := map[string]string{
 		"SERVER POST /api/v1/estates":       "",
 		"INTERNAL commit":                   "SERVER POST /api/v1/estates",
 		"PRODUCER send commits.registry":    "INTERNAL commit",
@@ -88,37 +83,49 @@ func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
 		"CONSUMER process outcomes":         "PRODUCER send outcomes",
 		"CLIENT store read":                 "SERVER POST /api/v1/estates",
 		"INTERNAL fold registry":            "SERVER POST /api/v1/estates",
+		"INTERNAL fold finance":             "SERVER POST /api/v1/estates",
 		"PRODUCER send events.registry":     "SERVER POST /api/v1/estates",
 	}
-	byName := map[string]otlptest.Span{}
-	complete := collector.Await(func() bool {
+	spans := map[string]otlptest.Span{}
+	if !collector.Await(func() bool {
 		for _, span := range collector.Spans() {
 			if span.Trace == caller[3:35] {
-				byName[span.Kind+" "+span.Name] = span
+				spans[span.Kind+" "+span.Name] = span
 			}
 		}
-		for of := range chain {
-			if _, there := byName[of]; !there {
+		for of := range within {
+			if _, there := spans[of]; !there {
 				return false
 			}
 		}
 		return true
-	})
-	if !complete {
-		t.Fatalf("not all of these spans come: %v", slices.Sorted(maps.Keys(byName)))
+	}) {
+		t.Fatalf("not all spans of the trace come: %q", slices.Sorted(maps.Keys(spans)))
 	}
-	for of, parent := range chain {
+	for of, parent := range within {
 		want := caller[36:52]
 		if parent != "" {
-			want = byName[parent].ID
+			want = spans[parent].ID
 		}
-		if byName[of].Parent != want {
-			t.Errorf("%s has another parent than %s", of, parent)
+		if spans[of].Parent != want {
+			t.Errorf("%s is not within %s", of, parent)
 		}
-		if byName[of].Failed || byName[of].End.Before(byName[of].Start) {
-			t.Errorf("%s: %+v", of, byName[of])
+		if spans[of].Failed || spans[of].End.Before(spans[of].Start) {
+			t.Errorf("%s: %+v", of, spans[of])
 		}
 	}
+	return spans
+}
+
+func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
+	collector := otlptest.Start(t)
+	variables(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+		"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_SERVICE_NAME": "yimu-test",
+	})
+	s, down := up(t, t.TempDir())
+	const name = "秀山花园"
+	byName := s.traced(t, collector, name)
 	for of, want := range map[string]map[string]string{
 		"SERVER POST /api/v1/estates": {
 			"http.request.method": "POST", "http.route": "/api/v1/estates", "http.response.status_code": "201", "url.scheme": "http", "server.address": "127.0.0.1",
@@ -151,6 +158,24 @@ func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
 	}
 	if meta, err := es.ParseMeta(last.Meta); err != nil || meta.Trace != "00-"+caller[3:35]+"-"+byName["SERVER POST /api/v1/estates"].ID+"-01" {
 		t.Errorf("the event is of the trace %q, %v", meta.Trace, err)
+	}
+
+	// A page and what it asks for are one trace too.
+	resp, err := http.Get(s.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	if !collector.Await(func() bool {
+		all := collector.Spans()
+		page := slices.IndexFunc(all, func(s otlptest.Span) bool { return s.Kind == "SERVER" && s.Name == "GET /{$}" })
+		return page >= 0 && slices.ContainsFunc(all, func(s otlptest.Span) bool {
+			return s.Name == "GET /api/v1/estates" && s.Parent == all[page].ID && s.Trace == all[page].Trace
+		})
+	}) {
+		t.Error("a page's request to the API is not within the page's span")
 	}
 
 	s.found(t, "", nil) // refused
@@ -294,7 +319,6 @@ func TestTheLogNamesTheTraceOfARequest(t *testing.T) {
 	variables(t, map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.GRPC, "OTEL_BSP_SCHEDULE_DELAY": "50"})
 	var out lines
 	s, _ := upWith(t, t.TempDir(), newLogger(&out, "info", "json"))
-	const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	if status := s.found(t, "", map[string]string{"Traceparent": caller}); status != http.StatusUnprocessableEntity {
 		t.Fatal(status)
 	}
