@@ -23,6 +23,7 @@ import (
 type AppenderConfig struct {
 	Store     es.Store
 	Publisher message.Publisher // for outcomes
+	Contexts  []string          // whose commits come; of each it is told how many were refused, also where none was
 	// Owns says whether a context may write to a stream.
 	Owns func(context, stream string) bool
 	// Refuse records a commit that cannot be taken, before it is dropped. It
@@ -43,7 +44,7 @@ type Appender struct {
 // NewAppender returns an Appender; Handle is its work.
 func NewAppender(cfg AppenderConfig) *Appender {
 	cfg.Log = logger(cfg.Log)
-	return &Appender{cfg, newAppenderMeasures(cfg.Meter)}
+	return &Appender{cfg, newAppenderMeasures(cfg.Meter, cfg.Contexts)}
 }
 
 // retryAfter is the pause before the store is asked again.
@@ -131,10 +132,10 @@ func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message,
 	start, owner := time.Now(), contextOf(m.Topic)
 	var c es.Commit
 	if reason := a.check(owner, m, &c); reason != "" {
-		a.measures.refuse(ctx, owner, reason)
 		if err := a.cfg.Refuse(ctx, owner, reason, m.Value); err != nil {
 			return nil, fmt.Errorf("commitpath: record a refused commit: %w", err)
 		}
+		a.measures.refuse(ctx, owner, reason, 1)
 		return a.encode(es.Outcome{Commit: c.ID, Attempt: c.Attempt, Stream: c.Stream, Status: es.StatusRefused, Reason: reason})
 	}
 	ctx, span := telemetry.Begin(ctx, a.cfg.Tracer, "append")
@@ -162,25 +163,36 @@ func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message,
 	}
 }
 
+// Why a commit cannot be taken.
+const (
+	unreadable    = "unreadable"
+	empty         = "empty"
+	tooLarge      = "too large"
+	otherKey      = "key is not the stream"
+	wrongMetadata = "metadata"
+)
+
+func notOf(context string) string { return "not a stream of " + context }
+
 // check returns why a commit cannot be taken, or "".
 func (a *Appender) check(owner string, m bus.Message, c *es.Commit) string {
 	if err := json.Unmarshal(m.Value, c); err != nil {
-		return "unreadable"
+		return unreadable
 	}
 	largest, total := c.Size()
 	switch {
 	case len(c.Events) == 0:
-		return "empty"
+		return empty
 	case largest > es.MaxEvent || total > es.MaxCommit:
-		return "too large"
+		return tooLarge
 	case c.Stream != string(m.Key):
-		return "key is not the stream"
+		return otherKey
 	case !a.cfg.Owns(owner, c.Stream):
-		return "not a stream of " + owner
+		return notOf(owner)
 	}
 	for _, e := range c.Events {
 		if meta, err := es.ParseMeta(e.Meta); err != nil || meta.Commit != c.ID || meta.Hash == "" {
-			return "metadata"
+			return wrongMetadata
 		}
 	}
 	return ""

@@ -116,14 +116,22 @@ type appended struct {
 	status  es.Status // none for a batch
 }
 
-func newAppenderMeasures(meter metric.Meter) *appenderMeasures {
+func newAppenderMeasures(meter metric.Meter, contexts []string) *appenderMeasures {
 	m := telemetry.NewMeter(meter)
-	return &appenderMeasures{
+	a := &appenderMeasures{
 		duration: m.Seconds("yimu.append.duration", "Appending one commit to the store, attempts after passing errors included."),
 		size:     m.Sizes("yimu.append.batch.size", "{commit}", "Commits that were taken at once, to share a write to disk."),
 		refused:  m.Counter("yimu.append.refused", "{commit}", "Commits that cannot be taken and were recorded as refused."),
 		retry:    m.Retries("append"),
 	}
+	// The first of its kind is the one to be noticed: without a 0 before it, it
+	// is no increase to whoever reads.
+	for _, of := range contexts {
+		for _, reason := range []string{unreadable, empty, tooLarge, otherKey, wrongMetadata, notOf(of)} {
+			a.refuse(context.Background(), of, reason, 0)
+		}
+	}
+	return a
 }
 
 func (a *appenderMeasures) options(of appended) []metric.RecordOption {
@@ -149,6 +157,6 @@ func (a *appenderMeasures) batch(ctx context.Context, messages []bus.Message) {
 	}
 }
 
-func (a *appenderMeasures) refuse(ctx context.Context, of, reason string) {
-	a.refused.Add(ctx, 1, metric.WithAttributes(telemetry.Context.String(of), telemetry.Reason.String(reason)))
+func (a *appenderMeasures) refuse(ctx context.Context, of, reason string, commits int64) {
+	a.refused.Add(ctx, commits, metric.WithAttributes(telemetry.Context.String(of), telemetry.Reason.String(reason)))
 }

@@ -117,18 +117,18 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 	routes, handler := service.NewAPI(deps, "ledger")
 	api.Register(routes, deps.Store, deps.Blobs, Prefixes())
 	l := &appender{deps: deps, refused: config.Refused}
+	var writers, topics []string
+	for context := range categories {
+		if context != "ledger" {
+			writers, topics = append(writers, context), append(topics, commitpath.CommitsTopic(context))
+		}
+	}
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: deps.Store, Publisher: config.Publisher, Owns: Owns, Refuse: l.refuse, Clock: deps.Clock, Log: deps.Log,
+		Store: deps.Store, Publisher: config.Publisher, Contexts: writers, Owns: Owns, Refuse: l.refuse, Clock: deps.Clock, Log: deps.Log,
 		Tracer: deps.Tracer, Meter: deps.Meter,
 	})
 	joined := make(chan struct{})
 	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
-	var topics []string
-	for context := range categories {
-		if context != "ledger" {
-			topics = append(topics, commitpath.CommitsTopic(context))
-		}
-	}
 	return &service.Service{
 		Name: "ledger", Handler: handler, API: routes,
 		Run: []func(context.Context) error{

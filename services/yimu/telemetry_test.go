@@ -189,6 +189,7 @@ func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
 		"yimu.clock.skew":                     "",
 		"yimu.append.duration":                "yimu.context=registry,yimu.outcome=recorded",
 		"yimu.append.batch.size":              "yimu.context=registry",
+		"yimu.append.refused":                 "yimu.context=registry,yimu.reason=unreadable", // none was
 		"yimu.projection.lag.events":          "yimu.projection=registry",
 		"yimu.projection.lag.time":            "yimu.projection=registry",
 		"yimu.projection.position":            "yimu.projection=access",
@@ -274,6 +275,7 @@ func TestMetricsAreAtTheSiteItself(t *testing.T) {
 		"yimu_clock_skew_seconds":                     "gauge",
 		"yimu_append_duration_seconds":                "histogram",
 		"yimu_append_batch_size":                      "histogram",
+		"yimu_append_refused_total":                   "counter",
 		"yimu_projection_lag_events":                  "gauge",
 		"yimu_projection_lag_time_seconds":            "gauge",
 		"yimu_projection_position":                    "gauge",
