@@ -92,7 +92,8 @@ var parts = []part{
 		return finance.New(ctx, d, finance.Config{Ready: s.clockIsRight})
 	}},
 	{"votes", ledger.Votes, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight})
+		settled := func(ctx context.Context) error { return ledger.Settled(ctx, s.bus, ledger.Votes) }
+		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight, Settled: settled})
 	}},
 	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
 		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Refused: s.refused})
