@@ -23,6 +23,7 @@ type cli struct {
 	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, import, replay, memory."`
+	Healthy healthyCmd `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -88,6 +88,7 @@ func TestSettingsThatCannotWorkAreSaidBeforeAnythingStarts(t *testing.T) {
 		"an address that is none":             {"portal", []string{"--registry=localhost:8080"}, "http://host:port"},
 		"a certificate without its key":       {"store", []string{"--eventstore-cert=c.pem"}, "--eventstore-key"},
 		"a user without a password":           {"store", []string{"--append-user=ledger"}, "--append-password"},
+		"a certificate without a user":        {"store", []string{"--eventstore-cert=c", "--eventstore-key=k"}, "--append-user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, command := parse(t, append(append([]string{"serve", c.service, "--check"}, base[c.service]...), c.flags...)...)

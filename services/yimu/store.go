@@ -40,6 +40,8 @@ func (f storeFlags) check() error {
 		return errors.New("--eventstore-cert and --eventstore-key go together")
 	case f.AppendUser != "" && f.AppendPassword == "":
 		return errors.New("--append-user needs --append-password")
+	case f.AppendUser == "" && f.EventstoreCert != "":
+		return errors.New("--eventstore-cert needs --append-user: over TLS nobody else appends")
 	case f.AppendUser != "" && f.EventstoreCert == "":
 		return errors.New("--append-user needs --eventstore-cert: clients send no credentials in plain text")
 	}

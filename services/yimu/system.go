@@ -92,8 +92,7 @@ var parts = []part{
 		return finance.New(ctx, d, finance.Config{Ready: s.clockIsRight})
 	}},
 	{"votes", ledger.Votes, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		settled := func(ctx context.Context) error { return ledger.Settled(ctx, s.bus, ledger.Votes) }
-		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight, Settled: settled})
+		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight})
 	}},
 	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
 		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Refused: s.refused})
