@@ -2,7 +2,7 @@
 # only `race` wants a C compiler too, only `screenshots` Chromium, and only
 # `integration` Java 17, Maven, PostgreSQL and Python with venv.
 
-MODULES := contracts libs services
+MODULES := contracts libs services deploy
 ASSETS  := services/portal/assets
 PAGES   := services/portal/internal/pages
 DATA    ?= data
@@ -58,6 +58,7 @@ integration: assets ## real Kafka and PostgreSQL, a process per service; YIMU_TE
 	go run ./services/yimu/internal/cluster/with go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) $(REAL)
 	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) ./services/yimu/internal/cluster
 	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) -run InACluster$$ ./services/yimu
+	go test -tags integration -count=1$(TESTFLAGS:%= %) ./deploy
 
 vet: ## go vet over every module
 	go vet -tags 'stress integration' work

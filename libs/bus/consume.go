@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -81,53 +80,6 @@ func (c *client) ends(ctx context.Context, topic string, partitions int) (map[in
 		return nil, fmt.Errorf("%d of %d partitions answered", len(ends), partitions)
 	}
 	return ends, nil
-}
-
-// Settled returns once a group has settled everything that is in a topic when it
-// is called. It waits as long as ctx does.
-func Settled(ctx context.Context, cfg Config, group, topic string) error {
-	ends, err := Ends(ctx, cfg, topic)
-	if err != nil {
-		return err
-	}
-	c := newClient(cfg, topic)
-	defer c.close()
-	for wait := (backoff{}); ; {
-		left, err := c.unsettled(ctx, group, topic, ends[topic])
-		if err == nil && left == 0 {
-			return nil
-		}
-		if !wait.sleep(ctx) {
-			return fmt.Errorf("bus: %d partitions of %s are not settled by %s: %w", left, topic, group, errors.Join(ctx.Err(), err))
-		}
-	}
-}
-
-// unsettled counts the partitions of which a group has not settled all up to an end.
-func (c *client) unsettled(ctx context.Context, group, topic string, ends map[int]int64) (left int, err error) {
-	res, err := c.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: slices.Collect(maps.Keys(ends))}})
-	if err == nil {
-		err = res.Error
-	}
-	settled := map[int]int64{}
-	switch {
-	case errors.Is(err, kafka.GroupIdNotFound): // nobody has been in it yet
-	case err != nil:
-		return len(ends), err
-	default:
-		for _, p := range res.Topics[topic] {
-			if p.Error != nil {
-				return len(ends), p.Error
-			}
-			settled[p.Partition] = p.CommittedOffset
-		}
-	}
-	for partition, end := range ends {
-		if settled[partition] < end && end > 0 {
-			left++
-		}
-	}
-	return left, nil
 }
 
 // ConsumeFrom hands over every message from the given places on, without a

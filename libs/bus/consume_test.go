@@ -2,10 +2,8 @@ package bus_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -199,49 +197,6 @@ func TestAGroupWaitsForItsTopic(t *testing.T) {
 		t.Errorf("got %q", b)
 	}
 	verdict <- nil
-}
-
-func TestATopicIsSettledOnceTheGroupHasTakenWhatWasThere(t *testing.T) {
-	cfg := anyBroker(t)
-	topic, group := newTopic(t, cfg, 3), "settles-"+rand.Text()
-	settled := func(patience time.Duration) error {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		return bus.Settled(ctx, cfg, group, topic)
-	}
-	if err := settled(20 * time.Second); err != nil {
-		t.Errorf("an empty topic: %v", err)
-	}
-	p := newPublisher(t, cfg)
-	for i := range 30 {
-		if err := p.Publish(topic, keyed(strconv.Itoa(i), "m")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := settled(time.Second); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("while nobody takes it: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	refuse, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- bus.Consume(ctx, cfg, group, []string{topic}, func(_ context.Context, batch []bus.Message) error {
-			select {
-			case <-refuse:
-				return nil
-			default:
-				return errors.New("not yet")
-			}
-		})
-	}()
-	if err := settled(time.Second); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("while it is refused: %v", err)
-	}
-	close(refuse)
-	if err := settled(20 * time.Second); err != nil {
-		t.Errorf("after it was taken: %v", err)
-	}
-	cancel()
-	<-ended
 }
 
 func TestAnIdleConsumerIsQuiet(t *testing.T) {

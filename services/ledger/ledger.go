@@ -102,12 +102,6 @@ func Topics(partitions int) []bus.Topic {
 // group is the ledger's consumer group: its members share the partitions.
 const group = "ledger"
 
-// Settled returns once every commit of a context that was handed over when it is
-// called has been recorded, or refused.
-func Settled(ctx context.Context, cfg bus.Config, context string) error {
-	return bus.Settled(ctx, cfg, group, commitpath.CommitsTopic(context))
-}
-
 // Config is what the service needs besides what every service has.
 type Config struct {
 	Bus       bus.Config

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -26,7 +25,6 @@ type closing struct {
 	board    *board.Board
 	meetings es.Repo[meeting.Meeting, votes.Event]
 	ready    func() bool
-	settled  func(context.Context) error
 }
 
 // run closes meetings until ctx ends.
@@ -53,25 +51,11 @@ func (c *closing) due(ctx context.Context) (list []service.Deadline, err error) 
 	return list, err
 }
 
-// settleWithin is how long the ledger is waited for before other meetings that
-// are due have their turn.
-const settleWithin = 10 * time.Second
-
 // releaseKey names the reaction, and its stream of refusals.
 const releaseKey = "votes_release_key"
 
-// close closes a meeting that is due. A minute after the deadline all that was
-// received before it has been handed over, and that is waited for here: the
-// close goes another way through Kafka than the ballots, and where the ledger
-// was away it could be recorded before them.
+// close closes a meeting that is due.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
-	if c.settled != nil {
-		ctx, cancel := context.WithTimeout(ctx, settleWithin)
-		defer cancel()
-		if err := c.settled(ctx); err != nil {
-			return err
-		}
-	}
 	id, _, _ := strings.Cut(d.Key, "/")
 	envelopes, _, err := c.board.CurrentEnvelopes(ctx, id)
 	if err != nil {

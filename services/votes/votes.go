@@ -20,9 +20,6 @@ type Config struct {
 	// Ready says whether this instance's clock can be trusted with deadlines;
 	// nil: always.
 	Ready func() bool
-	// Settled returns once every commit of this context that was handed over
-	// when it is called has been recorded; nil: it is so at any time.
-	Settled func(context.Context) error
 }
 
 // New builds the service.
@@ -31,7 +28,7 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	if err != nil {
 		return nil, err
 	}
-	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready, settled: config.Settled}
+	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
 	routes, handler := service.NewAPI(deps, "votes", b)
 	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce}).Register(routes)
 	return &service.Service{

@@ -47,9 +47,6 @@ type office struct {
 	now     atomic.Pointer[time.Time]
 	estate  string
 	keys    atomic.Int64
-
-	unsettled atomic.Bool  // commits that were handed over are not recorded yet
-	asked     atomic.Int64 // how often a meeting was not closed for that
 }
 
 // committer appends what the ledger would.
@@ -106,13 +103,7 @@ func open(t *testing.T, now time.Time) *office {
 	o.service, err = votes.New(t.Context(), service.Deps{
 		Store: o.store, Committer: committer{o.store}, Vault: o.vault, Blobs: bucket, DB: db, Access: access{}, Clock: clock,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	}, votes.Config{Settled: func(context.Context) error {
-		if o.unsettled.Load() {
-			o.asked.Add(1)
-			return errors.New("ballots are on their way")
-		}
-		return nil
-	}})
+	}, votes.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -582,35 +573,6 @@ func TestPapersThatAreWrong(t *testing.T) {
 	if r := o.get("/meetings/" + id + "/results")["items"].([]any)[0].(object); r["outcome"] != "未形成有效决定" {
 		t.Errorf("with nobody taking part: %v", r)
 	}
-}
-
-// The ledger may be away around a deadline: the close must not overtake ballots
-// that were received in time and still wait in Kafka.
-func TestAMeetingIsClosedAfterWhatWasReceivedInTimeIsRecorded(t *testing.T) {
-	noon := time.Date(2030, 5, 1, 12, 0, 0, 0, units.Shanghai)
-	o := open(t, noon)
-	o.home("1-1", "1", 10000, "an")
-	id := o.must("clerk", "POST", "/estates/"+o.estate+"/meetings", object{
-		"title":   "业主大会",
-		"policy":  object{"revote": "first-ballot-stands", "paper_and_electronic": "electronic-stands", "unreturned": "none", "parking_counts_area": false},
-		"motions": []object{{"id": "M1", "title": "选聘物业", "matter": "民法典278-1-4", "scope": "estate"}},
-	})["id"].(string)
-	o.must("clerk", "POST", "/meetings/"+id+"/roll", nil)
-	opens := noon.AddDate(0, 0, 15)
-	o.must("clerk", "POST", "/meetings/"+id+"/notice", object{"opens": opens, "closes": opens.AddDate(0, 0, 14)})
-	o.get("/meetings/" + id)
-
-	o.unsettled.Store(true)
-	after := opens.AddDate(0, 0, 14).Add(2 * time.Minute)
-	o.now.Store(&after)
-	o.await(func() bool { return o.asked.Load() > 0 })
-	if state := o.get("/meetings/" + id)["state"]; state != "closing" {
-		t.Errorf("while ballots are on their way the meeting is %v", state)
-	}
-	o.unsettled.Store(false)
-	later := after.Add(time.Minute) // past the pause before it is tried again
-	o.now.Store(&later)
-	o.await(func() bool { return o.get("/meetings/" + id)["state"] == "counted" })
 }
 
 func TestManyPhonesAtOnceCountOnce(t *testing.T) {

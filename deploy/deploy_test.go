@@ -1,0 +1,149 @@
+package deploy
+
+import (
+	"encoding/pem"
+	"fmt"
+	"log"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// binary is yimu, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	log.SetFlags(0)
+	dir, err := os.MkdirTemp("", "yimu-deploy-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	binary = filepath.Join(dir, "yimu")
+	build := exec.Command("go", "build", "-o", binary, "./yimu")
+	build.Dir = "../services"
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Fatalf("yimu cannot be built: %v\n%s", err, out)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// container is how one container runs yimu.
+type container struct {
+	name string
+	args []string
+	env  map[string]string
+	// folders that something is mounted on
+	mounts []string
+}
+
+// accepted starts nothing: it asks the binary whether it would serve with these
+// settings, and looks at what the binary does not: settings that it does not
+// know, paths that nothing is mounted on, and secrets in what is printed.
+func (c container) accepted(t *testing.T, secrets []string) {
+	t.Helper()
+	known := variables(t)
+	for name, value := range c.env {
+		if strings.HasPrefix(name, "YIMU_") && !known[name] {
+			t.Errorf("%s: there is no setting %s", c.name, name)
+		}
+		for _, path := range paths(value) {
+			if !slices.ContainsFunc(c.mounts, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") }) {
+				t.Errorf("%s: %s names %s, and nothing is mounted there", c.name, name, path)
+			}
+		}
+	}
+	check := exec.Command(binary, append(slices.Clone(c.args), "--check")...)
+	check.Env = []string{}
+	for _, name := range slices.Sorted(maps.Keys(c.env)) {
+		value := c.env[name]
+		if name == "YIMU_KAFKA_CA" {
+			value = certificate(t) // the one file that is read at once
+		}
+		check.Env = append(check.Env, name+"="+value)
+	}
+	out, err := check.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: yimu %s: %v\n%s", c.name, strings.Join(check.Args[1:], " "), err, out)
+	}
+	for _, s := range secrets {
+		if strings.Contains(string(out), s) {
+			t.Errorf("%s: yimu prints a secret:\n%s", c.name, out)
+		}
+	}
+}
+
+var (
+	variable = regexp.MustCompile(`\$(YIMU_[A-Z_]+)`)
+	path     = regexp.MustCompile(`(?:^|file://|tlsCaFile=)(/[^?&]+)`)
+)
+
+// variables are the settings of yimu serve.
+func variables(t *testing.T) map[string]bool {
+	t.Helper()
+	out, err := exec.Command(binary, "serve", "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("yimu serve --help: %v\n%s", err, out)
+	}
+	known := map[string]bool{}
+	for _, m := range variable.FindAllStringSubmatch(string(out), -1) {
+		known[m[1]] = true
+	}
+	if len(known) < 20 {
+		t.Fatalf("yimu serve --help names %d settings only:\n%s", len(known), out)
+	}
+	return known
+}
+
+// paths are the files and folders that a setting names.
+func paths(value string) (found []string) {
+	for _, m := range path.FindAllStringSubmatch(value, -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+// certificate is a file with some certificate.
+func certificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// kinds are the services that there are, and the store.
+var kinds = []string{"registry", "contracts", "workorders", "finance", "votes", "ledger", "portal", "store"}
+
+// withAPI says whether a service has an API, and so reads the store.
+func withAPI(kind string) bool {
+	return kind != "portal" && kind != "store" && slices.Contains(kinds, kind)
+}
+
+// pinned says what is wrong with the name of an image.
+func pinned(image string) error {
+	name, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	if !regexp.MustCompile(`\d+\.\d+`).MatchString(tag) {
+		return fmt.Errorf("image %s does not say which version of %s", image, name)
+	}
+	return nil
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
