@@ -227,11 +227,13 @@ func awaitCoordinator(ctx context.Context, cfg Config, log *slog.Logger, gen *ka
 	defer c.close()
 	var wait backoff
 	for ctx.Err() == nil {
-		res, err := c.Heartbeat(ctx, &kafka.HeartbeatRequest{GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID})
+		// A heartbeat would be the question, but kafka-go sends it to any broker,
+		// and reads the answer of a real one as well whatever it is.
+		res, err := c.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: gen.GroupID})
 		if err == nil {
 			err = res.Error
 		}
-		if err == nil || !passes(err) { // to be told of a rebalance is an answer too
+		if err == nil || !passes(err) {
 			return
 		}
 		if wait.news() {

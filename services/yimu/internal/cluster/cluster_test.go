@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,7 +62,45 @@ func closeAfter(t *testing.T, c io.Closer) {
 	})
 }
 
-func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
+// pace remembers how long each of some goroutines was without progress.
+type pace struct {
+	mu      sync.Mutex
+	steps   map[int]int
+	last    map[int]time.Time
+	longest time.Duration
+}
+
+func (p *pace) step(who int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if last, ok := p.last[who]; ok {
+		p.longest = max(p.longest, now.Sub(last))
+	}
+	p.last[who] = now
+	p.steps[who]++
+}
+
+// reset forgets what was; each one's wait goes on from its last step.
+func (p *pace) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.longest = 0
+	clear(p.steps)
+}
+
+// least is how many steps the slowest of so many has made, and the longest wait.
+func (p *pace) least(of int) (steps int, longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	steps = p.steps[0]
+	for who := range of {
+		steps = min(steps, p.steps[who])
+	}
+	return steps, p.longest
+}
+
+func TestWritingAndReadingGoOnWithoutOneOfThreeBrokers(t *testing.T) {
 	const (
 		writers = 8
 		longest = 10 * time.Second
@@ -77,9 +116,8 @@ func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
 	var (
 		mu           sync.Mutex
 		acknowledged = map[string]bool{}
-		since        = map[int]int{}       // how much each writer wrote since the last kill
-		waited       = map[int]time.Time{} // when each wrote last
-		longestWait  time.Duration
+		writing      = pace{steps: map[int]int{}, last: map[int]time.Time{}}
+		reading      = pace{steps: map[int]int{}, last: map[int]time.Time{}}
 		running      sync.WaitGroup
 	)
 	for w := range writers {
@@ -89,54 +127,54 @@ func TestWritingGoesOnWithoutOneOfThreeBrokers(t *testing.T) {
 				if err := p.Publish("commits.test", keyed(fmt.Sprint(w), payload)); err != nil {
 					t.Errorf("%s: %v", payload, err)
 				}
+				writing.step(w)
 				mu.Lock()
 				acknowledged[payload] = true
-				if last, ok := waited[w]; ok {
-					longestWait = max(longestWait, time.Since(last))
-				}
-				since[w]++
-				waited[w] = time.Now()
 				mu.Unlock()
 			}
 		})
 	}
-	// on returns once every writer has written some more.
+	running.Go(func() {
+		_ = bus.Consume(ctx, cfg, "readers", []string{"commits.test"}, func(_ context.Context, batch []bus.Message) error {
+			for _, m := range batch {
+				w, err := strconv.Atoi(string(m.Key))
+				if err != nil {
+					return err
+				}
+				reading.step(w)
+			}
+			return nil
+		})
+	})
+	// on returns once everyone has gone on for a while.
 	on := func() {
 		t.Helper()
-		mu.Lock()
-		clear(since)
-		mu.Unlock()
+		writing.reset()
+		reading.reset()
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-			mu.Lock()
-			all := len(since) == writers
-			for _, n := range since {
-				all = all && n >= 100
-			}
-			mu.Unlock()
-			if all {
+			wrote, _ := writing.least(writers)
+			read, _ := reading.least(writers)
+			if wrote >= 100 && read >= 100 {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("writing stands still")
+				t.Fatalf("after a minute the slowest has written %d and read %d", wrote, read)
 			}
 		}
 	}
 	for _, b := range k.Brokers {
 		on()
-		mu.Lock()
-		longestWait = 0
-		mu.Unlock()
 		b.Kill()
 		on()
-		mu.Lock()
-		t.Logf("%s killed: no writer waited longer than %v", b.Name, longestWait.Round(time.Millisecond))
-		if longestWait > longest {
-			t.Errorf("%s was killed and a writer waited for %v", b.Name, longestWait)
+		_, wrote := writing.least(writers)
+		_, read := reading.least(writers)
+		t.Logf("%s killed: nobody waited longer than %v for a write, and %v for something to read", b.Name, wrote.Round(time.Millisecond), read.Round(time.Millisecond))
+		if max(wrote, read) > longest {
+			t.Errorf("%s was killed, and for %v nothing was written or read", b.Name, max(wrote, read))
 		}
-		mu.Unlock()
 		must(t, b.Start(t.Context()))
-		on()
 	}
+	on()
 	stop()
 	running.Wait()
 	lost := acknowledged
