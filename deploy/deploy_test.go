@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	binary = filepath.Join(dir, "yimu")
 	build := exec.Command("go", "build", "-o", binary, "./yimu")
-	build.Dir = "../services"
+	build.Dir, build.Env = "../services", append(os.Environ(), "CGO_ENABLED=0") // as the image has it
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Fatalf("yimu cannot be built: %v\n%s", err, out)
 	}
@@ -146,4 +146,32 @@ func read(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// Tests build yimu in the workspace, where this module has a say in the versions
+// of libraries; the image is built by the services' go.mod alone.
+func TestTheImageHasTheLibrariesThatWereTested(t *testing.T) {
+	list := func(workspace string) map[string]string {
+		c := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Replace}}{{if .Version}}{{.Path}} {{.Version}}{{end}}{{end}}{{end}}", "./yimu")
+		c.Dir, c.Env = "../services", append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+workspace)
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions := map[string]string{}
+		for line := range strings.Lines(string(out)) {
+			path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+			versions[path] = version
+		}
+		return versions
+	}
+	tested, built := list(""), list("off")
+	if len(built) < 50 {
+		t.Fatalf("yimu is built of %d modules only", len(built))
+	}
+	for path, version := range built {
+		if tested[path] != version {
+			t.Errorf("%s is tested in %s and built with %s", path, tested[path], version)
+		}
+	}
 }

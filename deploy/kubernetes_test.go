@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes/scheme"
+	psa "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
@@ -330,6 +332,31 @@ func TestOnlyTheLedgerHasCredentialsThatAppend(t *testing.T) {
 		}
 		if !ledger {
 			t.Errorf("%s: the ledger cannot append", overlay)
+		}
+	}
+}
+
+// The namespace says which pods it admits; this is who judges it.
+func TestTheNamespaceAdmitsEveryPod(t *testing.T) {
+	judge, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, overlay := range overlays {
+		c := build(t, overlay)
+		level := psa.LevelVersion{Version: psa.LatestVersion()}
+		for _, object := range c.objects {
+			if n, ok := object.(*corev1.Namespace); ok {
+				level.Level = psa.Level(n.Labels[psa.EnforceLevelLabel])
+			}
+		}
+		if level.Level != psa.LevelRestricted {
+			t.Errorf("%s: the namespace admits what is %q", overlay, level.Level)
+		}
+		for _, w := range c.workloads {
+			if result := policy.AggregateCheckResults(judge.EvaluatePod(level, &metav1.ObjectMeta{Labels: w.labels}, &w.pod)); !result.Allowed {
+				t.Errorf("%s: %s is not admitted: %s", overlay, w, result.ForbiddenDetail())
+			}
 		}
 	}
 }
