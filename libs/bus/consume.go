@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,9 +132,32 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 	if err := awaitTopics(ctx, cfg, topics); err != nil {
 		return err
 	}
+	watch := newConsumption(cfg, group)
+	defer watch.stop()
+	for first := 0; ; first++ {
+		err := consumeAsMember(ctx, cfg, log, watch, group, first, topics, d)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// A coordinator not there yet, an election, a broker away.
+		level := slog.LevelInfo
+		if !passes(err) {
+			level = slog.LevelWarn
+		}
+		log.Log(ctx, level, "group not joined yet, trying on", slog.Any("error", err))
+		pause(ctx, time.Second)
+	}
+}
+
+// consumeAsMember consumes until ctx ends or the group cannot be joined.
+// kafka-go, which then has given up its membership anyway, always asks the first
+// broker that takes a connection, and one that hangs does; so a next attempt
+// names another one first.
+func consumeAsMember(ctx context.Context, cfg Config, log *slog.Logger, watch *consumption, group string, first int, topics []string, d deliver) error {
+	first %= len(cfg.Brokers)
 	members, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:      group,
-		Brokers: cfg.Brokers,
+		Brokers: slices.Concat(cfg.Brokers[first:], cfg.Brokers[:first]),
 		Topics:  topics,
 		Dialer: &kafka.Dialer{
 			ClientID:      cfg.ClientID,
@@ -153,22 +177,15 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 	if err != nil {
 		return fmt.Errorf("bus: group %s: %w", group, err)
 	}
-	watch := newConsumption(cfg, group)
-	defer watch.stop()
 	defer func() { _ = members.Close() }() // gives the partitions back at once; without that they come free in 6 s
 
 	for {
 		gen, err := members.Next(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && passes(err):
-			// A coordinator not there yet, an election, a broker away; kafka-go waits a second and tries again.
-			log.InfoContext(ctx, "group not joined yet", slog.Any("error", err))
-		case err != nil:
-			log.WarnContext(ctx, "group cannot be joined, trying on", slog.Any("error", err))
-		default:
+		case err == nil:
 			consumeGeneration(ctx, cfg, log, watch, gen, topics, d)
+		case !errors.Is(err, kafka.RebalanceInProgress): // then it is still a member
+			return err
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -230,5 +231,28 @@ func BenchmarkRoundTrip(b *testing.B) {
 			b.Fatal(err)
 		}
 		<-arrived
+	}
+}
+
+// A machine that hangs still accepts connections, and says nothing.
+func TestABrokerThatHangsIsPassedOver(t *testing.T) {
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	cluster, cfg := testBroker(t, kfake.NumBrokers(3))
+	cfg.Brokers = append([]string{deaf.Addr().String()}, cluster.ListenAddrs()...)
+	topic := newTopic(t, cfg, 1)
+	publishAll(t, cfg, topic, "a")
+	got, verdict, _ := batches(t, cfg, "group", topic)
+	select {
+	case b := <-got:
+		if strings.Join(b, "") != "a" {
+			t.Errorf("got %q", b)
+		}
+		verdict <- nil
+	case <-time.After(time.Minute):
+		t.Error("nothing came")
 	}
 }
