@@ -18,14 +18,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// Errors of a Store. Any other error of Append leaves open whether the events
-// were written; repeating the same Append is always safe and settles it.
+// Errors of a Store. Any error of Append but the first two leaves open whether
+// the events were written; repeating the same Append is always safe and settles it.
 var (
 	// ErrWrongRevision says the stream does not hold exactly the expected
 	// number of events, so nothing was written.
 	ErrWrongRevision = errors.New("es: wrong expected revision")
 	// ErrTooLarge says an event or commit is over [MaxEvent] or [MaxCommit].
 	ErrTooLarge = errors.New("es: event or commit too large")
+	// ErrUnavailable says that the store cannot be reached now, or has no leader.
+	ErrUnavailable = errors.New("es: store cannot be reached")
 )
 
 // Sizes in bytes, of data and metadata together. Larger things are blobs named by hash.

@@ -428,7 +428,7 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, ErrMoved), passing(err), !folded:
+	case errors.Is(err, ErrMoved), Passing(err), !folded:
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrPoison, f.blame(ctx, b.Events, err))
@@ -487,8 +487,9 @@ func (r *Runner) Rebuild(ctx context.Context) error {
 	return nil
 }
 
-// passing says whether an error may be gone at the next attempt.
-func passing(err error) bool {
+// Passing says whether an error, of a database or of a fold, may be gone at the
+// next attempt.
+func Passing(err error) bool {
 	if errors.Is(err, ErrPassing) {
 		return true
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,7 +51,8 @@ const (
 // schema and control characters are refused.
 //
 // An operation returns a *problem.Error, or any error that [problem.From]
-// knows, as it is. Every other error is internal.
+// knows, as it is. An error of a database or store that cannot be reached is
+// answered 503, or 502 once a commit was handed over. Every other is internal.
 func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handler) {
 	config := huma.DefaultConfig("yimu "+name, "1.0.0")
 	config.OpenAPIPath = "/openapi/" + name
@@ -131,6 +133,8 @@ type request struct {
 	status    int
 	problem   string // the code of the problem that was answered
 	err       error  // internal, for the log
+
+	handedOver atomic.Bool // a commit was, so something may be recorded
 }
 
 type requestKey struct{}
@@ -271,11 +275,8 @@ func (h *handler) wait(ctx context.Context, position es.Position) error {
 
 // fail renders err and keeps an internal one for the log.
 func (r *request) fail(err error) {
-	p, visible := problem.From(err)
-	if !visible {
-		r.err = err
-	}
-	r.refuse(p)
+	p, _ := problem.From(err)
+	r.refuse(r.reply(p, err))
 }
 
 func (r *request) refuse(p *problem.Error) {
@@ -315,7 +316,7 @@ func (h *handler) finish(r *request, in *http.Request, span trace.Span, start ti
 	switch {
 	case errors.Is(r.err, context.Canceled) && r.Context.Err() != nil:
 		// The caller has gone.
-	case r.err != nil:
+	case r.err != nil && !passing(r.err):
 		level = slog.LevelError
 	case status >= http.StatusInternalServerError, took > slow:
 		level = slog.LevelWarn

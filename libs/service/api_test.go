@@ -16,6 +16,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -182,6 +183,55 @@ func TestACommandIsAnswered(t *testing.T) {
 				t.Errorf("the log must say why, and only there: %s", log.String())
 			}
 		})
+	}
+}
+
+// outcomes are what a committer says to one commit after the other.
+type outcomes []error
+
+func (o *outcomes) Commit(context.Context, es.Commit) (es.Outcome, error) {
+	err := (*o)[0]
+	*o = (*o)[1:]
+	return es.Outcome{Status: es.StatusRecorded}, err
+}
+
+func TestThatNothingWasRecordedIsOnlySaidWhereNothingWasHandedOver(t *testing.T) {
+	away := map[string]error{
+		"the store":    fmt.Errorf("esdb: read a-1: %w", es.ErrUnavailable),
+		"the database": fmt.Errorf("board: %w", &pgconn.ConnectError{}),
+		"the broker":   es.ErrNotSent,
+	}
+	for name, test := range map[string]struct {
+		commits outcomes
+		status  int
+	}{
+		"before anything was handed over": {nil, 503},
+		"where it could not be":           {outcomes{es.ErrNotSent}, 503},
+		"after something was recorded":    {outcomes{nil}, 502},
+		"after something may be recorded": {outcomes{es.ErrPending, es.ErrNotSent}, 502},
+	} {
+		for part, err := range away {
+			t.Run(part+" is away "+name, func(t *testing.T) {
+				var log bytes.Buffer
+				deps, commits := newDeps(t, &log), test.commits
+				committer := service.Noting(&commits)
+				api, handler := service.NewAPI(deps, "votes")
+				huma.Register(api, service.Command("cast-ballot", "POST", "/meetings/{meeting}/ballots", "Cast a ballot"),
+					func(ctx context.Context, _ *ballotIn) (*service.Recorded, error) {
+						for range test.commits {
+							_, _ = committer.Commit(ctx, es.Commit{})
+						}
+						return nil, err
+					})
+				w := call{}.do(t, handler)
+				if w.Code != test.status || (w.Code == 503) != (w.Header().Get("Retry-After") != "") {
+					t.Errorf("got %d %s, %v", w.Code, w.Body, w.Header())
+				}
+				if strings.Contains(log.String(), "ERROR") || !strings.Contains(log.String(), "WARN") {
+					t.Errorf("it passes, and the log says %s", log.String())
+				}
+			})
+		}
 	}
 }
 

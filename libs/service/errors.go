@@ -1,13 +1,17 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
 )
 
 // huma makes its errors by these variables and has no other way to be told.
@@ -18,14 +22,59 @@ func init() {
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		p := newProblem(status, message, errs)
-		if r := requestFrom(ctx.Context()); r != nil && p == problem.Internal && len(errs) > 0 {
-			r.err = errs[0]
+		if r := requestFrom(ctx.Context()); r != nil && status == http.StatusInternalServerError && len(errs) > 0 {
+			p = r.reply(p, errs[0])
 		}
 		for name, values := range p.GetHeaders() {
 			ctx.SetHeader(name, values[0])
 		}
 		return document{p}
 	}
+}
+
+// What is said where a part that a request rests on is away: the database, the
+// store, the broker.
+var (
+	unavailable = problem.Unavailable("unavailable", "a part of the system cannot be reached; nothing was recorded, repeat with the same key in a moment")
+	unanswered  = &problem.Error{
+		Status: http.StatusBadGateway, Code: "unanswered",
+		Detail: "a part of the system went away in the middle of this; whether all of it was recorded is not known here, repeat with the same key",
+	}
+)
+
+// reply is what a caller is told of an error, of which p is what is known. It
+// keeps for the log what the caller is not told, and says that nothing was
+// recorded only where nothing was handed over.
+func (r *request) reply(p *problem.Error, err error) *problem.Error {
+	if p == problem.Internal {
+		r.err = err
+		if passing(err) {
+			p = unavailable
+		}
+	}
+	if p.Status == http.StatusServiceUnavailable && r.handedOver.Load() {
+		p = unanswered
+	}
+	return p
+}
+
+// passing says whether an error is one of a part that is away, and may be gone
+// in a moment.
+func passing(err error) bool { return errors.Is(err, es.ErrUnavailable) || readmodel.Passing(err) }
+
+// Noting is a committer for the commands of requests: a request in which it
+// handed over a commit is never answered that nothing was recorded.
+func Noting(c es.Committer) es.Committer { return noting{c} }
+
+type noting struct{ es.Committer }
+
+// Commit implements es.Committer.
+func (n noting) Commit(ctx context.Context, c es.Commit) (es.Outcome, error) {
+	outcome, err := n.Committer.Commit(ctx, c)
+	if r := requestFrom(ctx); r != nil && !errors.Is(err, es.ErrNotSent) {
+		r.handedOver.Store(true)
+	}
+	return outcome, err
 }
 
 // document is a problem that tells huma the schema it is written by.

@@ -226,7 +226,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 			return err
 		}
 		open.closes(s.Close)
-		site.open.Store(&opened{s.services[0].Handler, s.checks()})
+		site.open.Store(&opened{s.handlers()[c.Service], s.checks()})
 		if c.Data != "" {
 			if err := makeDir(c.Data); err != nil {
 				return fmt.Errorf("the data directory cannot be made: %w", err)
@@ -399,7 +399,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		behind.ServeHTTP(w, r)
 		return
 	}
-	problem.Write(w, problem.Unavailable("starting", "this service is starting; repeat with the same key in a moment"))
+	problem.Write(w, starting)
 }
 
 // logFlags say what is logged.

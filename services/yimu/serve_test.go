@@ -5,8 +5,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -122,5 +124,24 @@ func TestALogIsOfTheFormAndLevelThatWasAsked(t *testing.T) {
 	log.Warn("this", slog.String("a", "b"))
 	if got := out.String(); !strings.Contains(got, `"msg":"this","a":"b"`) || strings.Contains(got, "not this") {
 		t.Errorf("logged %s", got)
+	}
+}
+
+// Who was given a token, and from whom one was taken, is known once the ledger
+// was read; until then nobody must be told that a token is unknown, or be let in.
+func TestNobodyIsAnsweredBeforeTheLedgerWasRead(t *testing.T) {
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Clock: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, handler := range s.handlers() {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/me", nil)
+		r.Header.Set("Authorization", "Bearer yimu_1_2")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "starting") {
+			t.Errorf("%s answers %d %s", name, w.Code, w.Body)
+		}
 	}
 }

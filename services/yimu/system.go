@@ -16,6 +16,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
@@ -128,7 +129,7 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 		}
 		s.closes(db.Close)
 		deps := service.Deps{
-			Store: s.store, Committer: s.client.For(p.context), Vault: s.vault, Blobs: s.blobs, DB: db, Access: s.access,
+			Store: s.store, Committer: service.Noting(s.client.For(p.context)), Vault: s.vault, Blobs: s.blobs, DB: db, Access: s.access,
 			Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 		}
 		built, err := p.build(ctx, s, deps)
@@ -148,14 +149,25 @@ func (s *System) sessions() *access.Sessions {
 // clockIsRight says whether the clock can be trusted with deadlines.
 func (s *System) clockIsRight() bool { return s.client.Ready() == nil }
 
-// handlers returns the API of each service, by its name.
+// handlers returns the API of each service, by its name. Before what it answers
+// from has caught up it answers nobody: it does not know yet who was given a
+// token, and, what is worse, from whom one was taken.
 func (s *System) handlers() map[string]http.Handler {
 	handlers := map[string]http.Handler{}
 	for _, part := range s.services {
-		handlers[part.Name] = part.Handler
+		handlers[part.Name] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.caughtUp.Load() {
+				part.Handler.ServeHTTP(w, r)
+			} else {
+				problem.Write(w, starting)
+			}
+		})
 	}
 	return handlers
 }
+
+// starting is said before a service can answer.
+var starting = problem.Unavailable("starting", "this service is starting; repeat with the same key in a moment")
 
 // What may not be ready.
 const (

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/yimu-ledger/yimu/libs/es"
 )
 
 // connection keeps the client in bounds.
@@ -110,7 +112,7 @@ func (c *connection) ready(ctx context.Context) error {
 	case <-c.closed.Done():
 		return ErrClosed
 	case <-late.C:
-		return fmt.Errorf("no server within %v", c.patience)
+		return fmt.Errorf("%w: no server within %v", es.ErrUnavailable, c.patience)
 	}
 }
 

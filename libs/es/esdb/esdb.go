@@ -324,6 +324,8 @@ func (s *Store) failed(ctx context.Context, what string, err error) error {
 		return ErrClosed
 	case hasCode(err, client.ErrorCodeDeadlineExceeded):
 		return fmt.Errorf("esdb: %s: %w (%w)", what, context.DeadlineExceeded, err)
+	case passing(err):
+		return fmt.Errorf("esdb: %s: %w: %w", what, es.ErrUnavailable, err)
 	}
 	return fmt.Errorf("esdb: %s: %w", what, err)
 }

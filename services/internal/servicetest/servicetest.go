@@ -149,7 +149,7 @@ func Start(t testing.TB, config Config) *System {
 		s.must(err)
 		s.closes(db.Close)
 		deps := service.Deps{
-			Store: s.Store, Committer: s.client.For(p.Context), Vault: s.Vault, Blobs: public, DB: db,
+			Store: s.Store, Committer: service.Noting(s.client.For(p.Context)), Vault: s.Vault, Blobs: public, DB: db,
 			Access: s.Directory, Clock: s.Clock.Now, Log: log,
 		}
 		built, err := p.New(ctx, s, deps)
