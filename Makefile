@@ -8,6 +8,7 @@ PAGES   := services/portal/internal/pages
 DATA    ?= data
 LISTEN  ?= 127.0.0.1:8080
 CRASHES ?= 100
+FAULTS  ?= 20
 
 # Suites that run on the Kafka and PostgreSQL they are told of.
 REAL := ./libs/bus ./libs/commitpath ./libs/readmodel ./libs/vault ./libs/es/esdb ./libs/es/esdbserver
@@ -28,7 +29,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress crash bench integration vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress crash bench integration faults vet lint tidy generate drift assets screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ integration: assets ## real Kafka and PostgreSQL, a process per service; YIMU_TE
 	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) ./services/yimu/internal/cluster
 	go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) -run InACluster$$ ./services/yimu
 	go test -tags integration -count=1$(TESTFLAGS:%= %) ./deploy
+
+faults: build ## break every part of a cluster under load, and tell what was lost (FAULTS=20 kills of each; 1 is a short round)
+	go test -tags integration -count=1 -timeout 12h -v -run '^TestFaults$$' ./services/yimu -faults $(FAULTS) -binary $(CURDIR)/bin/yimu
 
 vet: ## go vet over every module
 	go vet -tags 'stress integration' work
