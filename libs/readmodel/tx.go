@@ -52,6 +52,15 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	return tx.tx.QueryRowContext(ctx, tx.db.rebind(query), args...)
 }
 
+// ForUpdate ends a query of which one table's rows, as read, shall stay as they
+// are until the end of the transaction. SQLite lets nobody else write meanwhile.
+func (tx *Tx) ForUpdate(table string) string {
+	if !tx.db.postgres {
+		return ""
+	}
+	return " FOR UPDATE OF " + table
+}
+
 // Flush writes what [Rows] hold back, so that the transaction's own statements
 // see it. The end of the transaction does it too.
 func (tx *Tx) Flush() error {

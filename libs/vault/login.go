@@ -20,13 +20,14 @@ import (
 func (v *Vault) NewLoginCode(ctx context.Context, person string, ttl time.Duration) (code string, err error) {
 	code = rand.Text()
 	hash, now := v.HMAC("login-code", code), v.clock()
-	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM login_code WHERE person = ? OR expires <= ?`, person, now.UnixMicro()); err != nil {
+	err = v.sweep(ctx, "login_code", now)
+	if err == nil {
+		err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO login_code (hash, person, expires) VALUES (?, ?, ?)
+				ON CONFLICT (person) DO UPDATE SET hash = excluded.hash, expires = excluded.expires`, hash, person, now.Add(ttl).UnixMicro())
 			return err
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO login_code (hash, person, expires) VALUES (?, ?, ?)`, hash, person, now.Add(ttl).UnixMicro())
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return "", fmt.Errorf("vault: login code for %s: %w", PersonKey(person), err)
 	}
@@ -35,6 +36,16 @@ func (v *Vault) NewLoginCode(ctx context.Context, person string, ttl time.Durati
 		groups = append(groups, code[:5])
 	}
 	return strings.Join(append(groups, code), "-"), nil
+}
+
+// sweep deletes what has expired from a table, in a transaction of its own: one
+// that held some of these rows and wanted others could wait for one that does
+// the reverse.
+func (v *Vault) sweep(ctx context.Context, table string, now time.Time) error {
+	return v.db.Update(ctx, func(tx *readmodel.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE expires <= ?`, now.UnixMicro())
+		return err
+	})
 }
 
 // typed undoes what people do to codes when they type them.
@@ -104,13 +115,13 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	if err != nil {
 		return fmt.Errorf("vault: session: %w", err)
 	}
-	return s.update(ctx, func(tx *readmodel.Tx) error {
-		now := s.v.clock().UnixMicro()
-		if last := s.v.swept.Load(); now-last > time.Minute.Microseconds() && s.v.swept.CompareAndSwap(last, now) {
-			if _, err := tx.Exec(ctx, `DELETE FROM session WHERE expires <= ?`, now); err != nil {
-				return err
-			}
+	now := s.v.clock()
+	if last := s.v.swept.Load(); now.UnixMicro()-last > time.Minute.Microseconds() && s.v.swept.CompareAndSwap(last, now.UnixMicro()) {
+		if err := s.v.sweep(ctx, "session", now); err != nil {
+			return fmt.Errorf("vault: session: %w", err)
 		}
+	}
+	return s.update(ctx, func(tx *readmodel.Tx) error {
 		return tx.Upsert(ctx, sessionTable, [][]any{{hash, sealed, expiry.UnixMicro()}})
 	})
 }

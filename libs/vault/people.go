@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -135,11 +136,13 @@ func (v *Vault) ensure(ctx context.Context, tx *readmodel.Tx, given []PersonalDa
 
 const selectPerson = `SELECT p.id, p.data, p.document, k.keyset FROM person p JOIN subject_key k ON k.subject = 'person/' || p.id WHERE `
 
-// find returns the people with the given documents, by document hash.
+// find returns the people with the given documents, by document hash. They stay
+// as they are until the end of the transaction.
 func (v *Vault) find(ctx context.Context, tx *readmodel.Tx, hashes [][]byte) (map[string]*person, error) {
 	found := make(map[string]*person, len(hashes))
+	hashes = slices.SortedFunc(slices.Values(hashes), bytes.Compare) // one order for all, so that no two wait for each other
 	for some := range slices.Chunk(hashes, inQuery) {
-		rows, err := tx.Query(ctx, selectPerson+`p.document IN `+in(len(some)), anys(some)...)
+		rows, err := tx.Query(ctx, selectPerson+`p.document IN `+in(len(some))+` ORDER BY p.document`+tx.ForUpdate("p"), anys(some)...)
 		if err != nil {
 			return nil, err
 		}

@@ -336,6 +336,58 @@ func TestTwoImportsOfTheSamePeopleAgree(t *testing.T) {
 	})
 }
 
+func TestTwoWhoChangeDifferentThingsOfAPersonBothSucceed(t *testing.T) {
+	onEach(t, func(t *testing.T, open func() *vault.Vault) {
+		here, there := open(), open()
+		id := must(here.EnsurePeople(t.Context(), []vault.PersonalData{wang}))(t)[0].ID
+		for i := range 30 {
+			name, phone := fmt.Sprint("王", i), fmt.Sprint("1380000", i)
+			var wg sync.WaitGroup
+			for v, data := range map[*vault.Vault]vault.PersonalData{
+				here: {Document: wang.Document, Name: name}, there: {Document: wang.Document, Phone: phone},
+			} {
+				wg.Go(func() {
+					if _, err := v.EnsurePeople(t.Context(), []vault.PersonalData{data}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if data := must(here.Person(t.Context(), id))(t); data.Name != name || data.Phone != phone {
+				t.Fatalf("round %d: %+v; what one of them changed is lost", i, data)
+			}
+		}
+	})
+}
+
+func TestOfCodesThatAreMadeAtOnceOneWorks(t *testing.T) {
+	onEach(t, func(t *testing.T, open func() *vault.Vault) {
+		vaults := []*vault.Vault{open(), open()}
+		codes := make([]string, 8)
+		var wg sync.WaitGroup
+		for i := range codes {
+			wg.Go(func() {
+				var err error
+				if codes[i], err = vaults[i%2].NewLoginCode(t.Context(), "p", time.Hour); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		logins := 0
+		for _, code := range codes {
+			if _, ok, err := vaults[0].UseLoginCode(t.Context(), code); err != nil {
+				t.Error(err)
+			} else if ok {
+				logins++
+			}
+		}
+		if logins != 1 {
+			t.Fatalf("%d of the codes work", logins)
+		}
+	})
+}
+
 func TestALoginCodeWorksOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, open func() *vault.Vault) {
 		v := open()
