@@ -25,7 +25,6 @@ func (db *DB) Alone(ctx context.Context, log *slog.Logger, name string, f func(c
 		return f(ctx)
 	}
 	log = log.With(slog.String("loop", name))
-	pause := look
 	for ctx.Err() == nil {
 		ended, err := db.turn(ctx, log, name, f)
 		switch {
@@ -34,12 +33,9 @@ func (db *DB) Alone(ctx context.Context, log *slog.Logger, name string, f func(c
 		case ended:
 			return err
 		case err != nil:
-			log.WarnContext(ctx, "loop interrupted", slog.Duration("again_in", pause), slog.Any("error", err))
+			log.WarnContext(ctx, "loop interrupted", slog.Any("error", err))
 		}
-		sleep(ctx, pause)
-		if pause = min(2*pause, maxPause); err == nil {
-			pause = look
-		}
+		sleep(ctx, look)
 	}
 	return nil
 }

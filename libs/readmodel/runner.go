@@ -409,7 +409,8 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	folded, start := false, time.Now()
+	var failed error // of the fold, not of moving the checkpoint or of committing
+	start := time.Now()
 	err := f.db.Update(ctx, func(tx *Tx) error {
 		if err := tx.MoveCheckpoint(ctx, f.p.Name, f.stored, b.Through); err != nil {
 			return err
@@ -417,8 +418,8 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 		if len(b.Events) == 0 {
 			return nil
 		}
-		folded = true
-		return f.fold(ctx, tx, b.Events)
+		failed = f.fold(ctx, tx, b.Events)
+		return failed
 	})
 	f.watch.folded(ctx, b.Events, start, err)
 	switch {
@@ -428,7 +429,7 @@ func (f *following) foldOne(ctx context.Context, b es.Batch) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, ErrMoved), Passing(err), !folded:
+	case failed == nil, Passing(err):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrPoison, f.blame(ctx, b.Events, err))
@@ -511,7 +512,7 @@ func Passing(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
