@@ -27,6 +27,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
@@ -89,7 +90,7 @@ type Directory struct {
 	people map[string]*person
 	owners map[string][]string // by unit id
 
-	reached progress
+	reached readmodel.Progress
 }
 
 var _ service.Access = (*Directory)(nil)
@@ -119,7 +120,6 @@ func New(config Config) (*Directory, error) {
 	return &Directory{
 		config: config, policies: p,
 		tokens: map[string]token{}, people: map[string]*person{}, owners: map[string][]string{},
-		reached: progress{moved: make(chan struct{})},
 	}, nil
 }
 
@@ -256,20 +256,20 @@ func (d *Directory) Run(ctx context.Context) error {
 			if err := d.fold(b.Events); err != nil {
 				return err
 			}
-			d.reached.advance(b.Through)
+			d.reached.Advance(b.Through)
 			return nil
 		}, registry.TokenStream, registry.PersonStream, registry.UnitStream)
-	d.reached.stop(err)
+	d.reached.Stop(err)
 	return err
 }
 
 // Position returns up to where events are known.
-func (d *Directory) Position() es.Position { return d.reached.position() }
+func (d *Directory) Position() es.Position { return d.reached.Position() }
 
 // WaitFor returns once events up to a position are known, or the error of ctx
 // or of Run.
 func (d *Directory) WaitFor(ctx context.Context, position es.Position) error {
-	return d.reached.wait(ctx, position)
+	return d.reached.WaitFor(ctx, position)
 }
 
 func (d *Directory) fold(events []es.Recorded) error {
@@ -367,60 +367,6 @@ func (p *person) publish() {
 	for _, g := range p.grants {
 		if !slices.Contains(p.roles, g.Role) {
 			p.roles = append(p.roles, g.Role)
-		}
-	}
-}
-
-// progress is how far the directory is, and who waits for it.
-type progress struct {
-	mu      sync.Mutex
-	at      es.Position
-	stopped error
-	moved   chan struct{} // closed, and made anew, with every change
-}
-
-func (p *progress) position() es.Position {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.at
-}
-
-func (p *progress) advance(to es.Position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if to > p.at {
-		p.at = to
-		p.wake()
-	}
-}
-
-func (p *progress) stop(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = err
-	p.wake()
-}
-
-func (p *progress) wake() {
-	close(p.moved)
-	p.moved = make(chan struct{})
-}
-
-func (p *progress) wait(ctx context.Context, position es.Position) error {
-	for {
-		p.mu.Lock()
-		at, stopped, moved := p.at, p.stopped, p.moved
-		p.mu.Unlock()
-		switch {
-		case at >= position:
-			return nil
-		case stopped != nil:
-			return stopped
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }
