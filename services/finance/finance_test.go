@@ -3,7 +3,6 @@ package finance_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +20,6 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/es"
-	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	money "github.com/yimu-ledger/yimu/services/finance"
@@ -712,11 +710,7 @@ func (h *held) Commit(ctx context.Context, c es.Commit) (es.Outcome, error) {
 func (d *desk) instance(committer es.Committer) (post func() int) {
 	d.t.Helper()
 	deps := d.Deps["finance"]
-	db, err := readmodel.Open(d.t.Context(), "sqlite://"+d.t.TempDir()+"/other.db")
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	deps.DB, deps.Committer = db, committer
+	deps.DB, deps.Committer = servicetest.Database(d.t, d.t.TempDir()+"/other.db"), committer
 	other, err := money.New(d.t.Context(), deps, money.Config{Ready: func() bool { return false }})
 	if err != nil {
 		d.t.Fatal(err)
@@ -726,7 +720,7 @@ func (d *desk) instance(committer es.Committer) (post func() int) {
 	go func() { done <- other.Projections[0].Run(ctx) }()
 	d.t.Cleanup(func() {
 		stop()
-		if err := errors.Join(<-done, db.Close()); err != nil {
+		if err := <-done; err != nil {
 			d.t.Error(err)
 		}
 	})

@@ -29,9 +29,9 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/problem"
-	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/servicetest"
 	"github.com/yimu-ledger/yimu/services/votes"
 )
 
@@ -96,10 +96,7 @@ func open(t *testing.T, now time.Time) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := readmodel.Open(t.Context(), "sqlite://"+dir+"/votes.db")
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := servicetest.Database(t, dir+"/votes.db")
 	o.service, err = votes.New(t.Context(), service.Deps{
 		Store: o.store, Committer: committer{o.store}, Vault: o.vault, Blobs: bucket, DB: db, Access: access{}, Clock: clock,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -119,7 +116,7 @@ func open(t *testing.T, now time.Time) *office {
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		if err := errors.Join(db.Close(), bucket.Close(), o.vault.Close(), o.store.Close()); err != nil {
+		if err := errors.Join(bucket.Close(), o.vault.Close(), o.store.Close()); err != nil {
 			t.Error(err)
 		}
 	})

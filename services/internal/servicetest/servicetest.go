@@ -18,6 +18,7 @@ package servicetest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -145,9 +146,7 @@ func Start(t testing.TB, config Config) *System {
 
 	var all []*service.Service
 	build := func(name string, p Part) {
-		db, err := readmodel.Open(ctx, "sqlite://"+s.path(fmt.Sprintf("read-%s%d.db", name, len(all))))
-		s.must(err)
-		s.closes(db.Close)
+		db := Database(t, s.path(fmt.Sprintf("read-%s%d.db", name, len(all))))
 		deps := service.Deps{
 			Store: s.Store, Committer: service.Noting(s.client.For(p.Context)), Vault: s.Vault, Blobs: public, DB: db,
 			Access: s.Directory, Clock: s.Clock.Now, Log: log,
@@ -184,6 +183,34 @@ func Start(t testing.TB, config Config) *System {
 	t.Cleanup(s.server.Close)
 	return s
 }
+
+// Database opens an empty database of read models until the test ends: a SQLite
+// file or, where YIMU_TEST_DATABASE names a PostgreSQL database, a schema there.
+func Database(t testing.TB, path string) *readmodel.DB {
+	t.Helper()
+	address, schema := "sqlite://"+path, "test_"+strings.ToLower(rand.Text())
+	if onPostgres() {
+		address = os.Getenv("YIMU_TEST_DATABASE")
+	}
+	db, err := readmodel.Open(t.Context(), address, readmodel.Schema(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if onPostgres() {
+			err = db.Update(context.Background(), func(tx *readmodel.Tx) error {
+				_, err := tx.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
+				return err
+			})
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+func onPostgres() bool { return os.Getenv("YIMU_TEST_DATABASE") != "" }
 
 func newLedger(ctx context.Context, s *System, deps service.Deps) (*service.Service, error) {
 	deps.Clock = time.Now // outcomes tell it to clients
@@ -289,15 +316,26 @@ func (s *System) Rebuild(name string) {
 func (s *System) Rows(name string) string {
 	s.t.Helper()
 	s.CatchUp()
+	return s.rows(name)
+}
+
+func (s *System) rows(name string) string {
+	s.t.Helper()
 	db := s.Deps[name].DB
-	tables := s.column(db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('checkpoint', 'goose_db_version') AND name NOT LIKE 'sqlite_%'`)
-	slices.Sort(tables)
+	tables, columns, row := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`, `SELECT name FROM pragma_table_info('%s')`, `json_array(%s)`
+	if onPostgres() {
+		tables, row = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`, `json_build_array(%s)`
+		columns = `SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '%s' ORDER BY ordinal_position`
+	}
 	var all strings.Builder
-	for _, table := range tables {
-		columns := s.column(db, `SELECT name FROM pragma_table_info('`+table+`')`)
-		rows := s.column(db, `SELECT json_array(`+strings.Join(columns, ", ")+`) FROM `+table)
+	for _, table := range slices.Sorted(slices.Values(s.column(db, tables))) {
+		if table == "checkpoint" || table == "goose_db_version" {
+			continue
+		}
+		columns := strings.Join(s.column(db, fmt.Sprintf(columns, table)), ", ")
+		rows := s.column(db, "SELECT "+fmt.Sprintf(row, columns)+" FROM "+table)
 		slices.Sort(rows)
-		fmt.Fprintf(&all, "%s (%s)\n%s\n", table, strings.Join(columns, ", "), strings.Join(rows, "\n"))
+		fmt.Fprintf(&all, "%s (%s)\n%s\n", table, columns, strings.Join(rows, "\n"))
 	}
 	return all.String()
 }
@@ -337,8 +375,8 @@ func (s *System) Types(stream string) (types []string) {
 	return types
 }
 
-// Find returns where a text can be read: in which events, files (read models,
-// vault, blobs) and log lines.
+// Find returns where a text can be read: in which events, read models, files
+// (vault, blobs) and log lines.
 func (s *System) Find(text string) (places []string) {
 	s.t.Helper()
 	needle := []byte(text)
@@ -357,6 +395,11 @@ func (s *System) Find(text string) (places []string) {
 		}
 		return err
 	}))
+	for name := range s.Services {
+		if strings.Contains(s.rows(name), text) {
+			places = append(places, "tables of "+name)
+		}
+	}
 	if strings.Contains(s.Logs(), text) {
 		places = append(places, "log")
 	}

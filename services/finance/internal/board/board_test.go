@@ -20,10 +20,10 @@ import (
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
-	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/finance/internal/board"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
+	"github.com/yimu-ledger/yimu/services/internal/servicetest"
 )
 
 // now is when everything is recorded.
@@ -57,8 +57,7 @@ func newSystem(t testing.TB) *system {
 	s.blobs, err = blobs.Open(t.Context(), "file://"+t.TempDir())
 	must(err)
 	t.Cleanup(func() { must(s.blobs.Close()) })
-	db, err := readmodel.Open(t.Context(), "sqlite://"+dir+"/finance.db")
-	must(err)
+	db := servicetest.Database(t, dir+"/finance.db")
 	s.board, err = board.New(t.Context(), board.Config{DB: db, Store: s.store, Vault: s.vault, Blobs: s.blobs, Log: slog.New(slog.DiscardHandler)})
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -69,7 +68,6 @@ func newSystem(t testing.TB) *system {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		must(db.Close())
 	})
 	return s
 }
