@@ -38,12 +38,13 @@ import (
 // papers is the demo estate.
 const papers = "../yimu/demo/xiushan"
 
-// office is a running service with its own store, vault and clock.
+// office is a service in two instances, which take requests by turns, with its
+// own store, vault and clock.
 type office struct {
 	*testing.T
 	store   *pebblestore.Store
 	vault   *vault.Vault
-	service *service.Service
+	service [2]*service.Service
 	now     atomic.Pointer[time.Time]
 	estate  string
 	keys    atomic.Int64
@@ -97,21 +98,23 @@ func open(t *testing.T, now time.Time) *office {
 		t.Fatal(err)
 	}
 	db := servicetest.Database(t, dir+"/votes.db")
-	o.service, err = votes.New(t.Context(), service.Deps{
+	deps := service.Deps{
 		Store: o.store, Committer: committer{o.store}, Vault: o.vault, Blobs: bucket, DB: db, Access: access{}, Clock: clock,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	}, votes.Config{})
-	if err != nil {
-		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for _, run := range append(o.service.Run, o.service.Projections[0].Run) {
-		running.Go(func() {
-			if err := run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
+	for i := range o.service {
+		if o.service[i], err = votes.New(t.Context(), deps, votes.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range append(o.service[i].Run, o.service[i].Projections[0].Run) {
+			running.Go(func() {
+				if err := run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 	t.Cleanup(func() {
 		stop()
@@ -175,9 +178,10 @@ func (o *office) do(who, method, path string, body any) (int, object) {
 	if who != "" {
 		r.Header.Set("Authorization", "Bearer "+who)
 	}
-	r.Header.Set("Idempotency-Key", fmt.Sprintf("test-key-%d", o.keys.Add(1)))
+	n := o.keys.Add(1)
+	r.Header.Set("Idempotency-Key", fmt.Sprintf("test-key-%d", n))
 	w := httptest.NewRecorder()
-	o.service.Handler.ServeHTTP(w, r)
+	o.service[n%2].Handler.ServeHTTP(w, r)
 	var out object
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
 		o.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
@@ -644,7 +648,7 @@ func TestWhoBuysBeforeTheNoticeVotes(t *testing.T) {
 // rebuild replays the ledger into empty tables.
 func (o *office) rebuild() {
 	o.Helper()
-	board := o.service.Projections[0]
+	board := o.service[0].Projections[0]
 	if err := errors.Join(board.Rebuild(o.Context()), board.WaitFor(o.Context(), o.store.Head())); err != nil {
 		o.Fatal(err)
 	}
