@@ -239,11 +239,15 @@ func TestDeadlines(t *testing.T) {
 		})
 	}
 	in := func(s int) time.Time { return time.Now().Add(time.Duration(s) * time.Second) }
-	advance := func(s int) {
-		time.Sleep(time.Duration(s)*time.Second + time.Millisecond)
-		synctest.Wait()
+	order := func() {
 		mu.Lock()
 		mu.Unlock() //nolint:staticcheck // nothing to do, but in order
+	}
+	advance := func(s int) {
+		order() // after what the test has read
+		time.Sleep(time.Duration(s)*time.Second + time.Millisecond)
+		synctest.Wait()
+		order() // before what it reads next
 	}
 
 	t.Run("fire once each, in the order of their times", func(t *testing.T) {
