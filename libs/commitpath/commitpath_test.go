@@ -152,7 +152,7 @@ func run(t testing.TB, functions ...func(context.Context)) (stop func()) {
 
 func until(t testing.TB, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited too long")
 		}
@@ -412,7 +412,7 @@ func ledgersComeAndGo(t *testing.T, s settings) {
 		running  sync.WaitGroup
 	)
 	for range clients {
-		client := p.startClient(t, settings{wait: 30 * time.Second})
+		client := p.startClient(t, settings{wait: 2 * time.Minute})
 		until(t, func() bool { return client.Ready() == nil })
 		for w := range writers {
 			stream := fmt.Sprintf("%s-%d", note, w)
