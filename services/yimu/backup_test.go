@@ -144,6 +144,7 @@ func TestARestoredSystemIsTheOneThatWasBackedUp(t *testing.T) {
 	s, down := up(t, p.data)
 	estate := uuid.NewString()
 	s.take(t, xiushan(t), estate)
+	s.figures(t, estate) // once its meeting is closed
 	token, head := s.token, s.head(t)
 	id := onePerson(t, s.store)
 	down()
