@@ -9,6 +9,7 @@ DATA    ?= data
 LISTEN  ?= 127.0.0.1:8080
 CRASHES ?= 100
 FAULTS  ?= 20
+PARTITIONS ?= 1
 
 # Suites that run on the Kafka and PostgreSQL they are told of.
 REAL := ./libs/bus ./libs/commitpath ./libs/readmodel ./libs/vault ./libs/es/esdb ./libs/es/esdbserver
@@ -29,10 +30,10 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress crash bench integration faults vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress crash bench bench-cluster integration faults vet lint tidy generate drift assets screenshots
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## start everything with a demonstration estate (DATA=data LISTEN=127.0.0.1:8080)
 	bin/yimu up --demo --data $(DATA) --listen $(LISTEN)
@@ -54,6 +55,9 @@ crash: build ## kill the system under load and count what it acknowledged (CRASH
 
 bench: build ## measure this machine: ballots a second, import, replay, memory
 	bin/yimu bench
+
+bench-cluster: build ## measure a cluster on this machine: ballots a second, a broker's restart, memory (PARTITIONS=1)
+	go test -tags integration -count=1 -timeout 20m -run '^$$' -bench '^BenchmarkCluster$$' -benchtime 1x ./services/yimu -partitions $(PARTITIONS) -binary $(CURDIR)/bin/yimu
 
 integration: assets ## real Kafka and PostgreSQL, a process per service; YIMU_TEST_KAFKA, _DATABASE, _EVENTSTORE name others
 	go run ./services/yimu/internal/cluster/with go test -tags integration -count=1 -timeout 20m$(TESTFLAGS:%= %) $(REAL)

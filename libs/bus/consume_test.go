@@ -141,6 +141,54 @@ func TestTheTailBeginsWhereSubscribeFoundTheEnd(t *testing.T) {
 	}
 }
 
+func TestWhatComesDuringARestIsFetchedAtOnce(t *testing.T) {
+	const n = 10
+	cfg := anyBroker(t)
+	topic := newTopic(t, cfg, 1)
+	p := newPublisher(t, cfg)
+	publish := func(payload string) {
+		t.Helper()
+		if err := p.Publish(topic, keyed("k", payload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub := bus.NewTailSubscriber(cfg)
+	closeAfter(t, sub)
+	rests := make(chan chan struct{})
+	sub.Rest(func(ctx context.Context) {
+		rested := make(chan struct{})
+		select {
+		case rests <- rested:
+			<-rested
+		case <-ctx.Done():
+		}
+	})
+	messages, err := sub.Subscribe(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish("first")
+	(<-messages).Ack()
+	rested := <-rests
+	for i := range n {
+		publish(fmt.Sprint(i))
+	}
+	close(rested)
+	for i := range n {
+		select {
+		case m := <-messages:
+			if string(m.Payload) != fmt.Sprint(i) {
+				t.Errorf("message %d is %s", i, m.Payload)
+			}
+			m.Ack()
+		case rested := <-rests:
+			t.Errorf("it rests again after %d of %d", i, n)
+			close(rested)
+		}
+	}
+	close(<-rests)
+}
+
 func TestWhatIsStillThereIsNotSkipped(t *testing.T) {
 	tests := map[string]struct {
 		from, kept int64

@@ -15,6 +15,7 @@ import (
 type Subscriber struct {
 	cfg   Config
 	group string // empty: without a group, from the end
+	rest  func(context.Context)
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -33,6 +34,10 @@ func NewSubscriber(cfg Config, group string) *Subscriber {
 // partitions from where they end when Subscribe is called. What is published
 // after Subscribe returned is delivered.
 func NewTailSubscriber(cfg Config) *Subscriber { return NewSubscriber(cfg, "") }
+
+// Rest has f called, before Subscribe, each time that all a fetch brought was
+// acknowledged. The next fetch waits until f returns, and so brings more at once.
+func (s *Subscriber) Rest(f func(context.Context)) { s.rest = f }
 
 var (
 	_ message.Subscriber           = (*Subscriber)(nil)
@@ -74,6 +79,9 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 					return err
 				}
 				done(i + 1)
+			}
+			if s.rest != nil {
+				s.rest(ctx)
 			}
 			return nil
 		}

@@ -24,7 +24,8 @@ import (
 type ClientConfig struct {
 	Publisher message.Publisher
 	// Outcomes reads OutcomesTopic without a consumer group, from the end
-	// offsets as they are when Subscribe returns.
+	// offsets as they are when Subscribe returns. A *bus.Subscriber is asked to
+	// rest while nobody waits.
 	Outcomes message.Subscriber
 	Clock    func() time.Time
 	Wait     time.Duration // for an outcome; 5 s unless set
@@ -39,6 +40,7 @@ type Client struct {
 	cfg     ClientConfig
 	mu      sync.Mutex
 	waiting map[attempt]*wait
+	joined  chan struct{} // holds one once somebody began to wait
 	skew    skew
 	ready   atomic.Bool
 	told    atomic.Uint64 // the highest position of an outcome
@@ -64,7 +66,33 @@ func NewClient(cfg ClientConfig) *Client {
 		cfg.Wait = 5 * time.Second
 	}
 	cfg.Log = logger(cfg.Log)
-	return &Client{cfg: cfg, waiting: map[attempt]*wait{}}
+	c := &Client{cfg: cfg, waiting: map[attempt]*wait{}, joined: make(chan struct{}, 1)}
+	if outcomes, ok := cfg.Outcomes.(*bus.Subscriber); ok {
+		outcomes.Rest(c.rest)
+	}
+	return c
+}
+
+// leisure is how long outcomes gather while nobody waits for one.
+const leisure = 50 * time.Millisecond
+
+// rest lets outcomes gather while nobody waits: to fetch at once what each other
+// process wrote would cost every process a request for it, and the brokers as
+// many as there are processes.
+func (c *Client) rest(ctx context.Context) {
+	c.mu.Lock()
+	wanted := len(c.waiting) > 0
+	c.mu.Unlock()
+	if wanted {
+		return
+	}
+	timer := time.NewTimer(leisure)
+	defer timer.Stop()
+	select {
+	case <-c.joined:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // Run reads outcomes until ctx ends.
@@ -105,6 +133,10 @@ func (c *Client) join(a attempt) *wait {
 	if w == nil {
 		w = &wait{done: make(chan struct{})}
 		c.waiting[a] = w
+		select {
+		case c.joined <- struct{}{}:
+		default:
+		}
 	}
 	w.waiters++
 	return w

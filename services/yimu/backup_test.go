@@ -602,7 +602,7 @@ func TestADamagedBlobIsLeftOutAndSaid(t *testing.T) {
 func TestAStoreIsBackedUpWhileItRuns(t *testing.T) {
 	p := newPlaces(t)
 	p.keys = ""
-	store, _, err := openLedger(p.data, time.Now, silent)
+	store, _, err := openLedger(p.data, 0, time.Now, silent)
 	if err != nil {
 		t.Fatal(err)
 	}

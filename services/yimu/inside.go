@@ -70,7 +70,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 	if g.watch, err = watch(ctx, "yimu", options.Log, &s.closers); err != nil {
 		return s, err
 	}
-	if s.ledger, g.fatal, err = openLedger(options.Dir, options.Clock, options.Log); err != nil {
+	if s.ledger, g.fatal, err = openLedger(options.Dir, 0, options.Clock, options.Log); err != nil {
 		return s, err
 	}
 	s.closes(s.ledger.Close)
@@ -110,15 +110,16 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 	return s, err
 }
 
-// openLedger opens the ledger in a data directory, and says on a channel why it
-// gave up. One that was restored says so.
-func openLedger(data string, clock service.Clock, log *slog.Logger) (*pebblestore.Store, <-chan error, error) {
+// openLedger opens the ledger in a data directory, with so many bytes of cache
+// (0: the store's default), and says on a channel why it gave up. One that was
+// restored says so.
+func openLedger(data string, cache int64, clock service.Clock, log *slog.Logger) (*pebblestore.Store, <-chan error, error) {
 	if err := checkRestored(data, log); err != nil {
 		return nil, nil, err
 	}
 	fatal := make(chan error, 1)
 	store, err := pebblestore.Open(pebblestore.Config{
-		Dir: filepath.Join(data, "ledger"), Clock: clock, Log: log, OnFatal: func(err error) { fatal <- brokenError{err} },
+		Dir: filepath.Join(data, "ledger"), CacheSize: cache, Clock: clock, Log: log, OnFatal: func(err error) { fatal <- brokenError{err} },
 	})
 	return store, fatal, err
 }

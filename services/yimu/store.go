@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -55,6 +57,9 @@ func (f storeFlags) ledger(log *slog.Logger) esdbserver.ServeConfig {
 	return c
 }
 
+// storeCache is the least with which an append of a new stream need not read the disk.
+const storeCache = 32 << 20
+
 // serveStore runs the store that yimu up has inside for ledgers in other processes.
 func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err error) {
 	log := c.logger().With(slog.String("service", c.Service))
@@ -72,7 +77,12 @@ func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err e
 	if err := makeDir(c.Data); err != nil {
 		return fmt.Errorf("the data directory cannot be made: %w", err)
 	}
-	store, fatal, err := openLedger(c.Data, c.now, log)
+	// Nearly all that it holds is its cache, which is not garbage: room for as
+	// much again, as is usual, would be most of its memory.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+	store, fatal, err := openLedger(c.Data, storeCache, c.now, log)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -180,9 +181,17 @@ func To(instances ...*url.URL) http.Handler {
 			}
 			problem.Write(w, unanswered)
 		},
-		FlushInterval: -1, // imports stream their progress
+		BufferPool: buffers{}, // an answer of unknown length, such as an import's progress, is flushed as it comes
 	}
 }
+
+// buffers are what answers are copied through.
+type buffers struct{}
+
+var pool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
+func (buffers) Get() []byte  { return pool.Get().(*[16 << 10]byte)[:] }
+func (buffers) Put(b []byte) { pool.Put((*[16 << 10]byte)(b)) }
 
 const (
 	dialTimeout    = 2 * time.Second // an instance that is gone must not hold up the next

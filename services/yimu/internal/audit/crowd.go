@@ -40,6 +40,10 @@ type Crowd struct {
 // for dead.
 const hasty = 10 * time.Second
 
+// Skip leaves out the first of the voters, through all meetings. It is called
+// before Run.
+func (c *Crowd) Skip(voters int) { c.ballots = voters }
+
 // Run asks until ctx ends. Its error says that it has nothing more to ask.
 func (c *Crowd) Run(ctx context.Context) error {
 	client := &http.Client{Timeout: hasty, Transport: &http.Transport{MaxIdleConnsPerHost: c.Voters + c.Clerks}}

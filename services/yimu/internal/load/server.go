@@ -134,9 +134,13 @@ func (s *Server) Memory(ctx context.Context) (int64, error) {
 
 // CPU returns the processor time the process has used so far; 0 where the
 // machine does not tell.
-func (s *Server) CPU() time.Duration {
+func (s *Server) CPU() time.Duration { return CPU(s.cmd.Process.Pid) }
+
+// CPU returns the processor time a process has used so far, by its number; 0
+// where the machine does not tell.
+func CPU(pid int) time.Duration {
 	const tick = 10 * time.Millisecond // of Linux, on every architecture Go knows
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
