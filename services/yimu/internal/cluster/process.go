@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -209,8 +210,48 @@ func (p *Process) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// Pause stops the program where it is, as a machine that hangs does.
-func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+// Pause stops the program where it is, as a machine that hangs does, and
+// returns once none of its threads goes on.
+func (p *Process) Pause() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // another process: there is nothing to wait for
+		still, err := p.still()
+		if err != nil {
+			return fmt.Errorf("cluster: pause %s: %w", p.Name, err)
+		}
+		if still {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cluster: %s cannot be paused", p.Name)
+		}
+	}
+}
+
+// still says whether every thread of the program has stopped: a thread that
+// runs on another core takes the signal a little later than it was sent.
+func (p *Process) still() (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+	if err != nil || len(threads) == 0 {
+		return false, errors.New("the system does not tell its threads")
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // it ended just now
+		}
+		if err != nil {
+			return false, err
+		}
+		state := stat[bytes.LastIndexByte(stat, ')')+1:] // after the name, which may hold anything
+		if !bytes.HasPrefix(state, []byte(" T")) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
 
 // Resume lets a paused program go on.
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
