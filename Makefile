@@ -8,6 +8,7 @@ PAGES   := services/portal/internal/pages
 DATA    ?= data
 LISTEN  ?= 127.0.0.1:8080
 CRASHES ?= 100
+EXECUTIONS ?= 100000000
 FAULTS  ?= 20
 PARTITIONS ?= 1
 
@@ -30,7 +31,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress crash bench bench-cluster integration faults vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress prover crash bench bench-cluster integration faults vet lint tidy generate drift assets screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ race: assets ## the same under the race detector; wants a C compiler
 
 stress: ## Watermill's stress test of the bus
 	go test -tags stress -run '^TestPubSubStress$$' $(TESTFLAGS) ./libs/bus
+
+prover: ## check proofs of a malicious prover, and tell how many (EXECUTIONS=100000000)
+	go test -count=1 -timeout 24h -v -run '^TestNothingOfAMaliciousProverIsAccepted$$' ./libs/proof -executions $(EXECUTIONS)
 
 crash: build ## kill the system under load and count what it acknowledged (CRASHES=100)
 	go test -count=1 -timeout 60m -v -run '^TestEveryAcknowledgedBallotOutlivesTheProcess$$' ./services/yimu -crashes $(CRASHES) -binary $(CURDIR)/bin/yimu

@@ -5,11 +5,12 @@
 // A log of a ledger has one leaf for each event, in the ledger's order: [Leaf],
 // which commits to everything that the store keeps of it. The log's operator
 // signs a [Checkpoint] over all leaves so far. A [Receipt] leads from one event
-// to a checkpoint, an [Extension] from an older checkpoint to a newer one, and
-// [Keys] check both. docs/proof.md specifies all of it to the byte.
+// to a checkpoint, an [Extension] from an older checkpoint to a newer one, a
+// [Bundle] holds all events of one estate with the tree that they stand in, and
+// [Keys] check each of them. docs/proof.md specifies all of it to the byte.
 //
 // The package makes no proof and keeps no log; libs/tlog does. It rests on
-// golang.org/x/mod/sumdb for notes and trees, and knows no estate.
+// golang.org/x/mod/sumdb for notes and trees, and knows nothing of estates.
 package proof
 
 import "fmt"
@@ -55,4 +56,10 @@ const (
 	// RewrittenHistory is two checkpoints of one log, both signed, of which the
 	// newer does not contain the older. Together they prove it to anyone.
 	RewrittenHistory Code = "rewritten-history"
+	// WrongOrder is an event before another that the ledger recorded earlier.
+	WrongOrder Code = "wrong-order"
+	// MissingEvent is a revision of a stream that is not there, before others that are.
+	MissingEvent Code = "missing-event"
+	// DuplicatedEvent is a revision of a stream that is there twice.
+	DuplicatedEvent Code = "duplicated-event"
 )

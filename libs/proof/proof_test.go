@@ -64,7 +64,7 @@ func (l *log) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 func event(i int, salt string) es.Recorded {
 	at := time.Date(2026, 3, 1, 8, 0, i, 0, time.UTC)
 	return es.Recorded{
-		Stream: fmt.Sprintf("ballot-%d", i/3), Revision: uint64(i % 3), Position: es.Position(i * 100), ID: uuid.UUID{15: byte(i), 14: byte(i >> 8), 0: 1},
+		Stream: fmt.Sprintf("ballot-%d", i/3), Revision: uint64(i % 3), Position: es.Position(100 + i*100), ID: uuid.UUID{15: byte(i), 14: byte(i >> 8), 0: 1},
 		Type: "ballot-cast.v1", Data: fmt.Appendf(nil, `{"n":%d,"salt":%q}`, i, salt),
 		Meta: fmt.Appendf(nil, `{"hash":"h","happened":%q}`, at.Format(time.RFC3339Nano)), Created: at.Add(1234567 * time.Nanosecond),
 	}
@@ -95,10 +95,14 @@ func (l *log) root(size int) tlog.Hash {
 
 func (l *log) checkpoint(size int, name string, signers ...note.Signer) string {
 	l.t.Helper()
-	root := l.root(size)
+	return sign(l.t, size, l.root(size), name, signers...)
+}
+
+func sign(t testing.TB, size int, root tlog.Hash, name string, signers ...note.Signer) string {
+	t.Helper()
 	signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", name, size, base64.StdEncoding.EncodeToString(root[:]))}, signers...)
 	if err != nil {
-		l.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return string(signed)
 }

@@ -95,14 +95,17 @@ func (k Keys) Receipt(r Receipt) (v Verified, findings []Finding) {
 	if failed != nil {
 		return v, append(findings, *failed)
 	}
-	v = Verified{c, key}
+	return Verified{c, key}, append(findings, includes(c, r)...)
+}
+
+func includes(c Checkpoint, r Receipt) []Finding {
 	if r.Leaf >= c.Size {
-		return v, append(findings, *found(ForgedProof, "the checkpoint has %d leaves, and this should be leaf %d", c.Size, r.Leaf))
+		return []Finding{*found(ForgedProof, "the checkpoint has %d leaves, and this should be leaf %d", c.Size, r.Leaf)}
 	}
 	if err := tlog.CheckRecord(hashes(r.Proof), int64(c.Size), c.Root, int64(r.Leaf), r.Event.Hash()); err != nil {
-		findings = append(findings, *found(ForgedProof, "the proof does not lead from this event at leaf %d to the checkpoint of %d leaves: the event, its place or the proof was changed", r.Leaf, c.Size))
+		return []Finding{*found(ForgedProof, "the proof does not lead from this event at leaf %d to the checkpoint of %d leaves: the event, its place or the proof was changed", r.Leaf, c.Size)}
 	}
-	return v, findings
+	return nil
 }
 
 // Extension checks that the log which e leads to contains all that an older
