@@ -322,6 +322,7 @@ func TestOnlyTheLedgerHasCredentialsThatAppend(t *testing.T) {
 			for secret, needs := range map[string]bool{
 				"yimu-vault":           withAPI(w.yimu()) || w.yimu() == "portal" || w.name == "backup",
 				"yimu-vault-key":       withAPI(w.yimu()) || w.yimu() == "portal",
+				"yimu-log-key":         w.yimu() == "ledger",
 				"yimu-database":        withAPI(w.yimu()),
 				"yimu-eventstore-read": withAPI(w.yimu()) && w.yimu() != "ledger",
 			} {

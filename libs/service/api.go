@@ -74,6 +74,12 @@ func NewAPI(deps Deps, name string, followers ...Follower) (huma.API, http.Handl
 	}
 }
 
+// Mount adds to a handler of [NewAPI] what is no operation of the API, such as
+// files, at a pattern of http.ServeMux. It is watched and logged like one.
+func Mount(api http.Handler, pattern string, h http.Handler) {
+	api.(*handler).HandleFunc(pattern, h.ServeHTTP)
+}
+
 // Query describes an operation that only reads. Add to it as needed.
 func Query(id, path, summary string) huma.Operation {
 	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}

@@ -1,6 +1,7 @@
 // Package ledger is the only service that appends: it takes commits from Kafka,
 // records them at their exact revision, answers with outcomes, publishes what
-// was recorded for others, and serves the trail.
+// was recorded for others, keeps the transparency log of it, and serves the
+// trail with its proofs.
 package ledger
 
 import (
@@ -26,8 +27,12 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
+	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/services/ledger/internal/api"
+	"github.com/yimu-ledger/yimu/services/ledger/internal/board"
 	"github.com/yimu-ledger/yimu/services/ledger/internal/relay"
 )
 
@@ -106,17 +111,29 @@ const group = "ledger"
 type Config struct {
 	Bus       bus.Config
 	Publisher message.Publisher
+	// Log is the transparency log. Of several instances that share its directory
+	// one appends to it, and all serve it.
+	Log *tlog.Log
 	// Refused keeps the bytes of refused commits. Nobody but the operator reads
 	// them: nobody knows what they hold.
 	Refused service.Blobs
 }
 
+// LogPrefix is where the transparency log is served, for everyone.
+const LogPrefix = "/log/"
+
 // New builds the service.
-func New(_ context.Context, deps service.Deps, config Config) (*service.Service, error) {
+func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
 	out := relay.Relay{Store: deps.Store, DB: deps.DB, Publisher: config.Publisher, ContextOf: ContextOf, Prefixes: Prefixes(), Log: deps.Log}
-	routes, handler := service.NewAPI(deps, "ledger")
+	leaves, err := board.New(ctx, deps.DB, deps.Store, deps.Log, Prefixes())
+	if err != nil {
+		return nil, err
+	}
+	routes, handler := service.NewAPI(deps, "ledger", leaves)
 	api.Register(routes, deps.Store, deps.Blobs, Prefixes())
-	l := &appender{deps: deps, refused: config.Refused}
+	api.RegisterLog(routes, deps.Store, config.Log, leaves)
+	service.Mount(handler, LogPrefix, config.Log.Handler(LogPrefix))
+	l := &recorder{deps: deps, refused: config.Refused}
 	var writers, topics []string
 	for context := range categories {
 		if context != "ledger" {
@@ -130,7 +147,7 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 	joined := make(chan struct{})
 	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
 	return &service.Service{
-		Name: "ledger", Handler: handler, API: routes,
+		Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{leaves.Runner},
 		Run: []func(context.Context) error{
 			func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, group, topics, appender.Handle) },
 			func(ctx context.Context) error {
@@ -142,11 +159,15 @@ func New(_ context.Context, deps service.Deps, config Config) (*service.Service,
 				}
 			},
 			out.Run,
+			func(ctx context.Context) error {
+				return config.Log.Run(ctx, deps.Store, Prefixes(), func(ctx context.Context) error { return l.rotations(ctx, config.Log) })
+			},
 		},
 	}, nil
 }
 
-type appender struct {
+// recorder records what happens to the ledger itself.
+type recorder struct {
 	deps    service.Deps
 	refused service.Blobs
 }
@@ -154,34 +175,58 @@ type appender struct {
 // refuse records a commit that cannot be taken: its bytes as a blob, the reason
 // in a stream of its own. The event is named by the bytes, so the same message
 // again records nothing.
-func (a *appender) refuse(ctx context.Context, owner, reason string, raw []byte) error {
-	hash, err := a.refused.Put(ctx, raw)
+func (r *recorder) refuse(ctx context.Context, owner, reason string, raw []byte) error {
+	hash, err := r.refused.Put(ctx, raw)
 	if err != nil {
 		return fmt.Errorf("ledger: keep a refused commit: %w", err)
 	}
-	sum := sha256.Sum256(append([]byte(reason+"\n"), raw...))
+	return r.record(ctx, ledger.RefusedStream+owner, append([]byte(reason+"\n"), raw...), ledger.CommitRefused{Context: owner, Reason: reason, Hash: hash})
+}
+
+// rotations records which keys of the log were replaced by which, each once.
+func (r *recorder) rotations(ctx context.Context, log *tlog.Log) error {
+	notes, err := log.Rotations()
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		rotation, err := proof.ParseRotation(note)
+		if err != nil {
+			return err
+		}
+		event := ledger.LogKeyRotated{Old: rotation.Old.Text, New: rotation.New.Text, Note: note}
+		if err := r.record(ctx, api.KeysStream, []byte(note), event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record appends an event at the end of a stream unless it is there. It is named
+// by what it is of.
+func (r *recorder) record(ctx context.Context, stream string, of []byte, event ledger.Event) error {
+	sum := sha256.Sum256(of)
 	commit := uuid.NewSHA1(uuid.NameSpaceOID, sum[:])
-	meta, err := json.Marshal(es.Meta{Commit: commit, Hash: hex.EncodeToString(sum[:]), Actor: "ledger", Happened: a.deps.Clock().UTC()})
+	meta, err := json.Marshal(es.Meta{Commit: commit, Hash: hex.EncodeToString(sum[:]), Actor: "ledger", Happened: r.deps.Clock().UTC()})
 	if err != nil {
 		return err
 	}
-	name, data, err := ledger.Codec.Encode(ledger.CommitRefused{Context: owner, Reason: reason, Hash: hash})
+	name, data, err := ledger.Codec.Encode(event)
 	if err != nil {
 		return err
 	}
-	stream := ledger.RefusedStream + owner
 	for {
 		length := uint64(0)
-		for r, err := range a.deps.Store.Read(ctx, stream, 0) {
+		for e, err := range r.deps.Store.Read(ctx, stream, 0) {
 			if err != nil {
 				return err
 			}
-			if r.ID == commit {
+			if e.ID == commit {
 				return nil
 			}
-			length = r.Revision + 1
+			length = e.Revision + 1
 		}
-		_, err = a.deps.Store.Append(ctx, stream, length, es.Proposed{ID: commit, Type: name, Data: data, Meta: meta})
+		_, err = r.deps.Store.Append(ctx, stream, length, es.Proposed{ID: commit, Type: name, Data: data, Meta: meta})
 		if !errors.Is(err, es.ErrWrongRevision) {
 			return err
 		}

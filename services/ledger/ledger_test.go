@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/internal/servicetest"
 	"github.com/yimu-ledger/yimu/services/ledger"
 )
@@ -506,5 +508,125 @@ func TestEventsGoOutWithoutLossOverARestart(t *testing.T) {
 		if ids[i] != r.ID.String() {
 			t.Fatalf("event %d of %d is missing or out of order", i, len(want))
 		}
+	}
+}
+
+// A reader checks with nothing but the key, which they have from elsewhere.
+func TestReceipts(t *testing.T) {
+	s := servicetest.New(t)
+	keys := s.Log.Keys()
+	estate := s.Estate("秀山花园")
+	s.Homes(estate, "1-101", "1-102")
+	recorded := s.Admin().Put("/estates/"+estate, body{"name": "秀山"}).Want(http.StatusCreated).Recorded()
+	receipt := func(event uuid.UUID) (r proof.Receipt) {
+		t.Helper()
+		r, err := proof.ParseReceipt(s.Anyone().Get("/receipts/" + event.String()).Want(http.StatusOK).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+
+	t.Run("the event of a command has one within a second", func(t *testing.T) {
+		start := time.Now()
+		r := receipt(recorded.Events[len(recorded.Events)-1])
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if v, findings := keys.Receipt(r); len(findings) > 0 || v.Checkpoint.Size <= r.Leaf {
+			t.Fatalf("found %v", findings)
+		}
+		if r.Event.Stream != registry.EstateStream+estate || !strings.Contains(string(r.Data), `"秀山"`) {
+			t.Fatalf("it is of %s: %s", r.Event.Stream, r.Data)
+		}
+		r.Data[len(r.Data)-3] ^= 1
+		if _, findings := keys.Receipt(r); len(findings) != 1 || findings[0].Code != proof.ChangedBytes {
+			t.Fatalf("of changed bytes is found %v", findings)
+		}
+	})
+	t.Run("every event has one, at its place in the order", func(t *testing.T) {
+		for i, e := range s.Events(ledger.Prefixes()...) {
+			r := receipt(e.ID)
+			if _, findings := keys.Receipt(r); len(findings) > 0 || r.Leaf != uint64(i) || r.Event != proof.LeafOf(e) {
+				t.Fatalf("event %d has leaf %d, %+v, found %v", i, r.Leaf, r.Event, findings)
+			}
+		}
+	})
+	t.Run("an event that is not there has none", func(t *testing.T) {
+		s.Anyone().Get("/receipts/"+uuid.NewString()).Refused(http.StatusNotFound, "no-such-event")
+		s.Anyone().Get("/receipts/1").Refused(http.StatusUnprocessableEntity, "invalid", "event")
+		foreign := es.Proposed{ID: uuid.New(), Type: "foreign.v1", Data: []byte(`{}`), Meta: []byte(`{}`)}
+		if _, err := s.Store.Append(t.Context(), "foreign-1", 0, foreign); err != nil {
+			t.Fatal(err)
+		}
+		s.Anyone().Get("/receipts/"+foreign.ID.String()).Refused(http.StatusNotFound, "no-such-event")
+	})
+	t.Run("an older one is led to a newer checkpoint", func(t *testing.T) {
+		old := receipt(recorded.Events[0])
+		before, _, finding := keys.Checkpoint(old.Checkpoint)
+		if finding != nil {
+			t.Fatal(finding)
+		}
+		s.Estate("甲苑")
+		receipt(s.Admin().Put("/estates/"+estate, body{"name": "秀山花园"}).Want(http.StatusCreated).Recorded().Events[0])
+		e, err := proof.ParseExtension(s.Anyone().Get(fmt.Sprintf("/ledger/extension?old=%d", before.Size)).Want(http.StatusOK).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, after, findings := keys.Extension(old.Checkpoint, nil, e); len(findings) > 0 || after.Checkpoint.Size <= before.Size {
+			t.Fatalf("from %d to %d, found %v", before.Size, after.Checkpoint.Size, findings)
+		}
+		s.Anyone().Get("/ledger/extension?old=999999").Refused(http.StatusUnprocessableEntity, "size-ahead", "old")
+		s.Anyone().Get("/ledger/extension").Refused(http.StatusUnprocessableEntity, "invalid", "old")
+	})
+}
+
+// state is how far the log is.
+type state struct {
+	Origin          string
+	Keys, Rotations []string
+	Size, Position  uint64
+	Checkpoint      string
+}
+
+func TestTheLogSaysHowFarItIs(t *testing.T) {
+	s := servicetest.New(t)
+	s.Homes(s.Estate("秀山花园"), "1-101", "1-102")
+	all := s.Events(ledger.Prefixes()...)
+	var is state
+	s.Await("all is signed", func() bool {
+		s.Anyone().Get("/ledger/log").Want(http.StatusOK).Into(&is)
+		return is.Size == uint64(len(all))
+	})
+	c, key, finding := s.Log.Keys().Checkpoint(is.Checkpoint)
+	if finding != nil || c.Size != is.Size || c.Origin != is.Origin || !slices.Equal(is.Keys, []string{key.Text}) || len(is.Rotations) != 0 {
+		t.Fatalf("%+v, found %v", is, finding)
+	}
+	if last := all[len(all)-1]; is.Position != uint64(last.Position) {
+		t.Fatalf("position %d, want %d", is.Position, last.Position)
+	}
+
+	for i, e := range all {
+		queries := []string{"event=" + e.ID.String(), "leaf=" + strconv.Itoa(i), fmt.Sprintf("position=%d", e.Position)}
+		if i+1 == len(all) || all[i+1].Created.UnixMicro() > e.Created.UnixMicro() {
+			queries = append(queries, "recorded="+url.QueryEscape(e.Created.Format(time.RFC3339Nano)))
+		}
+		for _, query := range queries {
+			var at struct {
+				Leaf, Position uint64
+				Event          uuid.UUID
+				Recorded       time.Time
+			}
+			s.Anyone().Get("/ledger/place?" + query).Want(http.StatusOK).Into(&at)
+			if at.Leaf != uint64(i) || at.Position != uint64(e.Position) || at.Event != e.ID || !at.Recorded.Equal(e.Created.Truncate(time.Microsecond)) {
+				t.Fatalf("%s is %+v, want event %d, %s at %d", query, at, i, e.ID, e.Position)
+			}
+		}
+	}
+	for _, query := range []string{"", "?leaf=1&position=1"} {
+		s.Anyone().Get("/ledger/place"+query).Refused(http.StatusUnprocessableEntity, "invalid")
+	}
+	for _, query := range []string{"leaf=9999", "event=" + uuid.NewString(), "recorded=2001-01-01T00:00:00Z"} {
+		s.Anyone().Get("/ledger/place?"+query).Refused(http.StatusNotFound, "no-such-place")
 	}
 }

@@ -25,19 +25,20 @@ import (
 
 type backupCmd struct {
 	Data string `help:"Directory of the system or of the store, whether it runs or not." default:"data" env:"YIMU_DATA" type:"path"`
-	Keys string `help:"Directory for the vault's key file, apart from the backup: whoever has both can read the names. Needed where there is a vault. One directory serves all backups of a system." placeholder:"DIR" type:"path"`
+	Keys string `help:"Directory for the key files, apart from the backup: whoever has both can read the names, and sign the transparency log. Needed where there is a vault. One directory serves all backups of a system." placeholder:"DIR" type:"path"`
 	Dest string `arg:"" help:"Directory of the backup; absent or empty." type:"path"`
 }
 
 // Help is shown by yimu backup --help.
 func (backupCmd) Help() string {
-	return `What is backed up, in this order: the ledger; the vault; blobs and the bytes of refused commits. What a commit refers
-to is on disk before the commit, so all of it is in the backup. Read models are not: they are replayed from the ledger.
-Of a store that "yimu serve store" runs it is the ledger alone.
+	return `What is backed up, in this order: the ledger; the vault; blobs and the bytes of refused commits; the transparency log.
+What a commit refers to is on disk before the commit, so all of it is in the backup. Read models are not: they are
+replayed from the ledger. Of a store that "yimu serve store" runs it is the ledger alone.
 
 The system goes on meanwhile. Whatever it had acknowledged when the backup began is in it. The copy of the ledger is
 read to its end, and manifest.json, written last, holds the size and the SHA-256 of every file: a directory without it
-is a backup that was interrupted. Nothing is encrypted but the vault, whose key file goes to --keys, with mode 0600.
+is a backup that was interrupted. Nothing is encrypted but the vault, whose key file goes to --keys, with mode 0600, and
+so does that of the log, each version of it under its own name. A key that was given by --tlog-key is not copied.
 
 Sessions and login codes are left out. A person's key that is destroyed later stays in the backups made before: who was
 erased is erased there only when those are deleted.`
@@ -54,6 +55,7 @@ type manifest struct {
 	Format  int       `json:"format"`
 	Version string    `json:"version"` // of the program
 	Began   time.Time `json:"began"`   // everything acknowledged before is in it
+	Running bool      `json:"running"` // whether the system went on meanwhile
 	Ledger  reach     `json:"ledger"`
 	Files   []copied  `json:"files"` // by path in the backup
 	Keys    []copied  `json:"keys"`  // by path in their own directory
@@ -95,7 +97,7 @@ func (c *backupCmd) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(os.Stderr, "The backup in %s reaches %s: %d events, %d files, %.1f MB.\n", c.Dest, m.Ledger, m.Ledger.Events, len(m.Files), float64(size)/1e6)
 	if len(m.Keys) > 0 {
-		fmt.Fprintf(os.Stderr, "The key file is in %s. Keep it elsewhere: without it the vault is unreadable, with it it is not.\n", c.Keys)
+		fmt.Fprintf(os.Stderr, "The key files are in %s. Keep them elsewhere: without them the vault is unreadable, with them it is not.\n", c.Keys)
 	}
 	if len(m.Damaged) > 0 {
 		return fmt.Errorf("damaged in %s, and left out: %s. If an event names such a file, put it back from an earlier backup; else delete it",
@@ -132,7 +134,7 @@ func (c *backupCmd) backup(ctx context.Context) (m manifest, err error) {
 	}()
 
 	m = manifest{Format: manifestFormat, Version: version(), Began: time.Now().UTC()}
-	if m.Ledger, err = c.copyLedger(ctx); err != nil {
+	if m.Ledger, m.Running, err = c.copyLedger(ctx); err != nil {
 		return m, err
 	}
 	if c.hasVault() {
@@ -147,6 +149,9 @@ func (c *backupCmd) backup(ctx context.Context) (m manifest, err error) {
 			for _, name := range damaged {
 				m.Damaged = append(m.Damaged, bucket+"/"+filepath.ToSlash(name))
 			}
+		}
+		if err := copyLog(ctx, c.in("log"), c.out("log")); err != nil {
+			return m, err
 		}
 		if m.Keys, err = c.copyKeys(ctx); err != nil {
 			return m, err
@@ -241,14 +246,15 @@ func (s *Site) operator() *http.ServeMux {
 	return wishes
 }
 
-// copyLedger copies the ledger and reads the copy to its end.
-func (c *backupCmd) copyLedger(ctx context.Context) (reach, error) {
+// copyLedger copies the ledger and reads the copy to its end. It says whether a
+// system runs on it.
+func (c *backupCmd) copyLedger(ctx context.Context) (r reach, running bool, err error) {
 	from, to := c.in(snapshot), c.out("ledger")
 	if err := os.RemoveAll(from); err != nil { // of a backup that was killed
-		return reach{}, err
+		return r, false, err
 	}
 	defer func() { _ = os.RemoveAll(from) }()
-	_, running, err := ask(ctx, c.Data, "/snapshot", nil)
+	_, running, err = ask(ctx, c.Data, "/snapshot", nil)
 	if !running && err == nil {
 		var store *pebblestore.Store
 		if store, err = pebblestore.Open(pebblestore.Config{Dir: c.in("ledger"), Log: silent}); err == nil {
@@ -256,21 +262,61 @@ func (c *backupCmd) copyLedger(ctx context.Context) (reach, error) {
 		}
 	}
 	if err != nil {
-		return reach{}, fmt.Errorf("the ledger cannot be copied: %w", err)
+		return r, running, fmt.Errorf("the ledger cannot be copied: %w", err)
 	}
 	names, err := os.ReadDir(from)
 	if err != nil {
-		return reach{}, err
+		return r, running, err
 	}
 	if err := os.Mkdir(to, 0o700); err != nil {
-		return reach{}, err
+		return r, running, err
 	}
 	for _, e := range names {
 		if _, err := copyFile(ctx, filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			return reach{}, err
+			return r, running, err
 		}
 	}
-	return measure(ctx, to)
+	r, err = measure(ctx, to)
+	return r, running, err
+}
+
+// copyLog copies the transparency log as its checkpoint signs it, if there is
+// one. The checkpoint comes first: what it is over is there before it and is
+// never changed. A part that is missing was not full and has been replaced.
+func copyLog(ctx context.Context, from, to string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	_, err := copyFile(ctx, filepath.Join(from, "checkpoint"), filepath.Join(to, "checkpoint"))
+	if errors.Is(err, fs.ErrNotExist) { // nothing was signed
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(filepath.Join(from, "tile"), func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, name)
+		switch {
+		case e.IsDir():
+			return os.Mkdir(target, 0o700)
+		case !e.Type().IsRegular():
+			return nil
+		}
+		if _, err = copyFile(ctx, path, target); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
 }
 
 var silent = slog.New(slog.DiscardHandler)
@@ -326,6 +372,19 @@ func copyBlobs(ctx context.Context, from, to string) (damaged []string, err erro
 	return damaged, err
 }
 
+// logKey is the key file of the transparency log, in the directory of keys. It
+// changes when keys are rotated; each version of it is backed up under a name of
+// its own.
+const logKey = "log.key"
+
+// keyName is how a key file is called where backups keep it.
+func keyName(file string, content copied) string {
+	if file == logKey {
+		return "log-" + content.SHA256[:16] + ".key"
+	}
+	return file
+}
+
 // copyKeys copies the key files to their own directory. It may hold them
 // already, but none of another vault.
 func (c *backupCmd) copyKeys(ctx context.Context) (keys []copied, err error) {
@@ -343,11 +402,13 @@ func (c *backupCmd) copyKeys(ctx context.Context) (keys []copied, err error) {
 		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		from, to := filepath.Join(c.in("keys"), e.Name()), filepath.Join(c.Keys, e.Name())
+		from := filepath.Join(c.in("keys"), e.Name())
 		key, err := sumFile(ctx, from)
 		if err != nil {
 			return nil, err
 		}
+		key.Name = keyName(e.Name(), key)
+		to := filepath.Join(c.Keys, key.Name)
 		switch there, err := sumFile(ctx, to); {
 		case errors.Is(err, fs.ErrNotExist):
 			_, err = copyFile(ctx, from, to)
@@ -363,7 +424,6 @@ func (c *backupCmd) copyKeys(ctx context.Context) (keys []copied, err error) {
 				return nil, err
 			}
 		}
-		key.Name = e.Name()
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {

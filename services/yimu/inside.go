@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type Options struct {
 	Clock service.Clock
 	Log   *slog.Logger
 	Site  siteFlags
+	Tlog  tlogFlags
 }
 
 // Site is all of yimu in one process and on one directory: the same services as
@@ -86,6 +88,10 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 		return s, err
 	}
 	if g.refused, err = s.openBlobs(ctx, dir("refused")); err != nil {
+		return s, err
+	}
+	key := cmp.Or(options.Tlog.TlogKey, dir("keys/"+logKey))
+	if g.tlog, err = options.Tlog.open(dir("log"), key, options.Site.BaseURL, options.Log); err != nil {
 		return s, err
 	}
 	g.database = func(ctx context.Context, service string) (*readmodel.DB, error) {

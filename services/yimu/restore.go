@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/yimu-ledger/yimu/libs/vault"
@@ -16,7 +18,8 @@ import (
 
 type restoreCmd struct {
 	Data   string `help:"Directory that the system or the store shall run on; absent or empty." default:"data" env:"YIMU_DATA" type:"path"`
-	Keys   string `help:"Directory of the vault's key file, as backup was told. Needed where the backup has a vault." placeholder:"DIR" type:"path"`
+	Keys   string `help:"Directory of the key files, as backup was told. Needed where the backup has a vault." placeholder:"DIR" type:"path"`
+	Log    bool   `help:"Take the transparency log and its key too. Only for a system that moves: it did not run when the backup was made, and never since."`
 	Source string `arg:"" help:"Directory of the backup." type:"path"`
 }
 
@@ -29,6 +32,9 @@ Then the data directory is made, the key file is tried on the vault, and the led
 What was recorded after the backup is gone, and the positions after its last are given anew. So whoever followed the
 ledger further has to begin again: empty the PostgreSQL database of the read models where services run apart; copies and
 other readers likewise. Services refuse to start on read models that are ahead of the ledger.
+A restored system begins a new transparency log, with a new key and a new name: the old one had signed what is gone, so
+that going on with it would contradict what others hold. Tell everyone who checks the log its new key. Old receipts stay
+good for what they say; the old log is in the backup. --log goes on with the old one, where nothing was lost.
 Everyone logs in again, with new login codes. Tokens that were revoked and people who were erased after the backup was
 made are there again: revoke and erase them again.
 
@@ -68,6 +74,10 @@ func (c *restoreCmd) restore(ctx context.Context) (r restored, err error) {
 		return r, errors.New("this backup has a vault; say with --keys where its key file is")
 	case len(m.Keys) == 0 && c.Keys != "":
 		return r, errors.New("this backup has no vault, so it needs no keys; leave --keys out")
+	case c.Log && m.Running:
+		return r, errors.New("the system ran when this backup was made, and may have signed more of the transparency log since; leave --log out, and it begins a new one")
+	case c.Log && !slices.ContainsFunc(m.Files, func(f copied) bool { return f.Name == "log/checkpoint" }):
+		return r, errors.New("there is no transparency log in this backup; leave --log out")
 	case within(c.Data, c.Source):
 		return r, fmt.Errorf("%s is inside the backup", c.Data)
 	}
@@ -86,10 +96,22 @@ func (c *restoreCmd) restore(ctx context.Context) (r restored, err error) {
 	if err := writeWhole(filepath.Join(c.Data, unfinished), c.Source); err != nil {
 		return r, err
 	}
-	if err := take(ctx, c.Source, c.Data, m.Files); err != nil {
+	if err := take(ctx, c.Source, m.Files, func(name string) string {
+		if !c.Log && strings.HasPrefix(name, "log/") {
+			return ""
+		}
+		return filepath.Join(c.Data, name)
+	}); err != nil {
 		return r, err
 	}
-	if err := take(ctx, c.Keys, filepath.Join(c.Data, "keys"), m.Keys); err != nil {
+	if err := take(ctx, c.Keys, m.Keys, func(name string) string {
+		if strings.HasPrefix(name, "log-") {
+			if name = logKey; !c.Log {
+				return ""
+			}
+		}
+		return filepath.Join(c.Data, "keys", name)
+	}); err != nil {
 		return r, err
 	}
 	if len(m.Keys) > 0 {
@@ -158,16 +180,18 @@ func verify(ctx context.Context, dir string, files []copied) error {
 	return errors.Join(wrong...)
 }
 
-// take copies files from one directory to another, and looks again whether they
-// are what is said of them.
-func take(ctx context.Context, from, to string, files []copied) error {
+// take copies files of a directory to where to says, "" for nowhere, and looks
+// again whether they are what is said of them.
+func take(ctx context.Context, from string, files []copied, to func(name string) string) error {
 	for _, f := range files {
-		name := filepath.FromSlash(f.Name)
-		target := filepath.Join(to, name)
+		target := to(f.Name)
+		if target == "" {
+			continue
+		}
 		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 			return err
 		}
-		got, err := copyFile(ctx, filepath.Join(from, name), target)
+		got, err := copyFile(ctx, filepath.Join(from, filepath.FromSlash(f.Name)), target)
 		if err != nil {
 			return err
 		}

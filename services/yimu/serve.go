@@ -61,6 +61,9 @@ type serveCmd struct {
 	Blobs    string `group:"Databases and files" help:"Where public files are kept: file:///folder that all share, or s3://bucket?region=…" env:"YIMU_BLOBS" placeholder:"URL" for:"service" needs:"service" secret:"url"`
 	Refused  string `group:"Databases and files" help:"Where the bytes of refused commits are kept, as --blobs." env:"YIMU_REFUSED" placeholder:"URL" for:"ledger" needs:"ledger" secret:"url"`
 
+	Tlog      string `group:"Databases and files" help:"Directory of the transparency log, which all ledgers share: one of them holds its lock and appends, the others serve it." env:"YIMU_TLOG" type:"path" placeholder:"DIR" for:"ledger" needs:"ledger"`
+	tlogFlags `group:"Databases and files"`
+
 	Registry   []string `group:"Portal" help:"Where registry answers, http://host:port; several share the work." env:"YIMU_REGISTRY" placeholder:"URL" for:"portal" needs:"portal"`
 	Contracts  []string `group:"Portal" help:"Where contracts answers." env:"YIMU_CONTRACTS" placeholder:"URL" for:"portal" needs:"portal"`
 	Workorders []string `group:"Portal" help:"Where workorders answers." env:"YIMU_WORKORDERS" placeholder:"URL" for:"portal" needs:"portal"`
@@ -265,6 +268,9 @@ func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *
 	}
 	if c.Service == "ledger" {
 		if g.refused, err = openBlobs(ctx, c.Refused, open); err != nil {
+			return g, err
+		}
+		if g.tlog, err = c.tlogFlags.open(c.Tlog, c.TlogKey, c.BaseURL, log); err != nil {
 			return g, err
 		}
 	}

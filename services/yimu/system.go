@@ -20,6 +20,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
+	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	"github.com/yimu-ledger/yimu/services/finance"
@@ -39,6 +40,7 @@ type ground struct {
 	bus      bus.Config
 	blobs    *blobs.Bucket
 	refused  *blobs.Bucket // bytes of refused commits; nil where no ledger runs
+	tlog     *tlog.Log     // of the ledger's events; nil where no ledger runs
 	watch    *telemetry.Telemetry
 	database func(ctx context.Context, service string) (*readmodel.DB, error)
 	fatal    <-chan error // why nothing can be written any more; nil where nothing here breaks for good
@@ -96,7 +98,7 @@ var parts = []part{
 		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight})
 	}},
 	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Refused: s.refused})
+		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Log: s.tlog, Refused: s.refused})
 	}},
 }
 

@@ -29,6 +29,7 @@ type upCmd struct {
 	Demo   bool   `help:"Import the papers of a demonstration estate at the first start, and print how to log in." env:"YIMU_DEMO"`
 	Log    string `help:"Least level that is logged: debug, info, warn or error." default:"warn" enum:"debug,info,warn,error" env:"YIMU_LOG"`
 	siteFlags
+	tlogFlags
 
 	EventstoreListen string `help:"Address to let clients of EventStoreDB read the ledger on, such as 127.0.0.1:2113; none: they cannot." env:"YIMU_EVENTSTORE_LISTEN" placeholder:"HOST:PORT"`
 	certFlags
@@ -95,6 +96,7 @@ func (c *upCmd) options() Options {
 		Clock: func() time.Time { return time.Now().Add(c.TestClock) },
 		Log:   newLogger(os.Stderr, c.Log, "text"),
 		Site:  c.siteFlags,
+		Tlog:  c.tlogFlags,
 	}
 }
 

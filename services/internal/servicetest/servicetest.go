@@ -45,6 +45,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/ledger"
 	"github.com/yimu-ledger/yimu/services/registry"
@@ -72,6 +73,7 @@ type System struct {
 	Directory *access.Directory
 	Sessions  *access.Sessions
 	Refused   *blobs.Bucket // bytes of refused commits
+	Log       *tlog.Log     // the ledger's transparency log
 	Clock     *Clock        // of the services and of the store
 	Bus       bus.Config
 	Publisher message.Publisher
@@ -124,6 +126,8 @@ func Start(t testing.TB, config Config) *System {
 	s.closes(s.Vault.Close)
 	public := s.blobs("public")
 	s.Refused = s.blobs("refused")
+	s.Log, err = tlog.Open(tlog.Config{Dir: s.path("log"), KeyFile: s.path("log.key"), Origin: "test.example/log", Log: log})
+	s.must(err)
 
 	var topics []embedded.Topic
 	for _, topic := range ledger.Topics(1) {
@@ -170,8 +174,10 @@ func Start(t testing.TB, config Config) *System {
 		if err != nil {
 			return err
 		}
+		l.Projections = nil // those of the one that answers fold, also while this is stopped
 		return run(ctx, l)
 	})
+	s.loop("ledger's tables", readmodel.Group(all[0].Projections).Run).Start()
 	s.loop("access", s.Directory.Run).Start()
 	for _, part := range all[1:] {
 		s.loop(part.Name, func(ctx context.Context) error { return run(ctx, part) }).Start()
@@ -214,7 +220,7 @@ func onPostgres() bool { return os.Getenv("YIMU_TEST_DATABASE") != "" }
 
 func newLedger(ctx context.Context, s *System, deps service.Deps) (*service.Service, error) {
 	deps.Clock = time.Now // outcomes tell it to clients
-	return ledger.New(ctx, deps, ledger.Config{Bus: s.Bus, Publisher: s.Publisher, Refused: s.Refused})
+	return ledger.New(ctx, deps, ledger.Config{Bus: s.Bus, Publisher: s.Publisher, Log: s.Log, Refused: s.Refused})
 }
 
 // run runs all of a service until ctx ends.
@@ -293,10 +299,7 @@ func (s *System) CatchUp() {
 	defer cancel()
 	head := s.Store.Head()
 	s.must(s.Directory.WaitFor(ctx, head))
-	for name, part := range s.Services {
-		if name == "ledger" {
-			continue // what goes out to others is no read model
-		}
+	for _, part := range s.Services {
 		for _, p := range part.Projections {
 			s.must(p.WaitFor(ctx, head))
 		}

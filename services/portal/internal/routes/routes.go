@@ -98,6 +98,7 @@ var table = []struct{ pattern, service string }{
 	{"/me/ballots", Votes},
 
 	{"/ledger/{rest...}", Ledger},
+	{"/receipts/{event}", Ledger},
 	{"/operations/{rest...}", Ledger},
 	{"/blobs/{hash}", Ledger},
 }
@@ -105,12 +106,15 @@ var table = []struct{ pattern, service string }{
 // Prefix of the whole API.
 const Prefix = "/api/v1"
 
+// LogPrefix is of the files of the transparency log, which are the ledger's too.
+const LogPrefix = "/log/"
+
 // DocumentPath is where all of the API is described. The part of one service is
 // at /api/v1/openapi/<service>.json, from the service itself.
 const DocumentPath = Prefix + "/openapi.json"
 
-// New returns a handler of everything below /api/v1. A service that is not in
-// services is answered 503.
+// New returns a handler of everything below /api/v1 and /log. A service that is
+// not in services is answered 503.
 func New(services map[string]http.Handler) (http.Handler, error) {
 	for name := range services {
 		if !slices.Contains(Services, name) {
@@ -118,13 +122,17 @@ func New(services map[string]http.Handler) (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	for _, route := range table {
-		handler := services[route.service]
+	handle := func(pattern, service string) {
+		handler := services[service]
 		if handler == nil {
-			handler = problemHandler(problem.Unavailable("service-unreachable", "the service "+route.service+" does not run here"))
+			handler = problemHandler(problem.Unavailable("service-unreachable", "the service "+service+" does not run here"))
 		}
-		mux.Handle(Prefix+route.pattern, handler)
+		mux.Handle(pattern, handler)
 	}
+	for _, route := range table {
+		handle(Prefix+route.pattern, route.service)
+	}
+	handle(LogPrefix, Ledger)
 	mux.Handle(Prefix+"/", problemHandler(problem.NotFound("no-such-path", "the API has nothing at this path")))
 	mux.Handle("GET "+DocumentPath, document(services))
 	mux.Handle("GET "+Prefix+"/openapi/{document}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ func TestEveryPathHasItsService(t *testing.T) {
 		"/estates/1/workorders": WorkOrders, "/estates/1/workorders/summary": WorkOrders, "/workorders/1/rate": WorkOrders, "/estates/1/papers/orders": WorkOrders,
 		"/estates/1/budget": Finance, "/estates/1/budgets/2022": Finance, "/estates/1/periods/2022-07/close": Finance, "/vouchers/1/reverse": Finance, "/me/bills": Finance,
 		"/estates/1/meetings": Votes, "/meetings/1/ballots/summary": Votes, "/me/ballots": Votes, "/estates/1/papers/ballots": Votes,
-		"/ledger/events": Ledger, "/ledger/streams/meeting-1": Ledger, "/operations/meeting-1/2": Ledger, "/blobs/ab": Ledger,
+		"/ledger/events": Ledger, "/ledger/streams/meeting-1": Ledger, "/operations/meeting-1/2": Ledger, "/receipts/1": Ledger, "/ledger/log": Ledger, "/blobs/ab": Ledger,
 	} {
 		if got, _ := Service(http.MethodGet, Prefix+path); got != want {
 			t.Errorf("%s goes to %q, want %q", path, got, want)

@@ -3,7 +3,6 @@ package web
 import (
 	"math"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-chi/httprate"
@@ -23,7 +22,7 @@ func (s *site) address(r *http.Request) string { return httprate.CanonicalizeIP(
 
 func (s *site) tooMany(w http.ResponseWriter, r *http.Request) {
 	err := problem.TooMany("too-many-requests", "too many requests from this address; wait a minute")
-	if strings.HasPrefix(r.URL.Path, "/api/") {
+	if plain(r) {
 		problem.Write(w, err)
 		return
 	}

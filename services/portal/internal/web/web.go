@@ -27,6 +27,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/portal/assets"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
+	"github.com/yimu-ledger/yimu/services/portal/internal/routes"
 )
 
 // Config is what the pages are built from; see portal.Config for its meaning.
@@ -103,7 +104,9 @@ func New(config Config) http.Handler {
 
 	api := http.NewServeMux()
 	api.Handle("/api/v1/sessions", logins(config.API))
-	api.Handle("/api/v1/", s.guarded(reads, config.ReadsPerMinute, config.API))
+	guarded := s.guarded(reads, config.ReadsPerMinute, config.API)
+	api.Handle(routes.Prefix+"/", guarded)
+	api.Handle(routes.LogPrefix, guarded)
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
 	mux.Handle("/", reads(s.sessions.LoadAndSave(watched.Watch(s.pages(logins), func(r *http.Request) string { return r.Pattern }))))
@@ -116,12 +119,18 @@ func New(config Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The API knows no cookies, so nobody can make a browser speak for its
 		// owner there, and it answers nothing that a browser would run.
-		if strings.HasPrefix(r.URL.Path, "/api/") {
+		if plain(r) {
 			api.ServeHTTP(w, r)
 			return
 		}
 		site.ServeHTTP(w, r)
 	})
+}
+
+// plain says whether a request is one of programs, for the API or the
+// transparency log, and not for a page.
+func plain(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, routes.LogPrefix)
 }
 
 // peer is the address at the other end of the connection.

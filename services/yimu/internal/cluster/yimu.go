@@ -222,6 +222,8 @@ func (b yimuBuilder) service(service string, instance int, store string) *Servic
 		"--database", b.config.Postgres.at(at("database", b.config.Postgres.Addr), "yimu"),
 		"--blobs", "file://"+filepath.Join(b.Dir, "blobs"),
 		"--refused", "file://"+filepath.Join(b.Dir, "refused"),
+		"--tlog", filepath.Join(b.Dir, "log"),
+		"--tlog-key", filepath.Join(b.Dir, "keys", "log.key"),
 	)
 	if s := b.config.Kafka.Secure; b.config.Secure {
 		args = append(args, "--kafka-ca", b.CA, "--kafka-user", s.User, "--kafka-password", s.Password)
