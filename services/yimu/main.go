@@ -22,6 +22,8 @@ type cli struct {
 	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
 	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
+	Verify  verifyCmd  `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
+	Key     logKeyCmd  `cmd:"" help:"Show or rotate the key that signs the transparency log."`
 	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, import, replay, memory."`
 	Healthy healthyCmd `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -37,7 +39,8 @@ func main() {
 	defer stop()
 	var c cli
 	command := kong.Parse(&c, kong.Name("yimu"), kong.Description(description), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(status int) { os.Exit(min(status, wrongUsage)) })) // its own for that is 80
 	err := command.Run()
 	var exit exitError
 	switch {
@@ -49,6 +52,10 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// wrongUsage is the exit status of a command that was not understood, or that
+// could not check what it was to check.
+const wrongUsage = 2
 
 // exitError ends the process with a status once everything that is to say was said.
 type exitError struct{ status int }

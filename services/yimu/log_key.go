@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/yimu-ledger/yimu/libs/tlog"
+)
+
+// logKeyCmd is about the key file of the transparency log.
+type logKeyCmd struct {
+	Show   showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
+	Rotate rotateKeyCmd `cmd:"" help:"Put a new key on top of the key file of the transparency log."`
+}
+
+type showKeyCmd struct {
+	File string `arg:"" optional:"" help:"The key file." default:"data/keys/log.key" env:"YIMU_TLOG_KEY" type:"path"`
+}
+
+// Help is shown by yimu key show --help.
+func (showKeyCmd) Help() string {
+	return `Whoever checks the log needs the first of these, from your hand and not from the site: print it, sign it, put it where others
+can see it. Each is origin+hash+key, as in signed notes. Nothing in it is secret.`
+}
+
+func (c *showKeyCmd) Run() error {
+	keys, err := tlog.PublicKeys(c.File)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		fmt.Println(key.Text)
+	}
+	return nil
+}
+
+type rotateKeyCmd struct {
+	File string `arg:"" optional:"" help:"The key file. It is changed." default:"data/keys/log.key" env:"YIMU_TLOG_KEY" type:"path"`
+}
+
+// Help is shown by yimu key rotate --help.
+func (rotateKeyCmd) Help() string {
+	return `The new key signs from the next start of yimu up, or of the ledgers, on. The old one signs too for as long as its line stands
+below, so that nobody is surprised. That start records the rotation, signed by both keys, in the stream log-keys; receipts
+carry it from then on, and whoever trusts the old key is led to the new one.
+
+Copy the file away before. Print the new public key where you printed the old one. Once everyone knows it, remove the old
+line and start again. Where the key file is a secret of Kubernetes, rotate a copy of it and put that in its place.`
+}
+
+func (c *rotateKeyCmd) Run() error {
+	r, err := tlog.RotateKey(c.File)
+	if err != nil {
+		return err
+	}
+	fmt.Println(r.New.Text)
+	fmt.Fprintf(os.Stderr, "This key signs the log from its next start on, beside the old one, %s.\n", r.Old.Text)
+	return nil
+}
