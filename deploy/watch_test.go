@@ -175,7 +175,7 @@ func TestPrometheusAsksEveryService(t *testing.T) {
 		t.Fatalf("%+v", config)
 	}
 	dns := config.ScrapeConfigs[0].DNS[0]
-	if !slices.Equal(slices.Sorted(slices.Values(dns.Names)), slices.Sorted(slices.Values(kinds))) || dns.Port != 8080 {
+	if !slices.Equal(slices.Sorted(slices.Values(dns.Names)), slices.Sorted(slices.Values(kinds))) || dns.Port != 9464 {
 		t.Errorf("asks %v at %d", dns.Names, dns.Port)
 	}
 	// Prometheus reaches whom it asks.
@@ -253,17 +253,23 @@ func metrics(t *testing.T, where, query string) (names, of []string) {
 	return names, of
 }
 
-// demonstration runs yimu with its demonstration estate, and returns the labels
-// of each metric that it then shows.
-func demonstration(t *testing.T) map[string]map[string]bool {
+// free returns an address that nobody listens on.
+func free(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	up := exec.CommandContext(t.Context(), binary, "up", "--demo", "--data", filepath.Join(t.TempDir(), "data"), "--listen", address)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// demonstration runs yimu with its demonstration estate, and returns the labels
+// of each metric that it then shows.
+func demonstration(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	address, measured := free(t), free(t)
+	up := exec.CommandContext(t.Context(), binary, "up", "--demo", "--data", filepath.Join(t.TempDir(), "data"), "--listen", address, "--metrics-listen", measured)
 	up.Cancel = func() error { return up.Process.Signal(os.Interrupt) }
 	said, err := up.StderrPipe()
 	if err != nil {
@@ -286,8 +292,8 @@ func demonstration(t *testing.T) map[string]map[string]bool {
 		_ = up.Process.Signal(os.Interrupt)
 		_ = up.Wait()
 	}()
-	ask := func(path, token string) string {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+	ask := func(url, token string) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,9 +311,9 @@ func demonstration(t *testing.T) map[string]map[string]bool {
 		}
 		return string(body)
 	}
-	ask("/api/v1/estates", "of nobody") // a refusal
+	ask(address+"/api/v1/estates", "of nobody") // a refusal
 	shown := map[string]map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^([a-zA-Z_]\w*)(?:\{(.*)\})? \S+$`).FindAllStringSubmatch(ask("/metrics", ""), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-zA-Z_]\w*)(?:\{(.*)\})? \S+$`).FindAllStringSubmatch(ask(measured+"/metrics", ""), -1) {
 		if shown[m[1]] == nil {
 			shown[m[1]] = map[string]bool{}
 		}

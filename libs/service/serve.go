@@ -44,12 +44,11 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 // Check says why something is not ready, or nil.
 type Check func(context.Context) error
 
-// Health serves what a process tells of itself: /livez, which answers while it
-// runs; /readyz, which answers 503 with the names of the checks that fail (what
-// they say is not told: it is for the log); and /metrics.
-func Health(checks map[string]Check, metrics http.Handler) http.Handler {
+// Health serves what a process tells anyone of itself: /livez, which answers while
+// it runs; and /readyz, which answers 503 with the names of the checks that fail (what
+// they say is not told: it is for the log).
+func Health(checks map[string]Check) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)

@@ -61,7 +61,7 @@ func TestHealth(t *testing.T) {
 	h := service.Health(map[string]service.Check{
 		"store": func(context.Context) error { return nil },
 		"bus":   func(context.Context) error { return errors.New("10.0.0.7 is away") },
-	}, http.NotFoundHandler())
+	})
 	for path, want := range map[string]struct {
 		status int
 		body   string

@@ -30,6 +30,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
@@ -40,6 +41,7 @@ type site struct {
 	store      es.Store                                   // to read in
 	end        func(context.Context) (es.Position, error) // of the store
 	rebuild    func(context.Context) error
+	watch      *telemetry.Telemetry
 }
 
 // head is the position of the last event.
@@ -77,7 +79,7 @@ func upWith(t *testing.T, dir string, log *slog.Logger) (s *site, down func()) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	go func() { ended <- service.Serve(ctx, listener, front(system.checks(), system.watch, system.Handler())) }()
+	go func() { ended <- service.Serve(ctx, listener, front(system.checks(), system.Handler())) }()
 	down = func() {
 		if ctx.Err() != nil {
 			return
@@ -88,7 +90,7 @@ func upWith(t *testing.T, dir string, log *slog.Logger) (s *site, down func()) {
 		}
 	}
 	t.Cleanup(down)
-	s = &site{url: "http://" + listener.Addr().String(), store: system.store, end: system.end, rebuild: system.Rebuild}
+	s = &site{url: "http://" + listener.Addr().String(), store: system.store, end: system.end, rebuild: system.Rebuild, watch: system.watch}
 	if s.token, err = system.issueToken(t.Context(), tokenCmd{Role: "administrator", Life: time.Hour}); err != nil {
 		t.Fatal(err)
 	}

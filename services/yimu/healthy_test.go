@@ -7,16 +7,11 @@ import (
 	"testing"
 
 	"github.com/yimu-ledger/yimu/libs/service"
-	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
 func TestHealthyFailsUntilTheServiceIsReady(t *testing.T) {
-	watch, err := telemetry.Start(t.Context(), telemetry.Config{Service: "votes"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	starting := &gate{}
-	server := httptest.NewServer(front(map[string]service.Check{"votes": starting.check}, watch, starting))
+	server := httptest.NewServer(front(map[string]service.Check{"votes": starting.check}, starting))
 	defer server.Close()
 	if err := (&healthyCmd{server.URL + "/livez"}).Run(t.Context()); err != nil {
 		t.Errorf("it lives, but: %v", err)
@@ -24,7 +19,7 @@ func TestHealthyFailsUntilTheServiceIsReady(t *testing.T) {
 	if err := (&healthyCmd{server.URL + "/readyz"}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("while it starts: %v, want a 503", err)
 	}
-	ready := httptest.NewServer(front(nil, watch, http.NotFoundHandler()))
+	ready := httptest.NewServer(front(nil, http.NotFoundHandler()))
 	defer ready.Close()
 	if err := (&healthyCmd{ready.URL + "/readyz"}).Run(t.Context()); err != nil {
 		t.Errorf("it is ready, but: %v", err)

@@ -109,7 +109,7 @@ func TestOneTraceLeadsThroughEveryProcessInACluster(t *testing.T) {
 	}
 	for _, process := range y.All() {
 		name, _, _ := strings.Cut(process.Name, "-")
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, process.URL()+"/metrics", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+process.Metrics+"/metrics", nil)
 		must(err)
 		resp, err := http.DefaultClient.Do(req)
 		must(err)

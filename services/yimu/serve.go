@@ -39,7 +39,8 @@ type serveCmd struct {
 	Service string `arg:"" enum:"registry,contracts,workorders,finance,votes,ledger,portal,store" help:"What to serve: registry, contracts, workorders, finance, votes, ledger, portal or store."`
 	Check   bool   `help:"Print the settings, say what is wrong with them, and start nothing."`
 
-	Listen string `help:"Address to answer HTTP on: the API or the pages, /livez, /readyz and /metrics." default:"127.0.0.1:8080" env:"YIMU_LISTEN" for:"service portal store"`
+	Listen string `help:"Address to answer HTTP on: the API or the pages, /livez and /readyz." default:"127.0.0.1:8080" env:"YIMU_LISTEN" for:"service portal store"`
+	metricsFlags
 	logFlags
 	Data string `help:"Directory. Of the store: its events. Of a service: the operator's socket, for yimu token and yimu rebuild; none, no socket." env:"YIMU_DATA" type:"path" for:"service store" needs:"store"`
 
@@ -217,8 +218,9 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, watch, site))
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
 	})
+	g.Go(func() error { return c.metricsFlags.serve(ctx, watch) })
 	g.Go(func() error {
 		ground, err := c.ground(ctx, watch, log, &open)
 		if err != nil {
@@ -344,8 +346,9 @@ func (c *serveCmd) servePortal(ctx context.Context, listener net.Listener) (err 
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, watch, site))
+		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
 	})
+	g.Go(func() error { return c.metricsFlags.serve(ctx, watch) })
 	g.Go(func() error {
 		sessions, err := c.openVault(ctx, log, &open)
 		if err != nil {

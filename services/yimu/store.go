@@ -88,7 +88,8 @@ func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err e
 	}
 	err = watched(ctx, c.Data, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return service.Serve(ctx, listener, front(nil, watch, http.NotFoundHandler())) })
+		g.Go(func() error { return service.Serve(ctx, listener, front(nil, http.NotFoundHandler())) })
+		g.Go(func() error { return c.metricsFlags.serve(ctx, watch) })
 		g.Go(func() error { return esdbserver.Serve(ctx, protocol, store, c.storeFlags.ledger(log)) })
 		g.Go(func() error {
 			wishes := http.NewServeMux()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -233,7 +234,7 @@ func TestOneTraceLeadsFromARequestToTheTablesItChanges(t *testing.T) {
 	}
 }
 
-func TestMetricsAreAtTheSiteItself(t *testing.T) {
+func TestMetricsAreBesideTheSite(t *testing.T) {
 	variables(t, nil)
 	s, _ := up(t, t.TempDir())
 	if status := s.found(t, "秀山花园", nil); status != http.StatusCreated {
@@ -242,22 +243,35 @@ func TestMetricsAreAtTheSiteItself(t *testing.T) {
 	s.found(t, "", nil)
 	s.get(t, "/estates", &struct{}{}) // once the projection has folded it
 
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
+	beside := httptest.NewServer(metrics(s.watch))
+	defer beside.Close()
+	ask := func(url string) (status int, kind string, body io.Reader) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, resp.Header.Get("Content-Type"), bytes.NewReader(text)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	if status, _, _ := ask(s.url); status != http.StatusNotFound {
+		t.Errorf("the site itself answers %d", status)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/plain") {
-		t.Fatalf("%s %s", resp.Status, kind)
+	status, kind, body := ask(beside.URL)
+	if status != http.StatusOK || !strings.HasPrefix(kind, "text/plain") {
+		t.Fatalf("%d %s", status, kind)
 	}
 	types := map[string]string{}
 	var ids []string
 	anID := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}`)
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+	for lines := bufio.NewScanner(body); lines.Scan(); {
 		if f := strings.Fields(lines.Text()); len(f) == 4 && f[1] == "TYPE" {
 			types[f[2]] = f[3]
 		} else if anID.MatchString(lines.Text()) && !strings.HasPrefix(lines.Text(), "target_info") {

@@ -28,6 +28,7 @@ type upCmd struct {
 	Listen string `help:"Address to answer on." default:"127.0.0.1:8080" env:"YIMU_LISTEN"`
 	Demo   bool   `help:"Import the papers of a demonstration estate at the first start, and print how to log in." env:"YIMU_DEMO"`
 	Log    string `help:"Least level that is logged: debug, info, warn or error." default:"warn" enum:"debug,info,warn,error" env:"YIMU_LOG"`
+	metricsFlags
 	siteFlags
 	tlogFlags
 
@@ -63,9 +64,10 @@ func (c *upCmd) Run(ctx context.Context) error {
 	defer stop()
 	g, running := errgroup.WithContext(running)
 	start := time.Now()
+	g.Go(func() error { return c.metricsFlags.serve(running, s.watch) })
 	g.Go(func() error {
 		return s.Run(running, func(ctx context.Context) error {
-			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.watch, s.Handler())) })
+			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.Handler())) })
 			g.Go(func() error { return serveSocket(running, c.Data, s.operator()) })
 			if protocol != nil {
 				g.Go(func() error { return esdbserver.Serve(running, protocol, s.ledger, c.readers(s.log)) })
@@ -135,14 +137,37 @@ func watch(ctx context.Context, name string, log *slog.Logger, open *closers) (*
 	return t, err
 }
 
-// front answers health and metrics beside a handler.
-func front(health map[string]service.Check, watch *telemetry.Telemetry, rest http.Handler) http.Handler {
-	own := service.Health(health, watch.Metrics())
+// front answers health beside a handler.
+func front(health map[string]service.Check, rest http.Handler) http.Handler {
+	own := service.Health(health)
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", own)
 	mux.Handle("GET /readyz", own)
-	mux.Handle("GET /metrics", own)
 	mux.Handle("/", rest)
+	return mux
+}
+
+// metricsFlags say where a process is measured. Its other addresses may face the
+// public, which this is not for.
+type metricsFlags struct {
+	MetricsListen string `help:"Address to answer /metrics on, for Prometheus, such as 127.0.0.1:9464; none: nowhere." env:"YIMU_METRICS_LISTEN" placeholder:"HOST:PORT" for:"service portal store"`
+}
+
+// serve answers /metrics until ctx ends.
+func (f metricsFlags) serve(ctx context.Context, watch *telemetry.Telemetry) error {
+	if f.MetricsListen == "" {
+		return nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", f.MetricsListen, err)
+	}
+	return service.Serve(ctx, listener, metrics(watch))
+}
+
+func metrics(watch *telemetry.Telemetry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", watch.Metrics())
 	return mux
 }
 
@@ -156,7 +181,7 @@ func sentence(err error) error {
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("the data directory cannot be written by this user (%w)", err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("another program uses this address; choose one with --listen (%w)", err)
+		return fmt.Errorf("another program uses this address; choose another one (%w)", err)
 	}
 	return err
 }

@@ -59,9 +59,10 @@ type Yimu struct {
 // Service is a process of yimu.
 type Service struct {
 	*Process
-	Addr  string // of HTTP
-	Data  string // directory
-	Store string // of the store: address of its protocol
+	Addr    string // of HTTP
+	Metrics string // address of /metrics
+	Data    string // directory
+	Store   string // of the store: address of its protocol
 }
 
 // URL is where it answers.
@@ -146,8 +147,8 @@ type yimuBuilder struct {
 
 // process makes one, which answers on an address of its own.
 func (b yimuBuilder) process(name, service string, args ...string) *Service {
-	s := &Service{Addr: FreeAddr(), Data: filepath.Join(b.Dir, name)}
-	args = append([]string{b.config.Binary, "serve", service, "--listen", s.Addr}, args...)
+	s := &Service{Addr: FreeAddr(), Metrics: FreeAddr(), Data: filepath.Join(b.Dir, name)}
+	args = append([]string{b.config.Binary, "serve", service, "--listen", s.Addr, "--metrics-listen", s.Metrics}, args...)
 	if b.config.Flags != nil {
 		args = append(args, b.config.Flags(name)...)
 	}
