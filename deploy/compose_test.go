@@ -224,6 +224,21 @@ func TestEveryContainerOfComposeIsBounded(t *testing.T) {
 	}
 }
 
+func TestABrokerThatDiedIsMissedSoon(t *testing.T) {
+	p, _ := compose(t, "store")
+	said := p.Services["kafka"].Environment
+	lines := strings.Split(string(read(t, "../k8s/overlays/small/server.properties")), "\n")
+	for setting, want := range map[string]string{"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"} {
+		variable := "KAFKA_" + strings.ToUpper(strings.ReplaceAll(setting, ".", "_"))
+		if got := said[variable]; got == nil || *got != want {
+			t.Errorf("Compose sets no %s=%s", variable, want)
+		}
+		if !slices.Contains(lines, setting+"="+want) {
+			t.Errorf("Kubernetes sets no %s=%s", setting, want)
+		}
+	}
+}
+
 func TestBothDatabaseScriptsAreTheSame(t *testing.T) {
 	if string(read(t, "databases.sh")) != string(read(t, "../k8s/overlays/small/databases.sh")) {
 		t.Error("deploy/databases.sh and k8s/overlays/small/databases.sh differ; kustomize reads nothing outside its folder, so there are two")
