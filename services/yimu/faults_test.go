@@ -386,7 +386,7 @@ func drillParts(t *testing.T, r *report) {
 			ahead = -ahead
 		}
 		d.suffer(fmt.Sprintf("the clock of %s is %v off", name, ahead), 1, func(int) error {
-			return d.wrongClock(d.Services[name][0], ahead)
+			return d.wrongClock(name, ahead)
 		})
 	}
 
@@ -413,28 +413,50 @@ func (d *drill) counted() (yes, no int) {
 }
 
 // wrongClock starts a service anew with a wrong clock: it must not be ready and
-// take nothing.
-func (d *drill) wrongClock(s *cluster.Service, ahead time.Duration) error {
+// take nothing. The ledger's clock is the measure of all others: where that is
+// wrong, they must not, and nothing is taken at all.
+func (d *drill) wrongClock(name string, ahead time.Duration) error {
+	s := d.Services[name][0]
 	s.Kill()
 	s.Env = []string{clock(ahead)}
 	if err := s.Launch(); err != nil {
 		return err
 	}
-	// It answers soon, and then has some time to make a mistake.
-	deadline := time.Now().Add(bearable)
-	for status(d.Context(), s.URL()+"/livez") != http.StatusOK {
-		if time.Now().After(deadline) {
-			return errors.New("it does not live")
+	wrong, measure := []string{name}, name == "ledger"
+	if measure {
+		wrong = slices.DeleteFunc(slices.Clone(cluster.Services), func(other string) bool { return other == name })
+	}
+	// It answers soon; the others notice once they have heard it for a while.
+	until := func(what string, want int, at ...string) error {
+		for deadline := time.Now().Add(bearable); ; time.Sleep(10 * time.Millisecond) { // other processes: there is nothing to wait for
+			i := slices.IndexFunc(at, func(name string) bool { return status(d.Context(), d.Services[name][0].URL()+what) != want })
+			if i < 0 {
+				return nil
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s of %s never answers %d", what, at[i], want)
+			}
 		}
-		time.Sleep(10 * time.Millisecond) // another process: there is nothing to wait for
+	}
+	if err := errors.Join(until("/livez", http.StatusOK, name), until("/readyz", http.StatusServiceUnavailable, wrong...)); err != nil {
+		return err
+	}
+	if measure {
+		d.wait(lasting) // what was handed over before is answered
 	}
 	before := d.journal.Count().Accepted
 	for end := time.Now().Add(2 * lasting); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if status(d.Context(), s.URL()+"/readyz") == http.StatusOK {
-			return errors.New("it says that it is ready")
+		for _, name := range wrong {
+			if status(d.Context(), d.Services[name][0].URL()+"/readyz") == http.StatusOK {
+				return fmt.Errorf("%s says that it is ready", name)
+			}
 		}
 	}
-	d.Logf("%d commands were taken meanwhile", d.journal.Count().Accepted-before)
+	taken := d.journal.Count().Accepted - before
+	d.Logf("%d commands were taken meanwhile", taken)
+	if measure && taken > 0 {
+		return fmt.Errorf("%d commands were taken", taken)
+	}
 	s.Kill()
 	s.Env = []string{clock(0)}
 	return s.Start(d.Context())
