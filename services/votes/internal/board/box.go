@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"math"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -19,22 +21,29 @@ type Box struct {
 	roll *roll
 }
 
+// roll is kept small, for there is one of each meeting under way.
 type roll struct {
-	entries map[string]votes.Entry
+	entries []votes.Entry // by number, from "1"; without Units and Buildings, which no ballot asks for
 	voters  meeting.Voters
 }
 
-// Of returns the entry of a person, or the reason why there is none.
-func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
-	voter := b.roll.voters.Of(person)
-	return b.roll.entries[voter.Entry], voter.Reason
+func (r *roll) entry(number string) (votes.Entry, bool) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || n > len(r.entries) || r.entries[n-1].Entry != number {
+		return votes.Entry{}, false
+	}
+	return r.entries[n-1], true
 }
 
-// Entry returns an entry by its number.
-func (b *Box) Entry(number string) (votes.Entry, bool) {
-	e, ok := b.roll.entries[number]
-	return e, ok
+// Of returns the entry of a person, without its units and buildings, or the reason why there is none.
+func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
+	voter := b.roll.voters.Of(person)
+	e, _ := b.roll.entry(voter.Entry)
+	return e, voter.Reason
 }
+
+// Entry returns an entry by its number, without its units and buildings.
+func (b *Box) Entry(number string) (votes.Entry, bool) { return b.roll.entry(number) }
 
 type cachedBox struct {
 	box *Box        // nil: there is no such meeting
@@ -104,18 +113,21 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	if ok {
 		return r, nil
 	}
-	r = &roll{map[string]votes.Entry{}, meeting.Voters{}}
 	entries, err := rollOf(ctx, q, m.Meeting, 0, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		r.entries[e.Entry] = e
+	for i := range entries {
+		entries[i].Units, entries[i].Buildings = nil, nil
 	}
+	r = &roll{slices.Clone(entries), meeting.Voters{}} // without the room they grew in
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var person string
 		var v meeting.Voter
 		err := rows.Scan(&person, &v.Entry, &v.Reason)
+		if e, ok := r.entry(v.Entry); ok {
+			v.Entry = e.Entry // one string, not two
+		}
 		r.voters[person] = v
 		return err
 	}, `SELECT person, entry, reason FROM voter WHERE meeting = ?`, m.Meeting)
