@@ -53,7 +53,7 @@ type Config struct {
 	Log *slog.Logger // nil is slog.Default()
 
 	// CacheSize is about how many bytes of memory Pebble may hold, what was
-	// written lately included; 0 is 48 MiB. Below 32 MiB the latter leaves
+	// written lately included; 0 is 48 MiB. Below 20 MiB the latter leaves
 	// nothing for the index, and every append of a new stream reads the disk.
 	CacheSize int64
 }
@@ -147,7 +147,7 @@ func (s *Store) openPebble(lock *pebble.Lock) (*pebble.DB, error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      log,
 		CacheSize:                   s.config.CacheSize,
-		MemTableSize:                8 << 20,
+		MemTableSize:                4 << 20,
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,

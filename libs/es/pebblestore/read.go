@@ -336,8 +336,8 @@ type tail struct {
 }
 
 const (
-	tailEvents = 8192
-	tailBytes  = 8 << 20
+	tailEvents = 4096
+	tailBytes  = 4 << 20
 )
 
 // push adds events that are on disk.
