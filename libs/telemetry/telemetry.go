@@ -166,7 +166,7 @@ func exportBy(signal string) (protocol string, err error) {
 	asked := strings.Split(os.Getenv(exporters), ",")
 	for _, name := range asked {
 		if !slices.Contains([]string{"", "none", "otlp", "prometheus"}, name) {
-			return "", fmt.Errorf("telemetry: %s is %q; otlp and none are known here, and /metrics is always there", exporters, name)
+			return "", fmt.Errorf("telemetry: %s is %q; otlp and none are known here, and /metrics needs neither", exporters, name)
 		}
 	}
 	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
