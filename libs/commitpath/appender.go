@@ -16,6 +16,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
@@ -29,6 +30,8 @@ type AppenderConfig struct {
 	// Refuse records a commit that cannot be taken, before it is dropped. It
 	// is called again when the message comes again, and must then do nothing.
 	Refuse func(ctx context.Context, context, reason string, raw []byte) error
+	// Signed says how far the ledger is signed; nil, or the zero value: not at all.
+	Signed func(ctx context.Context) (proof.Signed, error)
 	Clock  func() time.Time
 	Log    *slog.Logger
 	Tracer trace.Tracer // nil: no spans
@@ -106,12 +109,13 @@ func (a *Appender) Handle(ctx context.Context, messages []bus.Message) (err erro
 
 // Tell publishes the ledger's time until ctx ends, so that every instance knows
 // that commits are taken, and how far off its own clock is also where nothing
-// is written. It is to be called once Handle is, or will be, called for commits.
+// is written; and with it how far the ledger is signed. It is to be called once
+// Handle is, or will be, called for commits.
 func (a *Appender) Tell(ctx context.Context) error {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
-		m, err := a.encode(es.Outcome{Status: statusTime})
+		m, err := a.beat(ctx)
 		if err == nil {
 			err = a.cfg.Publisher.Publish(OutcomesTopic, m)
 		}
@@ -124,6 +128,17 @@ func (a *Appender) Tell(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+func (a *Appender) beat(ctx context.Context) (*message.Message, error) {
+	var signed proof.Signed
+	if a.cfg.Signed != nil {
+		var err error
+		if signed, err = a.cfg.Signed(ctx); err != nil {
+			a.cfg.Log.WarnContext(ctx, "asking how far the ledger is signed", slog.Any("error", err))
+		}
+	}
+	return encode(told{es.Outcome{Status: statusTime, At: a.cfg.Clock()}, signed})
 }
 
 // handle appends one commit; passing errors of the store are waited out, because
@@ -267,7 +282,11 @@ func (a *Appender) find(ctx context.Context, c es.Commit) ([]es.Recorded, error)
 
 func (a *Appender) encode(o es.Outcome) (*message.Message, error) {
 	o.At = a.cfg.Clock()
-	value, err := json.Marshal(o)
+	return encode(told{Outcome: o})
+}
+
+func encode(t told) (*message.Message, error) {
+	value, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("commitpath: encode outcome: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
@@ -44,6 +45,7 @@ type Client struct {
 	skew    skew
 	ready   atomic.Bool
 	told    atomic.Uint64 // the highest position of an outcome
+	signed  atomic.Pointer[proof.Signed]
 }
 
 // attempt identifies who waits for what.
@@ -105,7 +107,7 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.ready.Store(false)
 	defer c.watch()()
 	for m := range messages {
-		var o es.Outcome
+		var o told
 		if err := json.Unmarshal(m.Payload, &o); err != nil {
 			c.cfg.Log.ErrorContext(ctx, "unreadable outcome", slog.String("message", m.UUID), slog.Any("error", err))
 			m.Ack()
@@ -113,7 +115,10 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		c.skew.observe(c.cfg.Clock().Sub(o.At))
 		c.told.Store(max(c.told.Load(), uint64(o.Position)))
-		if c.answer(o) {
+		if last := c.Signed(); o.Signed.Position > last.Position {
+			c.signed.Store(&o.Signed)
+		}
+		if c.answer(o.Outcome) {
 			_, span := bus.Process(m.Context(), c.cfg.Tracer, OutcomesTopic, m.UUID, m.Metadata)
 			span.SetAttributes(telemetry.Outcome.String(string(o.Status)))
 			span.End()
@@ -176,6 +181,15 @@ func (c *Client) Ready() error {
 		return fmt.Errorf("this machine's clock is more than %s off the ledger's", maxSkew)
 	}
 	return nil
+}
+
+// Signed is how far the ledger is signed, as it was last heard; the zero value
+// before.
+func (c *Client) Signed() (s proof.Signed) {
+	if last := c.signed.Load(); last != nil {
+		s = *last
+	}
+	return s
 }
 
 // For returns the Committer of one context.

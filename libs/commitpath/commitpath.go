@@ -22,6 +22,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
 
@@ -43,6 +44,12 @@ const heartbeat = time.Second
 
 // statusTime marks an outcome that only tells the ledger's time.
 const statusTime es.Status = "time"
+
+// told is a message of OutcomesTopic.
+type told struct {
+	es.Outcome
+	Signed proof.Signed `json:"signed,omitzero"` // where it tells the time, and the ledger is signed
+}
 
 func encodeCommit(c es.Commit) (*message.Message, error) {
 	value, err := json.Marshal(c)

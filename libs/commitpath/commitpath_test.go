@@ -28,6 +28,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 )
@@ -104,7 +105,8 @@ func (p *path) startLedger(t testing.TB) (stop func()) {
 	publisher := bus.NewPublisher(p.bus)
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
 		Store: p.open(), Publisher: publisher, Clock: time.Now, Tracer: p.bus.Tracer, Meter: p.bus.Meter,
-		Owns: func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
+		Owns:   func(context, stream string) bool { return context == p.context && stream != "foreign-1" },
+		Signed: func(context.Context) (proof.Signed, error) { return asSigned, nil },
 		Refuse: func(_ context.Context, _, reason string, _ []byte) error {
 			p.refused <- reason
 			return nil
@@ -187,6 +189,14 @@ func length(t *testing.T, s es.Store, stream string) (n int) {
 		n++
 	}
 	return n
+}
+
+// asSigned is how far the ledgers of these tests are signed.
+var asSigned = proof.Signed{Position: 4711, Checkpoint: "a note"}
+
+func TestEveryInstanceHearsHowFarTheLedgerIsSigned(t *testing.T) {
+	p := newPath(t, settings{})
+	until(t, func() bool { return p.client.Signed() == asSigned })
 }
 
 func TestOutcomes(t *testing.T) {

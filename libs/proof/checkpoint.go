@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/yimu-ledger/yimu/libs/es"
 )
 
 // Checkpoint is the state of a log: how many leaves it has, and the root of the
@@ -19,6 +21,13 @@ type Checkpoint struct {
 	Origin string // the log's name, and the name of its keys
 	Size   uint64
 	Root   tlog.Hash
+}
+
+// Signed is how far a ledger is signed: what a figure that is derived from the
+// ledger is bound to.
+type Signed struct {
+	Position   es.Position `json:"position" doc:"of the last event that the checkpoint covers"`
+	Checkpoint string      `json:"checkpoint" doc:"a signed note: origin, size and root"`
 }
 
 // ParseCheckpoint reads the text of a checkpoint, which is what its signatures

@@ -17,6 +17,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/vault"
 )
@@ -32,6 +33,7 @@ type Deps struct {
 	Blobs     Blobs
 	DB        *readmodel.DB // the service's own tables
 	Access    Access
+	Signed    func() proof.Signed // how far the ledger is signed, as was last heard; nil: that is not known
 	Clock     Clock
 	Log       *slog.Logger
 	Tracer    trace.Tracer // of package telemetry; nil: no spans

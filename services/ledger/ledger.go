@@ -141,7 +141,7 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 		}
 	}
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: deps.Store, Publisher: config.Publisher, Contexts: writers, Owns: Owns, Refuse: l.refuse, Clock: deps.Clock, Log: deps.Log,
+		Store: deps.Store, Publisher: config.Publisher, Contexts: writers, Owns: Owns, Refuse: l.refuse, Signed: api.Signed(config.Log, leaves), Clock: deps.Clock, Log: deps.Log,
 		Tracer: deps.Tracer, Meter: deps.Meter,
 	})
 	joined := make(chan struct{})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -12,8 +13,12 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
 )
 
 // figuresOf are the public figures of an estate; those of its meetings are below /meetings/{id}.
@@ -23,6 +28,9 @@ var figuresOf = []string{
 
 // asOf is the position in a link to what is behind a figure.
 var asOf = regexp.MustCompile(`at=[0-9]+(\\u0026|&)?`)
+
+// signed is how far the log was signed when a figure was told.
+var signed = regexp.MustCompile(`,"log":\{[^}]*\}`)
 
 // read returns what is told at a path, as of a position or as of now.
 func (s *site) read(t *testing.T, path, at string) (text string, position uint64) {
@@ -40,7 +48,7 @@ func (s *site) read(t *testing.T, path, at string) (text string, position uint64
 	if err := json.Unmarshal(body, &told); err != nil {
 		t.Fatal(err)
 	}
-	return asOf.ReplaceAllString(string(body), ""), told.Position
+	return signed.ReplaceAllString(asOf.ReplaceAllString(string(body), ""), ""), told.Position
 }
 
 // paths are those of an estate's figures, and of its meetings' as far as they are counted.
@@ -119,6 +127,49 @@ func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 			t.Error("the entries behind a line are not those of then")
 		}
 	})
+}
+
+func TestEveryFigureSaysHowFarTheLedgerIsSigned(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate := uuid.NewString()
+	s.take(t, xiushan(t), estate)
+	var log struct{ Keys []string }
+	s.get(t, "/ledger/log", &log)
+	keys, err := proof.ParseKeys(strings.Join(log.Keys, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := 0
+	for _, path := range s.paths(t, estate) {
+		var figure struct {
+			Position es.Position
+			Log      proof.Signed
+		}
+		var raw map[string]any
+		if s.get(t, path, &raw); raw["position"] == nil {
+			continue // a list of what is behind the figures
+		}
+		bound++
+		for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+			if s.get(t, path, &figure); figure.Log.Position >= figure.Position {
+				break
+			}
+			if time.Since(start) > 10*time.Second {
+				t.Fatalf("%s is of position %d, and signed up to %d", path, figure.Position, figure.Log.Position)
+			}
+		}
+		c, _, failed := keys.Checkpoint(figure.Log.Checkpoint)
+		if failed != nil {
+			t.Fatalf("%s: %v", path, failed)
+		}
+		var place struct{ Leaf uint64 }
+		if s.get(t, fmt.Sprintf("/ledger/place?position=%d", figure.Log.Position), &place); place.Leaf+1 != c.Size {
+			t.Errorf("%s: a checkpoint of %d leaves covers leaf %d", path, c.Size, place.Leaf)
+		}
+	}
+	if bound < 9 {
+		t.Errorf("%d figures are bound to the ledger", bound)
+	}
 }
 
 // page reads a page as a browser gets it.

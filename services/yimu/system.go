@@ -132,7 +132,7 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 		s.closes(db.Close)
 		deps := service.Deps{
 			Store: s.store, Committer: service.Noting(s.client.For(p.context)), Vault: s.vault, Blobs: s.blobs, DB: db, Access: s.access,
-			Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: s.watch.Tracer, Meter: s.watch.Meter,
+			Signed: s.client.Signed, Clock: clock, Log: log.With(slog.String("service", p.name)), Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 		}
 		built, err := p.build(ctx, s, deps)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 )
@@ -51,6 +52,23 @@ func At[B any](ctx context.Context, live service.Follower, now B, past *readmode
 		err = errBusy
 	}
 	return View[B]{m.Model, at, m.Recorded, m.Release}, err
+}
+
+// Bound is embedded in the answer of a figure: what of the ledger it is derived from.
+type Bound struct {
+	Position es.Position   `json:"position" doc:"Up to where the ledger was read for these figures"`
+	Log      *proof.Signed `json:"log,omitempty" doc:"How far the transparency log had signed the ledger when this was answered. Where it covers less than these figures rest on, ask again in a second"`
+}
+
+// Bind binds a figure to what it is derived from.
+func Bind(deps service.Deps, position es.Position) Bound {
+	b := Bound{Position: position}
+	if deps.Signed != nil {
+		if signed := deps.Signed(); signed.Checkpoint != "" {
+			b.Log = &signed
+		}
+	}
+	return b
 }
 
 // OfEstate says whether a stream is an estate's: its name or its first event

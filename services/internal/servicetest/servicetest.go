@@ -153,7 +153,7 @@ func Start(t testing.TB, config Config) *System {
 		db := Database(t, s.path(fmt.Sprintf("read-%s%d.db", name, len(all))))
 		deps := service.Deps{
 			Store: s.Store, Committer: service.Noting(s.client.For(p.Context)), Vault: s.Vault, Blobs: public, DB: db,
-			Access: s.Directory, Clock: s.Clock.Now, Log: log,
+			Access: s.Directory, Signed: s.client.Signed, Clock: s.Clock.Now, Log: log,
 		}
 		built, err := p.New(ctx, s, deps)
 		s.must(err)

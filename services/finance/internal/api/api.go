@@ -141,8 +141,8 @@ func (a *API) estate(ctx context.Context, t *board.Tables, id string) (books.Est
 // CollectionOut is what was billed and collected.
 type CollectionOut struct {
 	Body struct {
-		Items    []board.Period `json:"items"`
-		Position es.Position    `json:"position" doc:"Up to where the ledger was read for these figures"`
+		Items []board.Period `json:"items"`
+		lookback.Bound
 	}
 }
 
@@ -172,7 +172,7 @@ func (a *API) collection(ctx context.Context, in *struct {
 	}
 	defer view.Release()
 	out := &CollectionOut{}
-	out.Body.Position = view.Position
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
 	out.Body.Items, err = view.Tables.Collection(ctx, e)
 	for i, p := range out.Body.Items {
 		out.Body.Items[i].Entries = entriesOf(e.ID, in.At, url.Values{"period": {string(p.Period)}})
@@ -184,8 +184,8 @@ func (a *API) collection(ctx context.Context, in *struct {
 type BudgetOut struct {
 	Body struct {
 		board.Year
-		SuspenseEntries string      `json:"suspense_entries" doc:"Where the entries behind it are"`
-		Position        es.Position `json:"position" doc:"Up to where the ledger was read for these figures"`
+		SuspenseEntries string `json:"suspense_entries" doc:"Where the entries behind it are"`
+		lookback.Bound
 	}
 }
 
@@ -200,7 +200,7 @@ func (a *API) budget(ctx context.Context, in *struct {
 	}
 	defer view.Release()
 	out := &BudgetOut{}
-	out.Body.Position = view.Position
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
 	out.Body.Year, err = view.Tables.Budget(ctx, e, in.Year)
 	year := strconv.Itoa(out.Body.Year.Year)
 	for i, l := range out.Body.Items {

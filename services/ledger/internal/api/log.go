@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,25 @@ var (
 	errNotSigned   = problem.Unavailable("not-signed", "the transparency log has not signed this yet; repeat in a moment")
 	errOnePlace    = problem.Invalid("invalid", "say one of event, leaf, position and recorded")
 )
+
+// Signed returns what says how far the ledger is signed; the zero value where it
+// is not, or the board has not followed.
+func Signed(log *tlog.Log, b *board.Board) func(context.Context) (proof.Signed, error) {
+	return func(ctx context.Context) (s proof.Signed, err error) {
+		signed, c, err := log.Checkpoint()
+		if errors.Is(err, fs.ErrNotExist) || err == nil && c.Size == 0 {
+			return s, nil
+		}
+		if err != nil {
+			return s, err
+		}
+		last, ok, err := b.Leaf(ctx, c.Size-1)
+		if ok {
+			s = proof.Signed{Position: last.Position, Checkpoint: signed}
+		}
+		return s, err
+	}
+}
 
 // transparency answers about the log.
 type transparency struct {

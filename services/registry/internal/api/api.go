@@ -70,7 +70,7 @@ func (a *API) listEstates(ctx context.Context, _ *struct{}) (*service.Items[boar
 type EstateOut struct {
 	Body struct {
 		board.Estate
-		Position es.Position `json:"position" doc:"Up to where the ledger was read for these figures"`
+		lookback.Bound
 	}
 }
 
@@ -105,19 +105,26 @@ func (a *API) getEstate(ctx context.Context, in *EstateIn) (*EstateOut, error) {
 		return nil, err
 	}
 	out := &EstateOut{}
-	out.Body.Estate, out.Body.Position = e, position
+	out.Body.Estate, out.Body.Bound = e, lookback.Bind(a.Deps, position)
 	return out, nil
 }
 
 // ElectorateOut is an electorate.
-type ElectorateOut struct{ Body board.Electorate }
+type ElectorateOut struct {
+	Body struct {
+		board.Electorate
+		lookback.Bound
+	}
+}
 
 func (a *API) getElectorate(ctx context.Context, in *EstateIn) (*ElectorateOut, error) {
-	_, e, _, err := a.then(ctx, in.Estate, in.At)
+	_, e, position, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
-	return &ElectorateOut{e}, nil
+	out := &ElectorateOut{}
+	out.Body.Electorate, out.Body.Bound = e, lookback.Bind(a.Deps, position)
+	return out, nil
 }
 
 // UnitOut is a unit in a list.

@@ -126,6 +126,7 @@ type MeetingDetail struct {
 		NoticeInTime *bool        `json:"notice_in_time,omitempty" doc:"posted as many days before the opening as the rules ask"`
 		Turnout      Turnout      `json:"turnout"`
 		PaperEntry   bool         `json:"paper_entry_completed"`
+		lookback.Bound
 	}
 }
 
@@ -237,7 +238,7 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 		b.RuleSet, b.RuleHash, b.NoticeInTime = m.Notice.RuleSet, m.Notice.RuleHash, &inTime
 	}
 	t, err := a.turnout(ctx, view, in.Meeting)
-	b.Turnout = Turnout{t.Heads, t.Area}
+	b.Turnout, b.Bound = Turnout{t.Heads, t.Area}, lookback.Bind(a.Deps, view.Position)
 	return out, err
 }
 
@@ -275,7 +276,16 @@ func (a *API) counted(ctx context.Context, id string) (meeting.Meeting, error) {
 	return m, err
 }
 
-func (a *API) getResults(ctx context.Context, in *MeetingAtIn) (*service.Items[meeting.Result], error) {
+// ResultsOut is what every motion came to.
+type ResultsOut struct {
+	Body struct {
+		Items []meeting.Result `json:"items"`
+		Next  string           `json:"next,omitempty" doc:"Absent: the list is whole"`
+		lookback.Bound
+	}
+}
+
+func (a *API) getResults(ctx context.Context, in *MeetingAtIn) (*ResultsOut, error) {
 	view, m, err := a.then(ctx, in.Meeting, in.At)
 	if err != nil {
 		return nil, err
@@ -284,7 +294,10 @@ func (a *API) getResults(ctx context.Context, in *MeetingAtIn) (*service.Items[m
 	if !m.Countable() {
 		return nil, ErrNotCounted
 	}
-	return service.List(view.Tables.Results(ctx, in.Meeting))
+	out := &ResultsOut{}
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
+	out.Body.Items, err = view.Tables.Results(ctx, in.Meeting)
+	return out, err
 }
 
 // SummaryOut says what became of all ballots: before the count only how many
@@ -296,6 +309,7 @@ type SummaryOut struct {
 		Rejected *int                 `json:"rejected,omitempty"`
 		Reasons  map[votes.Reason]int `json:"reasons,omitzero" required:"false"`
 		Turnout  Turnout              `json:"turnout"`
+		lookback.Bound
 	}
 }
 
@@ -306,6 +320,7 @@ func (a *API) getSummary(ctx context.Context, in *MeetingAtIn) (*SummaryOut, err
 	}
 	defer view.Release()
 	out := &SummaryOut{}
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
 	t, err := a.turnout(ctx, view, in.Meeting)
 	if err != nil {
 		return nil, err

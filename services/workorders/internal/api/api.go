@@ -82,7 +82,7 @@ type OrderIn struct {
 type SummaryOut struct {
 	Body struct {
 		board.Summary
-		Position es.Position `json:"position" doc:"Up to where the ledger was read for these figures"`
+		lookback.Bound
 	}
 }
 
@@ -99,7 +99,7 @@ func (a *API) summary(ctx context.Context, in *struct {
 	}
 	defer view.Release()
 	out := &SummaryOut{}
-	out.Body.Position = view.Position
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
 	out.Body.Summary, err = view.Tables.Summary(ctx, in.Estate)
 	return out, err
 }
