@@ -389,10 +389,13 @@ func (s *System) Find(text string) (places []string) {
 		}
 	}
 	s.must(filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		var content []byte
+		if err == nil && !d.IsDir() {
+			content, err = os.ReadFile(path)
 		}
-		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it came and went: what runs writes files beside their place, and moves them there
+		}
 		if bytes.Contains(content, needle) {
 			places = append(places, "file "+filepath.Base(path))
 		}
