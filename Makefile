@@ -11,6 +11,7 @@ CRASHES ?= 100
 EXECUTIONS ?= 100000000
 FAULTS  ?= 20
 PARTITIONS ?= 1
+LEAVES  ?= 1000000
 
 # Suites that run on the Kafka and PostgreSQL they are told of.
 REAL := ./libs/bus ./libs/commitpath ./libs/readmodel ./libs/vault ./libs/es/esdb ./libs/es/esdbserver
@@ -20,6 +21,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
 # go run keeps what it builds in Go's cache; the templates' compiler is of the version that go.mod names.
 GOLANGCI ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TEMPL    ?= go run github.com/a-h/templ/cmd/templ@$$(awk '$$1 == "github.com/a-h/templ" { print $$2 }' $(CURDIR)/services/go.mod)
+FSCK     ?= go run github.com/transparency-dev/tessera/cmd/fsck@$$(awk '$$1 == "github.com/transparency-dev/tessera" { print $$2 }' $(CURDIR)/libs/go.mod)
 
 GENERATED := docs/events.md docs/scale.md contracts/schemas contracts/asyncapi.yaml contracts/openapi $(PAGES)
 hashes = find $(GENERATED) -type f | LC_ALL=C sort | while read -r f; do echo "$$f $$(git hash-object "$$f")"; done
@@ -31,7 +33,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress prover crash bench bench-cluster integration faults vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift assets screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +73,14 @@ integration: assets ## real Kafka and PostgreSQL, a process per service; YIMU_TE
 
 faults: build ## break every part of a cluster under load, and tell what was lost (FAULTS=20 kills of each; 1 is a short round)
 	go test -tags integration -count=1 -timeout 12h -v -run '^TestFaults$$' ./services/yimu -faults $(FAULTS) -binary $(CURDIR)/bin/yimu
+
+# It says what it found and ends with 0, or, of what it did not expect, does not end.
+fsck: ## tessera's own fsck, which is not ours, reads a transparency log of ours (LEAVES=1000000)
+	rm -rf .cache/fsck
+	go test -count=1 -timeout 60m -v -run '^TestFsckAcceptsALogOfOurs$$' ./libs/tlog -leaves $(LEAVES) -keep $(CURDIR)/.cache/fsck
+	timeout 20m $(FSCK) --storage_url=file://$(CURDIR)/.cache/fsck/log --public_key=.cache/fsck/log.key.pub --ui=false -v=1 -N=2 >.cache/fsck/report 2>&1
+	@if grep -q 'fsck failed' .cache/fsck/report || ! grep -q 'Completed ranges' .cache/fsck/report; then cat .cache/fsck/report; exit 1; fi; tail -n 3 .cache/fsck/report
+	rm -rf .cache/fsck
 
 vet: ## go vet over every module
 	go vet -tags 'stress integration' work

@@ -178,7 +178,7 @@ type appender struct {
 func (a *appender) start(ctx context.Context, stop func(error)) error {
 	_, c, err := a.Checkpoint()
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(a.path("tile")); err == nil {
+		if _, err := os.Stat(a.path(tileDir)); err == nil {
 			return fmt.Errorf("tlog: the log in %s has lost its checkpoint: put it back, from a copy or from anyone who has the last one", a.dir)
 		}
 		c, err = proof.Checkpoint{Origin: a.Origin(), Root: emptyRoot}, nil
@@ -188,8 +188,8 @@ func (a *appender) start(ctx context.Context, stop func(error)) error {
 	if err != nil {
 		return err
 	}
-	if err := a.intact(c); err != nil {
-		return fmt.Errorf("tlog: the log in %s is damaged: put it back from a copy: %w", a.dir, err)
+	if err := a.mend(ctx, c); err != nil {
+		return err
 	}
 	var signed *compact.Range
 	err = a.insist(ctx, "holding the log against the ledger", func() (err error) {
@@ -275,19 +275,20 @@ func (a *appender) intact(c proof.Checkpoint) error {
 func (a *appender) resume(ctx context.Context, c proof.Checkpoint) (*compact.Range, error) {
 	var m mark
 	if b, err := os.ReadFile(a.path(markFile)); err == nil && json.Unmarshal(b, &m) == nil && m.Leaf > 0 && m.Leaf < c.Size {
-		r, err := a.compare(ctx, c, m)
+		r, err := a.compare(ctx, c, m, nil)
 		if !errors.Is(err, ErrGoesBack) {
 			return r, err
 		}
 		// Perhaps only its positions are others: the store was moved.
 		a.log.WarnContext(ctx, "the last leaves are not found where they were; the whole log is held against the ledger", slog.Any("error", err))
 	}
-	return a.compare(ctx, c, mark{})
+	return a.compare(ctx, c, mark{}, nil)
 }
 
 // compare reads the events from a mark on, to the last one that was signed, and
 // keeps where that is. The leaves before the mark are taken as they are signed.
-func (a *appender) compare(ctx context.Context, c proof.Checkpoint, from mark) (*compact.Range, error) {
+// each, where given, is told of each event.
+func (a *appender) compare(ctx context.Context, c proof.Checkpoint, from mark, each func(es.Recorded) error) (*compact.Range, error) {
 	a.at, a.signed = from.Position, from
 	r, err := a.rangeOf(c, from.Leaf)
 	if err != nil || c.Size == 0 {
@@ -296,6 +297,11 @@ func (a *appender) compare(ctx context.Context, c proof.Checkpoint, from mark) (
 	for e, err := range a.store.ReadAll(ctx, from.Position, a.prefixes...) {
 		if err != nil {
 			return nil, passing(err)
+		}
+		if each != nil {
+			if err := each(e); err != nil {
+				return nil, fmt.Errorf("tlog: %w", err)
+			}
 		}
 		a.signed = mark{r.End(), a.at}
 		h := proof.LeafOf(e).Hash()

@@ -8,7 +8,7 @@
 //
 // A log is for ever. So nothing is trusted but what was signed: whatever is in
 // the directory beyond the last checkpoint is dropped at the start and made anew
-// from the store, and a checkpoint is signed only where its root is that of the
+// from the store; so is what that checkpoint is over, where it is damaged. A checkpoint is signed only where its root is that of the
 // events the appender has read itself, in their order, after all that was signed
 // before. Where the store is not what was signed, nothing is signed any more
 // ([ErrGoesBack]).

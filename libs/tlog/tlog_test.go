@@ -690,51 +690,149 @@ func TestALogIsMadeAgainFromItsStoreAndKey(t *testing.T) {
 	}
 }
 
-func TestADamagedDirectoryStopsTheLog(t *testing.T) {
+// damage does something to the tree of 300 leaves.
+var damage = map[string]func(dir string) error{
+	"no tree":             func(dir string) error { return os.RemoveAll(filepath.Join(dir, "tile")) },
+	"no tile":             func(dir string) error { return os.Remove(filepath.Join(dir, "tile/0/001.p/44")) },
+	"no tile of a level":  func(dir string) error { return os.RemoveAll(filepath.Join(dir, "tile/1")) },
+	"a tile that is torn": func(dir string) error { return os.Truncate(filepath.Join(dir, "tile/0/001.p/44"), 100) },
+	"a tile with another hash": func(dir string) error {
+		return flip(filepath.Join(dir, "tile/0/001.p/44"), 32*43)
+	},
+	"a leaf that is torn": func(dir string) error { return os.Truncate(filepath.Join(dir, "tile/entries/001.p/44"), 5000) },
+	"a leaf with other content": func(dir string) error {
+		return flip(filepath.Join(dir, "tile/entries/001.p/44"), 40)
+	},
+	"what another attempt left": func(dir string) error {
+		return errors.Join(os.Rename(filepath.Join(dir, "tile"), filepath.Join(dir, "damaged")), os.MkdirAll(filepath.Join(dir, "remade/tile/0/000"), 0o755))
+	},
+}
+
+func flip(name string, at int) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	b[at] ^= 1
+	return os.WriteFile(name, b, 0o600)
+}
+
+// threeHundred is a log of so many leaves that has ended.
+func threeHundred(t *testing.T) (*ledger, place) {
+	t.Helper()
+	l, p := newLedger(t), newPlace(t)
+	l.write(280)
+	a := p.run(l)
+	a.reach(l, 280)
+	l.write(20)
+	a.reach(l, 300)
+	a.finish()
+	return l, p
+}
+
+func TestADamagedTreeIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	for what, c := range map[string]struct {
-		damage func(dir string) error
-		says   string
-	}{
-		"no checkpoint":       {func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoint")) }, "has lost its checkpoint"},
-		"no tile":             {func(dir string) error { return os.Remove(filepath.Join(dir, "tile/0/001.p/44")) }, "is damaged: put it back"},
-		"a tile that is torn": {func(dir string) error { return os.Truncate(filepath.Join(dir, "tile/0/001.p/44"), 100) }, "is damaged: put it back"},
-		"a tile with another hash": {func(dir string) error {
-			name := filepath.Join(dir, "tile/0/001.p/44")
-			b, err := os.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			b[32*43] ^= 1
-			return os.WriteFile(name, b, 0o600)
-		}, "is damaged: put it back"},
-		"a leaf that is torn": {func(dir string) error { return os.Truncate(filepath.Join(dir, "tile/entries/001.p/44"), 5000) }, "is damaged: put it back"},
-		"a leaf with other content": {func(dir string) error {
-			name := filepath.Join(dir, "tile/entries/001.p/44")
-			b, err := os.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			b[len(b)-5] ^= 1
-			return os.WriteFile(name, b, 0o600)
-		}, "is damaged: put it back"},
-		"another version": {func(dir string) error { return os.WriteFile(filepath.Join(dir, ".state/version"), []byte("2"), 0o600) }, "version"},
-	} {
+	for what, damage := range damage {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			l, p := newLedger(t), newPlace(t)
-			l.write(280)
-			a := p.run(l)
-			a.reach(l, 280)
-			l.write(20)
-			a.reach(l, 300)
-			a.finish()
-			if err := c.damage(p.dir); err != nil {
+			l, p := threeHundred(t)
+			if err := damage(p.dir); err != nil {
 				t.Fatal(err)
 			}
+			a := p.run(l)
 			l.write(1)
-			if err := p.run(l).wait(); err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Fatalf("ended with %v, want %q", err, c.says)
+			a.reach(l, 301)
+			a.finish()
+			check(t, p)
+			for _, left := range []string{"remade", "damaged"} {
+				if _, err := os.Stat(filepath.Join(p.dir, left)); err == nil {
+					t.Errorf("%s is left", left)
+				}
+			}
+		})
+	}
+}
+
+// A tree of three levels, made without tessera, to the byte.
+func TestATreeThatIsMadeAgainIsTheSame(t *testing.T) {
+	t.Parallel()
+	const size = 256*256 + 300
+	l, p := newLedger(t), newPlace(t)
+	l.fill(size)
+	a := p.run(l)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := a.Await(ctx, size); err != nil {
+		t.Fatal(err)
+	}
+	a.finish()
+	was := filepath.Join(t.TempDir(), "tile")
+	if err := os.Rename(filepath.Join(p.dir, "tile"), was); err != nil {
+		t.Fatal(err)
+	}
+	again := p.run(l)
+	l.fill(1)
+	again.reach(l, size+1)
+	files := 0
+	err := fs.WalkDir(os.DirFS(was), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		is, err := os.ReadFile(filepath.Join(p.dir, "tile", name))
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, ".p/") {
+			return nil // of a tree that was smaller
+		}
+		if err != nil {
+			return err
+		}
+		files++
+		want, err := os.ReadFile(filepath.Join(was, name))
+		if err == nil && !bytes.Equal(is, want) {
+			err = fmt.Errorf("%s differs", name)
+		}
+		return err
+	})
+	if err != nil || files < 2*257 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+}
+
+func TestATreeIsNotMadeAgainFromAStoreThatIsNotWhatWasSigned(t *testing.T) {
+	t.Parallel()
+	_, p := threeHundred(t)
+	if err := damage["no tree"](p.dir); err != nil {
+		t.Fatal(err)
+	}
+	for what, n := range map[string]int{"shorter": 299, "another": 300} {
+		other := newLedger(t)
+		if what == "another" {
+			other.put("a-9", 0, es.Proposed{ID: uuid.New(), Type: "other.v1"})
+			n--
+		}
+		other.fill(n)
+		if err := p.run(other).wait(); !errors.Is(err, tlog.ErrGoesBack) {
+			t.Errorf("from one that is %s: %v", what, err)
+		}
+		if size := p.size(); size != 300 {
+			t.Errorf("from one that is %s: it has %d leaves", what, size)
+		}
+	}
+}
+
+func TestALogWithoutACheckpointOrOfAnotherVersionStops(t *testing.T) {
+	t.Parallel()
+	for says, damage := range map[string]func(dir string) error{
+		"has lost its checkpoint": func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoint")) },
+		"version":                 func(dir string) error { return os.WriteFile(filepath.Join(dir, ".state/version"), []byte("2"), 0o600) },
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			l, p := threeHundred(t)
+			if err := damage(p.dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.run(l).wait(); err == nil || !strings.Contains(err.Error(), says) {
+				t.Fatalf("ended with %v, want %q", err, says)
 			}
 		})
 	}
