@@ -125,13 +125,13 @@ const LogPrefix = "/log/"
 // New builds the service.
 func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
 	out := relay.Relay{Store: deps.Store, DB: deps.DB, Publisher: config.Publisher, ContextOf: ContextOf, Prefixes: Prefixes(), Log: deps.Log}
-	leaves, err := board.New(ctx, deps.DB, deps.Store, deps.Log, Prefixes())
+	trail, err := board.New(ctx, deps.DB, deps.Store, deps.Log, Prefixes())
 	if err != nil {
 		return nil, err
 	}
-	routes, handler := service.NewAPI(deps, "ledger", leaves)
-	api.Register(routes, deps.Store, deps.Blobs, Prefixes())
-	api.RegisterLog(routes, deps.Store, config.Log, leaves)
+	routes, handler := service.NewAPI(deps, "ledger", trail)
+	api.Register(routes, deps.Store, deps.Blobs, trail, Prefixes())
+	api.RegisterLog(routes, deps.Store, config.Log, trail)
 	service.Mount(handler, LogPrefix, config.Log.Handler(LogPrefix))
 	l := &recorder{deps: deps, refused: config.Refused}
 	var writers, topics []string
@@ -141,13 +141,13 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 		}
 	}
 	appender := commitpath.NewAppender(commitpath.AppenderConfig{
-		Store: deps.Store, Publisher: config.Publisher, Contexts: writers, Owns: Owns, Refuse: l.refuse, Signed: api.Signed(config.Log, leaves), Clock: deps.Clock, Log: deps.Log,
+		Store: deps.Store, Publisher: config.Publisher, Contexts: writers, Owns: Owns, Refuse: l.refuse, Signed: api.Signed(config.Log, trail), Clock: deps.Clock, Log: deps.Log,
 		Tracer: deps.Tracer, Meter: deps.Meter,
 	})
 	joined := make(chan struct{})
 	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
 	return &service.Service{
-		Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{leaves.Runner},
+		Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{trail.Runner},
 		Run: []func(context.Context) error{
 			func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, group, topics, appender.Handle) },
 			func(ctx context.Context) error {

@@ -146,6 +146,91 @@ func TestTrail(t *testing.T) {
 	})
 }
 
+// found is a row of the trail.
+type found struct {
+	Leaf     uint64
+	Stream   string
+	Revision uint64
+	ID       uuid.UUID
+	Type     string
+	Estate   string
+	Actor    string
+	Happened time.Time
+}
+
+func TestSearch(t *testing.T) {
+	s := servicetest.New(t)
+	estate := s.Estate("秀山花园")
+	s.Homes(estate, "1-101", "1-102")
+	other := s.Estate("新苑小区")
+	want := s.Events(ledger.Prefixes()...)
+	search := func(query string) (p struct {
+		Items []found
+		Next  uint64
+	}) {
+		s.Anyone().Get("/ledger/search?" + query).Want(http.StatusOK).Into(&p)
+		return p
+	}
+
+	t.Run("finds everything, the latest first, page by page", func(t *testing.T) {
+		var all []found
+		for before := uint64(0); ; {
+			p := search(fmt.Sprintf("limit=2&before=%d", before))
+			all = append(all, p.Items...)
+			if before = p.Next; before == 0 {
+				break
+			}
+		}
+		slices.Reverse(all)
+		for i, e := range all {
+			if w := want[i]; e.Leaf != uint64(i) || e.ID != w.ID || e.Stream != w.Stream || e.Revision != w.Revision || e.Type != w.Type || e.Happened.IsZero() {
+				t.Fatalf("event %d is %+v, want %+v", i, e, w)
+			}
+		}
+		if len(all) != len(want) {
+			t.Fatalf("%d events, want %d", len(all), len(want))
+		}
+	})
+	t.Run("by each condition", func(t *testing.T) {
+		is := func(is func(e found) bool) (n int) {
+			for _, e := range search("limit=200").Items {
+				if is(e) {
+					n++
+				}
+			}
+			return n
+		}
+		first := search("limit=200").Items[0]
+		for query, want := range map[string]int{
+			"estate=" + estate: is(func(e found) bool { return e.Estate == estate }), "estate=" + other: 1,
+			"event=" + want[1].ID.String(): 1, "event=" + uuid.NewString(): 0, "event=" + want[1].ID.String() + "&estate=" + other: 0,
+			"type=unit-registered.v1": 2, "type=unit": 0, "stream=" + registry.EstateStream + estate: 1,
+			"actor=" + url.QueryEscape(first.Actor): is(func(e found) bool { return e.Actor == first.Actor }),
+			"until=2020-01-01T00:00:00Z":            0, "by=happened&since=2020-01-01T00:00:00Z": len(want), "estate=%F0%9F%8F%A0": 0, "stream='%20OR%201=1%20--": 0,
+		} {
+			if got := search(query + "&limit=200"); len(got.Items) != want || got.Next != 0 {
+				t.Errorf("%s finds %d, want %d", query, len(got.Items), want)
+			}
+		}
+	})
+	t.Run("says which events of other streams hang together with one", func(t *testing.T) {
+		var l struct {
+			Items []found
+			About []struct{ Type string }
+		}
+		s.Anyone().Get("/ledger/streams/" + registry.EstateStream + estate + "/links").Want(http.StatusOK).Into(&l)
+		if l.Items == nil || l.About == nil || len(l.Items)+len(l.About) != 0 {
+			t.Errorf("%+v", l)
+		}
+		s.Anyone().Get("/ledger/streams/alien-1/links").Refused(http.StatusNotFound, "no-such-stream")
+	})
+	t.Run("refuses what cannot be asked", func(t *testing.T) {
+		for query, field := range map[string]string{"limit=201": "limit", "limit=0": "limit", "before=-1": "before", "since=yesterday": "since", "by=guess": "by", "event=x": "event", "stream=" + strings.Repeat("x", 401): "stream"} {
+			s.Anyone().Get("/ledger/search?"+query).Refused(http.StatusUnprocessableEntity, "invalid", field)
+		}
+	})
+}
+
 // operation asks what became of a command.
 func operation(s *servicetest.System, path string) (o struct {
 	State              string

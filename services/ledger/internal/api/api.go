@@ -20,6 +20,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/ledger/internal/board"
 )
 
 // Event is one event of the trail. Sealed fields stand in data as they are stored.
@@ -48,7 +49,7 @@ var errNoSuchStream = problem.NotFound("no-such-stream", "the ledger has no stre
 
 // Register adds the ledger's routes. prefixes are the streams that are the
 // ledger; whatever else the store holds is not shown.
-func Register(api huma.API, store es.Store, public service.Blobs, prefixes []string) {
+func Register(api huma.API, store es.Store, public service.Blobs, trail *board.Board, prefixes []string) {
 	ours := func(stream string) bool {
 		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(stream, p) })
 	}
@@ -74,6 +75,39 @@ func Register(api huma.API, store es.Store, public service.Blobs, prefixes []str
 		return out, err
 	})
 
+	huma.Register(api, service.Query("search", "/ledger/search", "Events by what is known of them, the latest first"), func(ctx context.Context, in *struct {
+		Event  uuid.UUID `query:"event" doc:"its id"`
+		Estate string    `query:"estate" maxLength:"200"`
+		Stream string    `query:"stream" maxLength:"400"`
+		Type   string    `query:"type" maxLength:"200" doc:"stored name, such as ballot-cast.v1"`
+		Actor  string    `query:"actor" maxLength:"400"`
+		About  string    `query:"about" maxLength:"400" doc:"stream of a meeting or an agreement: events of other streams about it"`
+		By     string    `query:"by" enum:"recorded,happened" default:"recorded" doc:"which of its times since and until are of"`
+		Since  time.Time `query:"since"`
+		Until  time.Time `query:"until" doc:"this instant is not included"`
+		Before uint64    `query:"before" doc:"leaf to read on from, towards the past; 0 is the end"`
+		Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}) (*Found, error) {
+		s := board.Search{Event: in.Event, Estate: in.Estate, Stream: in.Stream, Type: in.Type, Actor: in.Actor, About: in.About, Before: in.Before, Limit: in.Limit}
+		if span := (board.Span{Since: in.Since, Until: in.Until}); in.By == "happened" {
+			s.Happened = span
+		} else {
+			s.Recorded = span
+		}
+		p, err := trail.Search(ctx, s)
+		return &Found{FoundBody{p.Entries, p.Next}}, err
+	})
+
+	huma.Register(api, service.Query("links", "/ledger/streams/{stream}/links", "What led to the events of a stream, and what they led to elsewhere"), func(ctx context.Context, in *struct {
+		Stream string `path:"stream" maxLength:"400"`
+	}) (*Links, error) {
+		if !ours(in.Stream) {
+			return nil, errNoSuchStream
+		}
+		l, err := trail.Links(ctx, in.Stream)
+		return &Links{LinksBody{l.Entries, l.More, l.About}}, err
+	})
+
 	huma.Register(api, service.Query("operation", "/operations/{stream}/{commit}", "What became of a command"), func(ctx context.Context, in *struct {
 		Stream string    `path:"stream"`
 		Commit uuid.UUID `path:"commit"`
@@ -96,6 +130,25 @@ func Register(api huma.API, store es.Store, public service.Blobs, prefixes []str
 		}
 		return &Blob{"application/octet-stream", "public, max-age=31536000, immutable", data}, nil
 	})
+}
+
+// Found is what a search found.
+type Found struct{ Body FoundBody }
+
+// FoundBody is a page of what was found.
+type FoundBody struct {
+	Items []board.Entry `json:"items"`
+	Next  uint64        `json:"next,omitempty" doc:"what to read on from, as before; absent where nothing is left. A search looks at 20,000 events at most, so a page may be short, or empty, and have a next"`
+}
+
+// Links is how a stream hangs together with others.
+type Links struct{ Body LinksBody }
+
+// LinksBody lists events of other streams.
+type LinksBody struct {
+	Items []board.Entry `json:"items" doc:"in their order: causes, effects, and what hangs on these; 200 at most"`
+	More  bool          `json:"more,omitempty" doc:"there are more"`
+	About []board.Kind  `json:"about" doc:"how many events of other streams are about this meeting or agreement; search by about for them"`
 }
 
 // Blob is a public file.
