@@ -187,7 +187,7 @@ func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
 	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js`)
-	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder} {
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed} {
 		p := b.get(path)
 		if found := inline.FindString(p.text); found != "" {
 			t.Errorf("%s has %q inside", path, found)
@@ -489,6 +489,88 @@ func TestAPageClaimsNoPositionThatItsAnswersDoNotSay(t *testing.T) {
 	api.Set(func(a *apitest.API) { a.Silent = true }) // the budget still says it, in its body
 	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code>,另一部分没有说明算到哪里")
 	b.shows(b.get(closed), http.StatusOK, "没有得到账本的位置")
+}
+
+func TestTheLedgerIsSearchedByWhatIsInTheAddress(t *testing.T) {
+	_, b := open(t)
+	p := b.get("/trail")
+	b.shows(p, http.StatusOK, "全部记录,最新的在前", "公开选票的密钥", "第 125 条", "更早的记录", "<optgroup", "秀山花园")
+	if n := strings.Count(p.text, `href="/trail/`); n != 50 {
+		t.Errorf("a page has %d records", n)
+	}
+	more := regexp.MustCompile(`href="(/trail\?[^"#]*before=[^"#]*)`).FindStringSubmatch(p.text)
+	if more == nil {
+		t.Fatal("no way on")
+	}
+	p = b.get(more[1])
+	b.shows(p, http.StatusOK, "第 75 条", "回到最新的")
+	p = b.get("/trail?estate=" + apitest.Estate + "&kind=voting-closed.v1&actor=reaction:votes_close&by=happened&since=2023-01-01&until=2023-01-31&stream=meeting-" + apitest.Closed + "&about=meeting-x")
+	b.shows(p, http.StatusOK, "查的是:小区是“秀山花园”,记录的是“投票截止”,在记录流 meeting-"+apitest.Closed+" 里,与 业主大会 x 有关,由 reaction:votes_close 提交,2023-01-01 至 2023-01-31发生。",
+		"2023-01-28 18:01:00 发生", `value="2023-01-31"`, "selected")
+	if strings.Contains(p.text, "更早的记录") {
+		t.Error("there is nothing earlier")
+	}
+	b.shows(b.get("/trail?estate="+apitest.Estate+"&lang=en"), http.StatusOK, "Records of the estate “秀山花园”; the latest first.")
+	b.shows(b.get("/trail?since=2022-12-01&until=2022-12-02"), http.StatusOK, "recorded 2022-12-01 to 2022-12-02")
+}
+
+func TestASearchSaysThatThereIsNothingOrNothingSoFar(t *testing.T) {
+	_, b := open(t)
+	b.shows(b.get("/trail?stream=nothing"), http.StatusOK, "没有符合全部条件的记录", "清空条件")
+	p := b.get("/trail?kind=" + apitest.Rare)
+	b.shows(p, http.StatusOK, "更早的还没有看", "接着往前找")
+	b.shows(b.get("/trail?kind="+apitest.Rare+"&before=100"), http.StatusOK, "没有符合全部条件的记录")
+}
+
+func TestRubbishIsNotSearchedFor(t *testing.T) {
+	api, b := open(t)
+	for query, words := range map[string]string{
+		"since=gestern": "请写日期", "until=2022-13-01": "请写日期", "since=0001-01-01": "请写日期", "since=2022-08-01&until=2022-07-31": "不能早于开始的那一天",
+		"stream=%00": "请写账本里的编号", "actor=%ff": "请写账本里的编号", "about=" + strings.Repeat("x", 201): "请写账本里的编号",
+	} {
+		b.shows(b.get("/trail?"+query), http.StatusUnprocessableEntity, "这样查不了", words)
+	}
+	for _, query := range []string{"before=x", "before=-1", "before=99999999999999999999"} {
+		b.shows(b.get("/trail?"+query), http.StatusNotFound, "没有找到这一页")
+	}
+	p := b.get("/trail?stream=" + url.QueryEscape(`"><script>alert(1)</script>' OR 1=1 --`))
+	b.shows(p, http.StatusOK, "没有符合全部条件的记录", "&lt;script&gt;")
+	if strings.Contains(p.text, "<script>alert") {
+		t.Error("what was typed is run")
+	}
+	b.shows(b.get("/trail?by=guess&elsewhere=1"), http.StatusOK, "全部记录")
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1/estates"] = problem.Unavailable("service-unreachable", "down")
+		a.Fail["GET /api/v1/ledger/search"] = problem.Unavailable("service-unreachable", "down")
+	})
+	b.shows(b.get("/trail"), http.StatusServiceUnavailable)
+}
+
+func TestTheLifeOfAThingShowsCausesAndEffects(t *testing.T) {
+	api, b := open(t)
+	p := b.get("/trail/meeting-" + apitest.Closed)
+	b.shows(p, http.StatusOK, "会议草案", "861 条", "起因:到了规定的时间", "在别处:", "合同 9", `class="life lanes4"`, `class="arm"`, "&#34;meeting&#34;", "about=meeting-"+apitest.Closed)
+	id := func(n string) string { return "e-e0000000-0000-4000-8000-0000000000" + n }
+	for effect, cause := range map[string]string{id("04"): id("03"), id("10"): id("03"), id("11"): id("04"), id("12"): id("10")} {
+		_, item, _ := strings.Cut(p.text, `<li id="`+effect+`"`)
+		item, _, _ = strings.Cut(item, "</li>")
+		if !strings.Contains(item, `起因:<a href="#`+cause+`"`) {
+			t.Errorf("%s does not lead back to %s", effect, cause)
+		}
+		_, item, _ = strings.Cut(p.text, `<li id="`+cause+`"`)
+		item, _, _ = strings.Cut(item, "</li>")
+		if _, effects, _ := strings.Cut(item, "引起了:"); !strings.Contains(effects, `href="#`+effect+`"`) {
+			t.Errorf("%s does not lead on to %s", cause, effect)
+		}
+	}
+	b.shows(b.get("/trail/workorder-"+apitest.FirstOrder), http.StatusOK, "报事报修", `class="life lanes1"`)
+	b.shows(b.get("/trail/meeting-none"), http.StatusNotFound)
+	b.shows(b.get("/trail/meeting-"+apitest.Closed+"?from=99"), http.StatusNotFound)
+	b.shows(b.get("/trail/meeting-"+apitest.Closed+"?from=x"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1/ledger/streams/meeting-"+apitest.Closed+"/links"] = problem.Unavailable("service-unreachable", "down")
+	})
+	b.shows(b.get("/trail/meeting-"+apitest.Closed), http.StatusOK, "暂时读不到", "会议草案")
 }
 
 func TestErrorsSpeakPlainly(t *testing.T) {

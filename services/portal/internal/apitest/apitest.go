@@ -33,6 +33,7 @@ const (
 	Voucher      = "voucher-of-PZ0068"                    // reversed
 	FirstOrder   = "order-of-GD00001"
 	MixedBallots = "ballot-" + Open + "-2" // a stream with a ballot of each kind
+	Rare         = "period-closed.v1"      // a type of event that is looked for twice, in vain
 	Position     = 18204
 	OwnerCode    = "owner-code"
 	ClerkCode    = "clerk-code"
@@ -280,7 +281,8 @@ func New() *API {
 	get("/ledger/streams/{stream}", func(r *http.Request) (any, error) {
 		stream := r.PathValue("stream")
 		event := func(revision int, kind string, data object) object {
-			return object{"position": 18260 + revision, "stream": stream, "revision": revision, "id": "5b0f5d3e-7c1e-5f6a-9d57-2a1f6c8e4b70", "type": kind, "data": data,
+			return object{"position": 18260 + revision, "stream": stream, "revision": revision, "id": "5b0f5d3e-7c1e-5f6a-9d57-2a1f6c8e4b7" + strconv.Itoa(revision), "type": kind, "data": data,
+				"meta":     object{"actor": "1f2e3d4c-5b6a-4978-8a9b-0c1d2e3f4a5b", "$correlationId": "c0ffee00-5b6a-4978-8a9b-0c1d2e3f4a5b"},
 				"recorded": "2026-11-21T11:32:07+08:00", "hash": "1c7a5e0f93b2d4c6a8e0f1b3d5c7a9e1f2b4d6c8a0e2f4b6d8c0a2e4f6b8d0c2"}
 		}
 		refused := func(ballot, reason string, motions ...string) object {
@@ -293,11 +295,22 @@ func New() *API {
 				event(2, "ballot-refused.v1", refused("b", "not-in-scope", "M2")), event(3, "ballot-refused.v1", refused("c", "already-voted", "M1")))
 		case "workorder-" + FirstOrder:
 			events = []object{event(0, "work-order-reported.v1", object{})}
+		case "meeting-" + Closed:
+			events = meetingEvents()
+		case "meeting-none":
+			return nil, problem.NotFound("no-such-stream", "the ledger has no stream of this name")
 		}
 		from, err := strconv.Atoi(r.URL.Query().Get("from"))
 		must(err)
 		return list(events[min(from, len(events)):])
 	})
+	get("/ledger/streams/{stream}/links", func(r *http.Request) (any, error) {
+		if r.PathValue("stream") != "meeting-"+Closed {
+			return object{"items": []any{}, "about": []any{}}, nil
+		}
+		return object{"items": meetingLinks(), "about": []object{{"type": "ballot-cast.v1", "count": 861}, {"type": "ballot-refused.v1", "count": 74}}}, nil
+	})
+	get("/ledger/search", func(r *http.Request) (any, error) { return a.search(r) })
 	get("/operations/{stream}/{commit}", func(*http.Request) (any, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -518,6 +531,84 @@ func orders() []object {
 	}
 	list[0]["state"], list[0]["score"] = "finished", 0
 	return list
+}
+
+// meetingEvents is the stream of the closed meeting.
+func meetingEvents() []object {
+	list := []object{}
+	for i, e := range []struct{ kind, recorded, cause string }{
+		{"meeting-drafted.v1", "2022-12-20T10:00:00+08:00", ""}, {"roll-frozen.v1", "2022-12-21T10:00:00+08:00", ""}, {"notice-posted.v1", "2022-12-21T11:00:00+08:00", ""},
+		{"voting-closed.v1", "2023-01-28T18:01:00+08:00", "meeting-" + Closed + "/close"}, {"key-released.v1", "2023-01-28T18:01:01+08:00", eventID(3)},
+	} {
+		list = append(list, object{"position": 17000 + 10*i, "stream": "meeting-" + Closed, "revision": i, "id": eventID(i), "type": e.kind, "data": object{"meeting": Closed},
+			"meta":     object{"actor": "reaction:votes_close", "$correlationId": eventID(100 + i), "$causationId": e.cause},
+			"recorded": e.recorded, "happened": e.recorded, "hash": strings.Repeat("1c7a5e0f93b2d4c6", 4)})
+	}
+	return list
+}
+
+// meetingLinks is what the closed meeting led to.
+func meetingLinks() []object {
+	return []object{
+		{"leaf": 900, "position": 17100, "stream": "agreement-9", "revision": 0, "id": eventID(10), "type": "agreement-proposed.v1", "estate": Estate, "actor": "reaction:contracts_entrust",
+			"recorded": "2023-01-28T18:01:00.5+08:00", "cause": eventID(3)},
+		{"leaf": 902, "position": 17120, "stream": "reaction-votes_release", "revision": 0, "id": eventID(11), "type": "reaction-refused.v1", "actor": "reaction:votes_release",
+			"recorded": "2023-01-28T18:01:02+08:00", "cause": eventID(4)},
+		{"leaf": 903, "position": 17130, "stream": "bills-" + Estate + "-2023-02", "revision": 0, "id": eventID(12), "type": "bills-raised.v1", "estate": Estate, "actor": "reaction:finance_nightly",
+			"recorded": "2023-02-01T00:01:02+08:00", "cause": eventID(10)},
+	}
+}
+
+func eventID(n int) string { return fmt.Sprintf("e0000000-0000-4000-8000-%012d", n) }
+
+// search finds among 120 vouchers and the events of the closed meeting; by estate,
+// type, stream and actor.
+func (a *API) search(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	if since := q.Get("since"); since != "" {
+		if _, err := time.Parse(time.RFC3339, since); err != nil {
+			return nil, problem.Invalid("invalid", "a time is wrong", problem.Field{Name: "since", Detail: "expected a date-time"})
+		}
+	}
+	all := []object{}
+	for i := range 120 {
+		all = append(all, object{"leaf": i, "position": 10 * i, "stream": "voucher-" + strconv.Itoa(i), "revision": 0, "id": eventID(1000 + i), "type": "voucher-posted.v1", "estate": Estate,
+			"actor": "1f2e3d4c-5b6a-4978-8a9b-0c1d2e3f4a5b", "happened": "2022-08-01T00:00:00+08:00", "recorded": "2022-12-01T09:00:00+08:00"})
+	}
+	for i, e := range meetingEvents() {
+		all = append(all, object{"leaf": 120 + i, "position": e["position"], "stream": e["stream"], "revision": i, "id": e["id"], "type": e["type"], "estate": Estate, "actor": "reaction:votes_close",
+			"happened": e["happened"], "recorded": e["recorded"]})
+	}
+	before, err := strconv.Atoi(q.Get("before"))
+	if err != nil || before == 0 {
+		before = len(all)
+	}
+	if q.Get("type") == Rare {
+		if before == len(all) { // looked at as much as it may, and found nothing so far
+			return object{"items": []any{}, "next": 100, "position": Position}, nil
+		}
+		return object{"items": []any{}, "position": Position}, nil
+	}
+	limit, err := strconv.Atoi(q.Get("limit"))
+	must(err)
+	items := []object{}
+	for i := before - 1; i >= 0; i-- {
+		e := all[i]
+		for _, name := range []string{"estate", "type", "stream", "actor"} {
+			if is := q.Get(name); is != "" && is != e[name] {
+				e = nil
+				break
+			}
+		}
+		if e == nil {
+			continue
+		}
+		if len(items) == limit {
+			return object{"items": items, "next": items[limit-1]["leaf"], "position": Position}, nil
+		}
+		items = append(items, e)
+	}
+	return object{"items": items, "position": Position}, nil
 }
 
 // rows of a CSV file, without its heading where it has one.

@@ -322,7 +322,59 @@ type Event struct {
 	Happened *time.Time      `json:"happened"`
 	Recorded time.Time       `json:"recorded"`
 	Data     json.RawMessage `json:"data"`
+	Meta     Meta            `json:"meta"`
 	Hash     string          `json:"hash"`
+}
+
+// Meta is what pages read of an event's metadata.
+type Meta struct {
+	Commit string `json:"$correlationId"`
+	Cause  string `json:"$causationId"` // id of an event, or the key of a deadline
+	Actor  string `json:"actor"`
+}
+
+// UnmarshalJSON takes any: metadata that cannot be read say nothing.
+func (m *Meta) UnmarshalJSON(b []byte) error {
+	type plain Meta
+	if err := json.Unmarshal(b, (*plain)(m)); err != nil {
+		*m = Meta{}
+	}
+	return nil
+}
+
+// Found is an event as a search finds it.
+type Found struct {
+	Leaf     uint64     `json:"leaf"`
+	Position uint64     `json:"position"`
+	Stream   string     `json:"stream"`
+	Revision uint64     `json:"revision"`
+	ID       string     `json:"id"`
+	Type     string     `json:"type"`
+	Estate   string     `json:"estate"`
+	Actor    string     `json:"actor"`
+	Happened *time.Time `json:"happened"`
+	Recorded time.Time  `json:"recorded"`
+	Cause    string     `json:"cause"`
+}
+
+// FoundPage is a page of a search, the latest first.
+type FoundPage struct {
+	Items    []Found `json:"items"`
+	Next     uint64  `json:"next"` // what to go on with as before; 0 at the end
+	Position uint64  `json:"position"`
+}
+
+// Links are events of other streams that hang together with one.
+type Links struct {
+	Items []Found `json:"items"`
+	More  bool    `json:"more"`
+	About []Kind  `json:"about"`
+}
+
+// Kind is how many events there are of a type.
+type Kind struct {
+	Type  string `json:"type"`
+	Count int64  `json:"count"`
 }
 
 // Types of the events that a ballot leaves in the ledger.

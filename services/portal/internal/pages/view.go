@@ -138,6 +138,14 @@ func (v View) estatePath(rest string) string {
 	return "/estates/" + client.Segment(v.Estate.ID) + rest
 }
 
+// trailOfEstate searches the ledger for the estate in view.
+func (v View) trailOfEstate() string {
+	if v.Estate == nil {
+		return "/trail"
+	}
+	return query("/trail", "estate", v.Estate.ID)
+}
+
 func (v View) login() string { return "/login?" + url.Values{"next": {v.URI}}.Encode() }
 
 func (v View) htmlClass() string {

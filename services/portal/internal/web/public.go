@@ -38,6 +38,8 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /meetings/{meeting}", s.meeting)
 	on("GET /workorders/{order}", s.order)
 	on("GET /receipts/{stream}/{revision}", s.receipt)
+	on("GET /trail", s.trail)
+	on("GET /trail/{stream}", s.life)
 	on("GET /about", s.about)
 
 	on("GET /estates/{estate}/budget.csv", s.budgetCSV)
