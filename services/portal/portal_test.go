@@ -187,7 +187,7 @@ func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
 	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js`)
-	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed} {
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200"} {
 		p := b.get(path)
 		if found := inline.FindString(p.text); found != "" {
 			t.Errorf("%s has %q inside", path, found)
@@ -571,6 +571,85 @@ func TestTheLifeOfAThingShowsCausesAndEffects(t *testing.T) {
 		a.Fail["GET /api/v1/ledger/streams/meeting-"+apitest.Closed+"/links"] = problem.Unavailable("service-unreachable", "down")
 	})
 	b.shows(b.get("/trail/meeting-"+apitest.Closed), http.StatusOK, "暂时读不到", "会议草案")
+}
+
+func TestAnEstateIsComparedWithItself(t *testing.T) {
+	api, b := open(t)
+	compare := estate + "/compare"
+	b.shows(b.get(compare), http.StatusOK, "比较两个时间的账", `name="from_day"`)
+	p := b.get(compare + "?from=200")
+	b.shows(p, http.StatusOK, "位置 200 → 现在", "支出 · 人员工资 · 实际", "184,441.00", "186,041.00", "+1,600.00", "−1,600.00", "秀山花园业主大会第二次会议 · 状态", "新有的", "没有变的")
+	_, changed, _ := strings.Cut(p.text, "个数字中,变了 <b>")
+	if n, _, _ := strings.Cut(changed, "<"); n != "6" { // wages, all expenditure, the balance; state, heads and area of the second meeting
+		t.Errorf("%s figures changed", n)
+	}
+	b.shows(b.get(compare+"?from=200&to=300"), http.StatusOK, "位置 200 → 位置 300", "都没有变化")
+	b.shows(b.get(compare+"?from=300&to=200"), http.StatusOK, "位置 200 → 位置 300")
+	b.shows(b.get(compare+"?from=99&to=200"), http.StatusOK, "账本里还没有这个小区")
+	// Days become positions, and so the address says what is compared.
+	p = b.get(compare + "?from_day=2022-12-20&to_day=2022-12-21&year=2022")
+	b.shows(p, http.StatusOK, "位置 17,000 → 位置 17,020")
+	if want := "from=17000&to=17020&year=2022"; p.Request.URL.RawQuery != want {
+		t.Errorf("leads to %s, want %s", p.Request.URL.RawQuery, want)
+	}
+	b.shows(b.get(compare+"?from_day=2022-12-20&to_day=2023-01-01"), http.StatusOK, "位置 17,000 → 现在") // today
+	for query, words := range map[string]string{
+		"from=x": "大于零的整数", "from=-1": "大于零的整数", "from=0": "大于零的整数", "from=1&to=99999": "账本还没有到这个位置",
+		"from_day=x": "或者不是日期", "from_day=1999-01-01": "账本还没有记录", "from_day=2030-01-01": "今天以前的一天",
+	} {
+		b.shows(b.get(compare+"?"+query), http.StatusUnprocessableEntity, "这样比不了", words)
+	}
+	b.shows(b.get(compare+"?year=x"), http.StatusNotFound)
+	b.shows(b.get("/estates/none/compare"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1"+estate+"/budget"] = problem.Unavailable("service-unreachable", "down")
+	})
+	b.shows(b.get(compare+"?from=200"), http.StatusOK, "有的数字暂时读不到", "物业费收缴")
+}
+
+func TestADayOrAPositionLooksBack(t *testing.T) {
+	_, b := open(t)
+	b.shows(b.get(estate), http.StatusOK, `type="range"`, `type="date" name="day"`)
+	p := b.get(estate + "?day=2022-12-20&year=2022")
+	b.shows(p, http.StatusOK, "这是过去的样子", "17,000", "184,441.00")
+	if p.Request.URL.RawQuery != "at=17000&year=2022" {
+		t.Errorf("leads to %s", p.Request.URL)
+	}
+	p = b.get(estate + "?day=2023-01-01") // today
+	b.shows(p, http.StatusOK, "186,041.00")
+	if strings.Contains(p.text, "这是过去的样子") {
+		t.Error("today is shown as the past")
+	}
+	b.shows(b.get(estate+"?day=x"), http.StatusNotFound, "这一天看不了")
+	b.shows(b.get(estate+"?day=1999-01-01"), http.StatusNotFound, "这一天看不了")
+}
+
+func TestFilesOfThePastAreOfThePast(t *testing.T) {
+	_, b := open(t)
+	p := b.get(estate + "?at=17000")
+	for _, file := range []string{"/budget.csv?year=2022&amp;at=17000", "/entries.csv?year=2022&amp;at=17000", "/collection.csv?at=17000", "/agreements.csv?at=17000"} {
+		if !strings.Contains(p.text, `href="`+estate+file+`"`) {
+			t.Errorf("no file %s", file)
+		}
+	}
+	if strings.Contains(p.text, "units.csv") {
+		t.Error("a file of now is offered with the past")
+	}
+	now, then := b.get(estate+"/budget.csv?year=2022"), b.get(estate+"/budget.csv?year=2022&at=17000")
+	b.shows(now, http.StatusOK, "186041.00")
+	b.shows(then, http.StatusOK, "184441.00")
+	if d := then.Header.Get("Content-Disposition"); !strings.Contains(d, url.PathEscape("位置17000.csv")) || then.Header.Get("Yimu-Position") != "17000" {
+		t.Errorf("%s, position %s", d, then.Header.Get("Yimu-Position"))
+	}
+	for path, rows := range map[string]int{"/entries.csv": 0, "/meetings.csv": 2, "/collection.csv": 7, "/workorders.csv": 216, "/agreements.csv": 2} {
+		all, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.get(estate+path+"?at=17000").text, "\ufeff"))).ReadAll()
+		if err != nil || rows != 0 && len(all) != rows {
+			t.Errorf("%s has %d rows (%v)", path, len(all), err)
+		}
+	}
+	b.shows(b.get(closed+"/results.csv?at=17000"), http.StatusOK, "议题")
+	b.shows(b.get(estate+"/entries.csv?at=x"), http.StatusNotFound)
+	b.shows(b.get(estate+"/entries.csv?at=99999"), http.StatusNotFound)
 }
 
 func TestErrorsSpeakPlainly(t *testing.T) {

@@ -297,7 +297,7 @@ func TestARareEventIsLookedForALittleAtATime(t *testing.T) {
 	for range 45 {
 		s.add("limits-1", "limits-set.v1", `{"estate":"1"}`, es.Meta{})
 	}
-	if err := s.board.CatchUp(t.Context()); err != nil {
+	if err := s.board.WaitFor(t.Context(), s.store.Head()); err != nil {
 		t.Fatal(err)
 	}
 	search := board.Search{Estate: "1", Type: "estate-founded.v1", Limit: 10}

@@ -34,6 +34,8 @@ const (
 	FirstOrder   = "order-of-GD00001"
 	MixedBallots = "ballot-" + Open + "-2" // a stream with a ballot of each kind
 	Rare         = "period-closed.v1"      // a type of event that is looked for twice, in vain
+	Founded      = 100                     // position of the estate's first event
+	Later        = 160000                  // fen of wages that every position of the past lacks
 	Position     = 18204
 	OwnerCode    = "owner-code"
 	ClerkCode    = "clerk-code"
@@ -60,6 +62,16 @@ type API struct {
 type Command struct {
 	Path, Key, Token string
 	Body             map[string]any
+}
+
+// at is the position that a request looks back to; 0 is now.
+func at(r *http.Request) (n uint64) {
+	if text := r.URL.Query().Get("at"); text != "" {
+		var err error
+		n, err = strconv.ParseUint(text, 10, 64)
+		must(err)
+	}
+	return n
 }
 
 // Services gives the stand-in under the names of all services.
@@ -95,6 +107,10 @@ func New() *API {
 
 	get := func(path string, answer func(r *http.Request) (any, error)) {
 		a.mux.HandleFunc("GET /api/v1"+path, func(w http.ResponseWriter, r *http.Request) {
+			if at := at(r); at > Position {
+				problem.Write(w, problem.Invalid("position-ahead", "the ledger has not got to this position yet"))
+				return
+			}
 			body, err := answer(r)
 			if err != nil {
 				problem.Write(w, err)
@@ -120,14 +136,15 @@ func New() *API {
 		return list([]object{{"id": Estate, "name": "秀山花园"}, {"id": Empty, "name": "新苑小区"}})
 	})
 	get("/estates/{estate}", func(r *http.Request) (any, error) {
-		switch r.PathValue("estate") {
-		case Estate:
+		switch {
+		case at(r) != 0 && at(r) < Founded:
+		case here(r):
 			e := object{"id": Estate, "name": "秀山花园", "fee_category": "物业服务费"}
 			for _, name := range []string{"units", "homes", "shops", "parking", "people", "titles", "multi_unit_heads"} {
 				e[name] = expected[name]
 			}
 			return e, nil
-		case Empty:
+		case r.PathValue("estate") == Empty:
 			return object{"id": Empty, "name": "新苑小区"}, nil
 		}
 		return nil, problem.NotFound("no-such-estate", "there is no such estate")
@@ -143,6 +160,7 @@ func New() *API {
 			"services": agreement["services"], "options": agreement["optional"],
 		}})
 	})
+	get("/estates/{estate}/electorate", func(*http.Request) (any, error) { return object{"heads": 976, "area_centi_m2": 8800473}, nil })
 	get("/estates/{estate}/collection", func(r *http.Request) (any, error) {
 		if !here(r) {
 			return none()
@@ -150,7 +168,7 @@ func New() *API {
 		return list(expected["collection"])
 	})
 	get("/estates/{estate}/budget", func(r *http.Request) (any, error) {
-		if !here(r) {
+		if !here(r) || at(r) != 0 && at(r) < Founded {
 			return object{"year": 2022, "items": []any{}}, nil
 		}
 		var sums [2]float64
@@ -158,6 +176,9 @@ func New() *API {
 		for _, line := range expected["budget"].([]any) {
 			l := maps.Clone(line.(object))
 			l["from"], l["to"] = "2022-07", "2022-12"
+			if at(r) != 0 && l["category"] == "人员工资" {
+				l["actual_fen"] = l["actual_fen"].(float64) - Later
+			}
 			items = append(items, l)
 			if l["direction"] == "收入" {
 				sums[0] += l["actual_fen"].(float64) // whole numbers, as JSON gives them
@@ -243,6 +264,9 @@ func New() *API {
 	get("/estates/{estate}/meetings", func(r *http.Request) (any, error) {
 		if !here(r) {
 			return none()
+		}
+		if at(r) != 0 {
+			return list(meetings[:1]) // the second one was called later
 		}
 		return list(meetings)
 	})
@@ -600,7 +624,7 @@ func (a *API) search(r *http.Request) (any, error) {
 				break
 			}
 		}
-		if e == nil {
+		if e == nil || q.Get("until") != "" && q.Get("by") == "" && !recordedBefore(e, q.Get("until")) {
 			continue
 		}
 		if len(items) == limit {
@@ -609,6 +633,14 @@ func (a *API) search(r *http.Request) (any, error) {
 		items = append(items, e)
 	}
 	return object{"items": items, "position": Position}, nil
+}
+
+func recordedBefore(e object, until string) bool {
+	recorded, err := time.Parse(time.RFC3339, e["recorded"].(string))
+	must(err)
+	end, err := time.Parse(time.RFC3339, until)
+	must(err)
+	return recorded.Before(end)
 }
 
 // rows of a CSV file, without its heading where it has one.

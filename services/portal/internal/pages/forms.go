@@ -53,6 +53,11 @@ func Explain(l Lang, err error) Problem {
 			l.T("你的提交没有丢,页面正在追上账本。", "Nothing is lost; the page is catching up with the ledger."),
 			l.T("这一页过几秒会自己再试。", "This page tries again by itself in a few seconds."))
 		return out
+	case "no-such-day":
+		say(l.T("这一天看不了。", "That day cannot be shown."),
+			l.T("那一天账本还没有记录,或者写的不是日期。", "The ledger had no records then, or it is no day."),
+			l.T("请返回上一页,换一天再看。", "Go back and choose another day."))
+		return out
 	case "not-counted-yet":
 		say(l.T("表决还没有结束,结果还没有公布。", "Voting is not over; no result is posted yet."),
 			l.T("计票以前不公布任何人的选择,也没有中间结果。", "Until the count no choice is shown, and no partial result."),

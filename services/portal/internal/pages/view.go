@@ -63,7 +63,10 @@ type Operator struct {
 }
 
 // Link is an address with its words.
-type Link struct{ Href, Text string }
+type Link struct {
+	Href, Text string
+	Now        bool // there is no such file of the past
+}
 
 // View is what every page has around its content.
 type View struct {

@@ -40,6 +40,9 @@ func cell(s string) string {
 }
 
 func (q *request) csv(w http.ResponseWriter, name string, heading []string, rows [][]string) error {
+	if q.view.At != 0 {
+		name += q.view.T("-位置", "-position-") + client.Number(q.view.At)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + ".csv"}))
@@ -66,7 +69,7 @@ func table[T any](w http.ResponseWriter, q *request, name, path string, ask url.
 	if key != nil {
 		limit = 1000 // the most that a page of the API holds
 	}
-	items, answer, err := client.All(q.Context(), q.site.api, q.who, path, ask, limit, key)
+	items, answer, err := client.All(q.Context(), q.site.api, q.who, path, q.then(ask), limit, key)
 	if err != nil {
 		return err
 	}

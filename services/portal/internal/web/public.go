@@ -31,6 +31,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates.csv", s.estatesCSV)
 	on("GET /estates/{estate}", s.estate)
 	on("GET /estates/{estate}/entries", s.entries)
+	on("GET /estates/{estate}/compare", s.compare)
 	on("GET /estates/{estate}/explore", s.explore)
 	on("GET /estates/{estate}/meetings", s.meetings)
 	on("GET /estates/{estate}/workorders", s.orders)
@@ -42,15 +43,15 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /trail/{stream}", s.life)
 	on("GET /about", s.about)
 
-	on("GET /estates/{estate}/budget.csv", s.budgetCSV)
-	on("GET /estates/{estate}/collection.csv", s.collectionCSV)
-	on("GET /estates/{estate}/entries.csv", s.entriesCSV)
-	on("GET /estates/{estate}/workorders.csv", s.ordersCSV)
-	on("GET /estates/{estate}/meetings.csv", s.meetingsCSV)
-	on("GET /estates/{estate}/agreements.csv", s.agreementsCSV)
+	on("GET /estates/{estate}/budget.csv", past(s.budgetCSV))
+	on("GET /estates/{estate}/collection.csv", past(s.collectionCSV))
+	on("GET /estates/{estate}/entries.csv", past(s.entriesCSV))
+	on("GET /estates/{estate}/workorders.csv", past(s.ordersCSV))
+	on("GET /estates/{estate}/meetings.csv", past(s.meetingsCSV))
+	on("GET /estates/{estate}/agreements.csv", past(s.agreementsCSV))
 	on("GET /estates/{estate}/units.csv", s.unitsCSV)
-	on("GET /meetings/{meeting}/results.csv", s.resultsCSV)
-	on("GET /meetings/{meeting}/rejected.csv", s.rejectedCSV)
+	on("GET /meetings/{meeting}/results.csv", past(s.resultsCSV))
+	on("GET /meetings/{meeting}/rejected.csv", past(s.rejectedCSV))
 	on("GET /meetings/{meeting}/ballots.csv", s.ballotsCSV)
 	on("GET /meetings/{meeting}/roll.csv", s.rollCSV)
 
@@ -74,6 +75,16 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	return mux
 }
 
+// past lets a handler answer as of a position in the address.
+func past(h handler) handler {
+	return func(w http.ResponseWriter, q *request) error {
+		if err := q.lookBack(); err != nil {
+			return err
+		}
+		return h(w, q)
+	}
+}
+
 func (s *site) estates(w http.ResponseWriter, q *request) error {
 	list, err := get[client.List[client.Named]](q, "/estates", nil)
 	if err != nil {
@@ -91,6 +102,9 @@ func (s *site) estate(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	id := q.PathValue("estate")
+	if day := q.URL.Query().Get("day"); day != "" {
+		return s.onDay(w, q, day)
+	}
 	at := "/estates/" + client.Segment(id)
 	years := filters(q, "year")
 	if year := years.Get("year"); year != "" {
@@ -158,8 +172,22 @@ func (s *site) estate(w http.ResponseWriter, q *request) error {
 	if len(m.Collection) > 0 {
 		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/collection.csv", Text: q.view.T("收缴率", "Collection")})
 	}
-	q.view.Files = append(q.view.Files, pages.Link{Href: at + "/agreements.csv", Text: q.view.T("合同", "Agreements")}, pages.Link{Href: at + "/units.csv", Text: q.view.T("房屋", "Units")})
+	q.view.Files = append(q.view.Files, pages.Link{Href: at + "/agreements.csv", Text: q.view.T("合同", "Agreements")}, pages.Link{Href: at + "/units.csv", Text: q.view.T("房屋", "Units"), Now: true})
 	return q.render(w, http.StatusOK, pages.Estate(q.view, m))
+}
+
+// onDay leads to the estate's page as of the end of a day.
+func (s *site) onDay(w http.ResponseWriter, q *request, day string) error {
+	at, err := q.positionOf(day)
+	if err != nil {
+		return err
+	}
+	ask := filters(q, "year")
+	if at != 0 {
+		ask.Set("at", client.Number(at))
+	}
+	http.Redirect(w, q.Request, q.in("")+"?"+ask.Encode()+"#past", http.StatusSeeOther)
+	return nil
 }
 
 // current is the agreement in force, else the one that starts last.
@@ -331,11 +359,11 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 		q.view.Files = []pages.Link{
 			{Href: at + "/results.csv", Text: q.view.T("表决结果", "Results")},
 			{Href: at + "/rejected.csv", Text: q.view.T("未计入的原因", "Reasons")},
-			{Href: at + "/ballots.csv", Text: q.view.T("每张票(无姓名)", "Ballots, no names")},
+			{Href: at + "/ballots.csv", Text: q.view.T("每张票(无姓名)", "Ballots, no names"), Now: true},
 		}
 	}
 	if m.Roll != nil {
-		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/roll.csv", Text: q.view.T("名册(无姓名)", "Roll, no names")})
+		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/roll.csv", Text: q.view.T("名册(无姓名)", "Roll, no names"), Now: true})
 	}
 	return q.render(w, http.StatusOK, pages.Meeting(q.view, model))
 }

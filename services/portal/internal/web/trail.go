@@ -120,10 +120,10 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 // dayOf is the first instant of a day in Shanghai.
 func dayOf(day string) (time.Time, error) {
 	t, err := time.ParseInLocation(time.DateOnly, day, units.Shanghai)
-	if err == nil && (t.Year() < 1900 || t.Year() > 9000) {
-		err = problem.NotFound("no-such-page", "there is no such year")
+	if err != nil || t.Year() < 1900 || t.Year() > 9000 {
+		return t, problem.NotFound("no-such-day", "there is no such day")
 	}
-	return t, err
+	return t, nil
 }
 
 // life is what the ledger has of one thing.

@@ -306,18 +306,24 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 
 // get reads one thing from the API and notes how far it knows the ledger.
 func get[T any](q *request, path string, query url.Values) (T, error) {
-	if q.view.At != 0 {
-		query = maps.Clone(query)
-		if query == nil {
-			query = url.Values{}
-		}
-		query.Set("at", strconv.FormatUint(q.view.At, 10))
-	}
-	out, answer, err := client.Get[T](q.Context(), q.site.api, q.who, path, query)
+	out, answer, err := client.Get[T](q.Context(), q.site.api, q.who, path, q.then(query))
 	if err == nil {
 		q.note(answer)
 	}
 	return out, err
+}
+
+// then is a query as of the position that the page is of.
+func (q *request) then(query url.Values) url.Values {
+	if q.view.At == 0 {
+		return query
+	}
+	query = maps.Clone(query)
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("at", strconv.FormatUint(q.view.At, 10))
+	return query
 }
 
 // own is get on behalf of who is logged in.
