@@ -1,20 +1,26 @@
 package portal_test
 
 import (
+	"encoding/base64"
 	"encoding/csv"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"rsc.io/qr"
+
 	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/portal"
 	"github.com/yimu-ledger/yimu/services/portal/internal/apitest"
 )
@@ -186,8 +192,8 @@ func TestAnOpenMeetingShowsNoChoices(t *testing.T) {
 func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
-	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js`)
-	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200"} {
+	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js\b`)
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200", "/receipts/" + apitest.EventID(apitest.MixedBallots, 1), "/proof"} {
 		p := b.get(path)
 		if found := inline.FindString(p.text); found != "" {
 			t.Errorf("%s has %q inside", path, found)
@@ -353,7 +359,10 @@ func TestABallotIsReviewedCastOnceAndHasAReceipt(t *testing.T) {
 	b.shows(b.post(voting+"/ballot", "key", key, "step", "back", "choice-M1", "赞成"), http.StatusOK, "checked")
 	for range 2 { // a double click
 		p := b.post(voting+"/ballot", "key", key, "step", "cast", "choice-M1", "赞成", "choice-M2", "反对")
-		b.shows(p, http.StatusOK, "你的票已经记入账本", "18,260", "5b0f5d3e")
+		b.shows(p, http.StatusOK, "你的票已经记入账本", "18,260", apitest.EventID("ballot-"+apitest.Open+"-1", 0))
+		if want := "/receipts/" + apitest.EventID("ballot-"+apitest.Open+"-1", 0); p.Request.URL.Path != want {
+			t.Errorf("the receipt is at %s, want %s", p.Request.URL.Path, want)
+		}
 	}
 	if len(api.Commands) != 1 || api.Commands[0].Token != apitest.OwnerToken || api.Commands[0].Key != key {
 		t.Errorf("commands: %+v", api.Commands)
@@ -650,6 +659,116 @@ func TestFilesOfThePastAreOfThePast(t *testing.T) {
 	b.shows(b.get(closed+"/results.csv?at=17000"), http.StatusOK, "议题")
 	b.shows(b.get(estate+"/entries.csv?at=x"), http.StatusNotFound)
 	b.shows(b.get(estate+"/entries.csv?at=99999"), http.StatusNotFound)
+}
+
+func TestAReceiptCanBeKeptOnPaperAndChecked(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.BaseURL = "https://yimu.example" })
+	b.login(apitest.OwnerCode)
+	id := apitest.EventID("ballot-"+apitest.Open+"-1", 0)
+	p := b.get("/receipts/" + id)
+	b.shows(p, http.StatusOK, "这份回执证明什么", "选择是密文", "下载回执 (JSON)", "/api/v1/ledger/extension?old=", "yimu verify receipt", "第 5 条")
+	if p := b.get("/receipts/" + apitest.EventID(apitest.MixedBallots, 3)); strings.Contains(p.text, "选择是密文") {
+		t.Error("a refusal says that choices are sealed")
+	}
+	for _, kept := range []string{"徐欣", apitest.OwnerToken, "person-owner"} {
+		if strings.Contains(p.text, kept) {
+			t.Errorf("a receipt says %q", kept)
+		}
+	}
+	// The file holds by the log's key alone, and so does what the code holds.
+	keys, err := proof.ParseKeys(apitest.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := b.get(regexp.MustCompile(`href="(/api/v1/receipts/[^"]+)" download`).FindStringSubmatch(p.text)[1])
+	receipt, err := proof.ParseReceipt([]byte(file.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified, findings := keys.Receipt(receipt)
+	if len(findings) != 0 {
+		t.Fatal(findings)
+	}
+	paper := scan(t, p.text)
+	link, code, _ := strings.Cut(paper, "#")
+	if link != "https://yimu.example/receipts/"+id {
+		t.Errorf("the code leads to %s", link)
+	}
+	parts := strings.Split(code, ".")
+	if len(parts) != 4 || parts[0] != "yimu1" || parts[1] != strconv.FormatUint(receipt.Leaf, 10) {
+		t.Fatalf("the code holds %q", code)
+	}
+	hash, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if want := receipt.Event.Hash(); err != nil || string(hash) != string(want[:]) {
+		t.Errorf("the code holds the hash %x (%v)", hash, err)
+	}
+	checkpoint, err := base64.RawURLEncoding.DecodeString(parts[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _, failed := keys.Checkpoint(string(checkpoint)); failed != nil || c != verified.Checkpoint {
+		t.Errorf("the code holds the checkpoint %+v: %v", c, failed)
+	}
+}
+
+// scan returns what a receipt says is in its QR code, and holds the drawing
+// against it, dot by dot.
+func scan(t *testing.T, page string) string {
+	t.Helper()
+	text := html.UnescapeString(regexp.MustCompile(`<code id="paper">([^<]+)`).FindStringSubmatch(page)[1])
+	drawn := regexp.MustCompile(`<figure><svg viewBox="0 0 (\d+) \d+"[^>]*><path d="([^"]+)"`).FindStringSubmatch(page)
+	want, err := qr.Encode(text, qr.M)
+	if err != nil {
+		t.Fatal(err)
+	}
+	black := map[[2]int]bool{}
+	for _, run := range regexp.MustCompile(`M(\d+) (\d+)h(\d+)v1h-(\d+)z`).FindAllStringSubmatch(drawn[2], -1) {
+		var n [3]int
+		for i := range n {
+			if n[i], err = strconv.Atoi(run[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for x := range n[2] {
+			black[[2]int{n[0] + x, n[1]}] = true
+		}
+	}
+	const quiet = 4
+	if drawn[1] != strconv.Itoa(want.Size+2*quiet) {
+		t.Errorf("the code is %s wide", drawn[1])
+	}
+	for y := range want.Size + 2*quiet {
+		for x := range want.Size + 2*quiet {
+			if black[[2]int{x, y}] != want.Black(x-quiet, y-quiet) {
+				t.Fatalf("the dot at %d, %d is wrong", x, y)
+			}
+		}
+	}
+	return text
+}
+
+func TestAReceiptWithoutItsProofSaysSo(t *testing.T) {
+	api, b := open(t)
+	id := apitest.EventID(apitest.MixedBallots, 1)
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1/receipts/"+id] = problem.Unavailable("not-signed", "repeat in a moment")
+		a.Fail["GET /api/v1/ledger/log"] = problem.Unavailable("not-signed", "repeat in a moment")
+	})
+	b.shows(b.get("/receipts/"+id), http.StatusOK, "<h1>这张票只收下了一部分", "证明还没有取到", `http-equiv="refresh"`)
+	b.shows(b.get("/proof"), http.StatusOK, "暂时读不到")
+	b.shows(b.get("/receipts/"+apitest.EventID("ballot-x", 0)), http.StatusNotFound)
+	b.shows(b.get("/receipts/x"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["GET /api/v1/ledger/search"] = problem.Unavailable("service-unreachable", "down")
+	})
+	b.shows(b.get("/receipts/"+id), http.StatusServiceUnavailable)
+}
+
+func TestTheProofOfTheLedgerSaysHowFarItGoes(t *testing.T) {
+	_, b := open(t, func(c *portal.Config) { c.BaseURL = "https://yimu.example/" })
+	b.shows(b.get("/proof"), http.StatusOK, "12<u>条记录", "位置 18,204", "apitest.example/log", "不要因为这个网站这么写就相信它",
+		"https://yimu.example/api/v1/ledger/extension?old=12", "yimu verify receipt")
+	b.shows(b.get(estate), http.StatusOK, `href="/proof"`)
 }
 
 func TestErrorsSpeakPlainly(t *testing.T) {

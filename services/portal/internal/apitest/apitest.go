@@ -304,26 +304,10 @@ func New() *API {
 	})
 	get("/ledger/streams/{stream}", func(r *http.Request) (any, error) {
 		stream := r.PathValue("stream")
-		event := func(revision int, kind string, data object) object {
-			return object{"position": 18260 + revision, "stream": stream, "revision": revision, "id": "5b0f5d3e-7c1e-5f6a-9d57-2a1f6c8e4b7" + strconv.Itoa(revision), "type": kind, "data": data,
-				"meta":     object{"actor": "1f2e3d4c-5b6a-4978-8a9b-0c1d2e3f4a5b", "$correlationId": "c0ffee00-5b6a-4978-8a9b-0c1d2e3f4a5b"},
-				"recorded": "2026-11-21T11:32:07+08:00", "hash": "1c7a5e0f93b2d4c6a8e0f1b3d5c7a9e1f2b4d6c8a0e2f4b6d8c0a2e4f6b8d0c2"}
-		}
-		refused := func(ballot, reason string, motions ...string) object {
-			return object{"ballot": ballot, "meeting": Open, "motions": motions, "reason": reason}
-		}
-		events := []object{event(0, "ballot-cast.v1", object{"ballot": "a", "meeting": Open, "motions": []string{"M1", "M2"}})}
-		switch stream {
-		case MixedBallots: // one in part, then one that was refused
-			events = append(events, event(1, "ballot-cast.v1", object{"ballot": "b", "meeting": Open, "motions": []string{"M1"}}),
-				event(2, "ballot-refused.v1", refused("b", "not-in-scope", "M2")), event(3, "ballot-refused.v1", refused("c", "already-voted", "M1")))
-		case "workorder-" + FirstOrder:
-			events = []object{event(0, "work-order-reported.v1", object{})}
-		case "meeting-" + Closed:
-			events = meetingEvents()
-		case "meeting-none":
+		if stream == "meeting-none" {
 			return nil, problem.NotFound("no-such-stream", "the ledger has no stream of this name")
 		}
+		events := streamOf(stream)
 		from, err := strconv.Atoi(r.URL.Query().Get("from"))
 		must(err)
 		return list(events[min(from, len(events)):])
@@ -334,7 +318,10 @@ func New() *API {
 		}
 		return object{"items": meetingLinks(), "about": []object{{"type": "ballot-cast.v1", "count": 861}, {"type": "ballot-refused.v1", "count": 74}}}, nil
 	})
-	get("/ledger/search", func(r *http.Request) (any, error) { return a.search(r) })
+	log := newLog(MixedBallots, "ballot-"+Open+"-1", "ballot-"+Closed+"-1", "workorder-"+FirstOrder, "meeting-"+Closed)
+	get("/receipts/{event}", log.receipt)
+	get("/ledger/log", log.state)
+	get("/ledger/search", func(r *http.Request) (any, error) { return log.search(r) })
 	get("/operations/{stream}/{commit}", func(*http.Request) (any, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -585,9 +572,9 @@ func meetingLinks() []object {
 
 func eventID(n int) string { return fmt.Sprintf("e0000000-0000-4000-8000-%012d", n) }
 
-// search finds among 120 vouchers and the events of the closed meeting; by estate,
+// search finds by id among the events of the log, else among 120 vouchers and the events of the closed meeting; by estate,
 // type, stream and actor.
-func (a *API) search(r *http.Request) (any, error) {
+func (l *log) search(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	if since := q.Get("since"); since != "" {
 		if _, err := time.Parse(time.RFC3339, since); err != nil {
@@ -603,15 +590,24 @@ func (a *API) search(r *http.Request) (any, error) {
 		all = append(all, object{"leaf": 120 + i, "position": e["position"], "stream": e["stream"], "revision": i, "id": e["id"], "type": e["type"], "estate": Estate, "actor": "reaction:votes_close",
 			"happened": e["happened"], "recorded": e["recorded"]})
 	}
+	if id := q.Get("event"); id != "" {
+		items := []object{}
+		for i, e := range l.events {
+			if e.ID.String() == id {
+				items = append(items, object{"leaf": i, "position": 18260 + i, "stream": e.Stream, "revision": e.Revision, "id": e.ID, "type": e.Type, "recorded": e.Created})
+			}
+		}
+		return object{"items": items}, nil
+	}
 	before, err := strconv.Atoi(q.Get("before"))
 	if err != nil || before == 0 {
 		before = len(all)
 	}
 	if q.Get("type") == Rare {
 		if before == len(all) { // looked at as much as it may, and found nothing so far
-			return object{"items": []any{}, "next": 100, "position": Position}, nil
+			return object{"items": []any{}, "next": 100}, nil
 		}
-		return object{"items": []any{}, "position": Position}, nil
+		return object{"items": []any{}}, nil
 	}
 	limit, err := strconv.Atoi(q.Get("limit"))
 	must(err)
@@ -628,11 +624,11 @@ func (a *API) search(r *http.Request) (any, error) {
 			continue
 		}
 		if len(items) == limit {
-			return object{"items": items, "next": items[limit-1]["leaf"], "position": Position}, nil
+			return object{"items": items, "next": items[limit-1]["leaf"]}, nil
 		}
 		items = append(items, e)
 	}
-	return object{"items": items, "position": Position}, nil
+	return object{"items": items}, nil
 }
 
 func recordedBefore(e object, until string) bool {

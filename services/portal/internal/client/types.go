@@ -359,9 +359,8 @@ type Found struct {
 
 // FoundPage is a page of a search, the latest first.
 type FoundPage struct {
-	Items    []Found `json:"items"`
-	Next     uint64  `json:"next"` // what to go on with as before; 0 at the end
-	Position uint64  `json:"position"`
+	Items []Found `json:"items"`
+	Next  uint64  `json:"next"` // what to go on with as before; 0 at the end
 }
 
 // Links are events of other streams that hang together with one.
@@ -377,6 +376,15 @@ type Kind struct {
 	Count int64  `json:"count"`
 }
 
+// Log is how far the transparency log is.
+type Log struct {
+	Origin     string   `json:"origin"`
+	Keys       []string `json:"keys"`
+	Size       uint64   `json:"size"`
+	Position   uint64   `json:"position"`
+	Checkpoint string   `json:"checkpoint"`
+}
+
 // Types of the events that a ballot leaves in the ledger.
 const (
 	BallotCast    = "ballot-cast.v1"
@@ -390,6 +398,7 @@ type BallotPart struct {
 	Meeting string   `json:"meeting"`
 	Motions []string `json:"motions"`
 	Reason  string   `json:"reason"` // of a refusal
+	Sealed  string   `json:"sealed"` // choices; empty of a refusal and of a meeting of the past
 }
 
 // Operation says what became of a command.

@@ -19,9 +19,9 @@ import (
 
 // TrailForm is what the trail is searched by, as it was typed.
 type TrailForm struct {
-	Estate, Kind, Stream, Actor, About string
-	By                                 string // recorded or happened
-	Since, Until                       string // days
+	Estate, Kind, Event, Stream, Actor, About string
+	By                                        string // recorded or happened
+	Since, Until                              string // days
 }
 
 // ByHappened says that days are of when things happened.
@@ -39,7 +39,7 @@ type TrailModel struct {
 }
 
 func (f TrailForm) empty() bool {
-	return f.Estate+f.Kind+f.Stream+f.Actor+f.About+f.Since+f.Until == ""
+	return f.Estate+f.Kind+f.Event+f.Stream+f.Actor+f.About+f.Since+f.Until == ""
 }
 
 // words says what was searched for.
@@ -54,6 +54,7 @@ func (m TrailModel) words(l Lang) string {
 	estate := m.estateName(f.Estate)
 	add(f.Estate, "小区是“"+estate+"”", "of the estate “"+estate+"”")
 	add(f.Kind, "记录的是“"+EventWords(l, f.Kind)+"”", "being “"+EventWords(l, f.Kind)+"”")
+	add(f.Event, "编号是 "+f.Event, "with the id "+f.Event)
 	add(f.Stream, "在记录流 "+f.Stream+" 里", "in the stream "+f.Stream)
 	add(f.About, "与 "+StreamWords(l, f.About)+" 有关", "about "+StreamWords(l, f.About))
 	add(f.Actor, "由 "+f.Actor+" 提交", "asked for by "+f.Actor)

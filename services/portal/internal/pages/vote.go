@@ -213,6 +213,16 @@ type Receipt struct {
 	Event   client.Event
 	Parts   []client.BallotPart // of a ballot: what was taken of it, and what was not
 	Meeting client.Meeting      // of a ballot; empty where it cannot be read
+	Proof   *Proof              // nil where it cannot be had yet
+}
+
+// Proof is what a receipt proves, and what must be kept of it.
+type Proof struct {
+	Leaf   uint64 // the event's number in the log, from 0
+	Hash   string // of the leaf, hex
+	Size   uint64 // of the checkpoint
+	Origin string
+	Paper  string // what its QR code holds
 }
 
 // answer is what became of a ballot on one motion.
@@ -234,6 +244,11 @@ func (r Receipt) answers() (list []answer, taken, refused int) {
 		}
 	}
 	return list, taken, refused
+}
+
+// sealed says whether the ballot's choices are sealed in the ledger.
+func (r Receipt) sealed() bool {
+	return slices.ContainsFunc(r.Parts, func(p client.BallotPart) bool { return p.Sealed != "" })
 }
 
 // Voted is what a voter handed in to a meeting before.

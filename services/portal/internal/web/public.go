@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -38,7 +37,9 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /vouchers/{voucher}", s.voucher)
 	on("GET /meetings/{meeting}", s.meeting)
 	on("GET /workorders/{order}", s.order)
-	on("GET /receipts/{stream}/{revision}", s.receipt)
+	on("GET /receipts/{event}", s.receipt)
+	on("GET /receipts/{stream}/{revision}", s.receiptOf)
+	on("GET /proof", s.proof)
 	on("GET /trail", s.trail)
 	on("GET /trail/{stream}", s.life)
 	on("GET /about", s.about)
@@ -451,50 +452,6 @@ func (q *request) order() (pages.OrderModel, error) {
 	}
 	q.view.Title, q.view.Narrow, q.view.Figures = o.Matter+" "+o.Number, true, true
 	return pages.OrderModel{Estate: *q.view.Estate, Order: o, Key: key()}, nil
-}
-
-// partsOfBallot is more events than one ballot leaves: one for each reason of a
-// refusal, and one for the rest.
-const partsOfBallot = 16
-
-func (s *site) receipt(w http.ResponseWriter, q *request) error {
-	stream := q.PathValue("stream")
-	revision, err := strconv.ParseUint(q.PathValue("revision"), 10, 64)
-	if err != nil {
-		return problem.NotFound("no-such-page", "a revision is a number")
-	}
-	// The parts of one ballot are recorded together, this one among them.
-	first := revision - min(revision, partsOfBallot)
-	read, err := get[client.List[client.Event]](q, "/ledger/streams/"+client.Segment(stream),
-		url.Values{"from": {client.Number(first)}, "limit": {strconv.Itoa(2*partsOfBallot + 1)}})
-	if err != nil {
-		return err
-	}
-	at := slices.IndexFunc(read.Items, func(e client.Event) bool { return e.Revision == revision })
-	if at < 0 {
-		return problem.NotFound("no-such-event", "the ledger has no such event")
-	}
-	m := pages.Receipt{Event: read.Items[at]}
-	if own, ok := ballotPart(m.Event); ok {
-		for _, e := range read.Items {
-			if part, ok := ballotPart(e); ok && part.Ballot == own.Ballot {
-				m.Parts = append(m.Parts, part)
-			}
-		}
-		if m.Meeting, err = get[client.Meeting](q, "/meetings/"+client.Segment(own.Meeting), nil); err != nil {
-			s.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", "votes"), slog.Any("error", err))
-		}
-	}
-	q.view.Title, q.view.Narrow = q.view.T("回执", "Receipt"), true
-	return q.render(w, http.StatusOK, pages.ReceiptPage(q.view, m))
-}
-
-// ballotPart reads an event of a ballot; others are none.
-func ballotPart(e client.Event) (part client.BallotPart, ok bool) {
-	if e.Type != client.BallotCast && e.Type != client.BallotRefused {
-		return part, false
-	}
-	return part, json.Unmarshal(e.Data, &part) == nil
 }
 
 func (s *site) about(w http.ResponseWriter, q *request) error {

@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
@@ -24,7 +26,7 @@ func (s *site) trail(w http.ResponseWriter, q *request) error {
 	in := q.URL.Query()
 	value := func(name string) string { return strings.TrimSpace(in.Get(name)) }
 	m := pages.TrailModel{Form: pages.TrailForm{
-		Estate: value("estate"), Kind: value("kind"), Stream: value("stream"), Actor: value("actor"), About: value("about"),
+		Estate: value("estate"), Kind: value("kind"), Event: value("event"), Stream: value("stream"), Actor: value("actor"), About: value("about"),
 		Since: value("since"), Until: value("until"),
 	}}
 	if value("by") == pages.ByHappened {
@@ -92,6 +94,13 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 			wrong = append(wrong, problem.Field{Name: field.name, Detail: q.view.T("请写账本里的编号", "write an id as the ledger has it")})
 		default:
 			ask.Set(field.to, field.value)
+		}
+	}
+	if f.Event != "" {
+		if id, err := uuid.Parse(f.Event); err == nil {
+			ask.Set("event", id.String())
+		} else {
+			wrong = append(wrong, problem.Field{Name: "event", Detail: q.view.T("请写账本里的编号", "write an id as the ledger has it")})
 		}
 	}
 	if f.By != "" {

@@ -181,12 +181,17 @@ func (s *site) bare(r *http.Request) *request {
 	if c, err := r.Cookie("elder"); err == nil && c.Value == "1" {
 		view.Elder = true
 	}
-	base := s.BaseURL
-	if base == "" {
-		base = "http://" + r.Host
+	q := &request{Request: r, view: view, site: s, who: client.Caller{Language: string(view.Lang)}}
+	q.view.Live = q.base() + view.URI
+	return q
+}
+
+// base is where people reach the site, without a slash at its end.
+func (q *request) base() string {
+	if q.site.BaseURL == "" {
+		return "http://" + q.Host
 	}
-	view.Live = strings.TrimSuffix(base, "/") + view.URI
-	return &request{Request: r, view: view, site: s, who: client.Caller{Language: string(view.Lang)}}
+	return strings.TrimSuffix(q.site.BaseURL, "/")
 }
 
 func (s *site) request(r *http.Request) *request {
