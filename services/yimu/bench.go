@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,11 +13,16 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/proof"
+	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
@@ -35,7 +42,12 @@ const (
 	wantPage   = "< 100 ms"
 	wantIdle   = "< 300 MB"
 	wantReplay = "≥ 60,000/s"
+	wantLeaves = "≥ 10,000/s"
+	wantProof  = "p99 < 1 s"
 )
+
+// receipts are asked for while so many clients cast ballots.
+const receiptsBeside = 64
 
 // clients is how many cast ballots at a time.
 var clients = []struct {
@@ -189,6 +201,14 @@ func (b *bench) ballots(ctx context.Context) error {
 	var cast atomic.Int64
 	for _, c := range clients {
 		before := s.CPU()
+		var r *receipts
+		var answered func(n, status int, body []byte)
+		if c.number == receiptsBeside {
+			if r, err = b.receipts(ctx, s.Site); err != nil {
+				return err
+			}
+			answered = r.take
+		}
 		ctx, cancel := context.WithTimeout(ctx, b.Time)
 		f := load.Press(ctx, s.Addr, c.number, func(buf []byte, _ int) ([]byte, bool) {
 			i := int(cast.Add(1) - 1)
@@ -196,7 +216,7 @@ func (b *bench) ballots(ctx context.Context) error {
 				return buf, false
 			}
 			return b.booth.Ballot(i/len(b.booth.Tokens), i%len(b.booth.Tokens), "bench-ballot-"+strconv.Itoa(i), votes.Yes).Append(buf, s.Addr), true
-		}, nil)
+		}, answered)
 		cancel()
 		if err := f.Only(http.StatusCreated); err != nil {
 			return err
@@ -206,10 +226,92 @@ func (b *bench) ballots(ctx context.Context) error {
 		if used := s.CPU() - before; used > 0 {
 			b.table[len(b.table)-1].is += fmt.Sprintf("  %d µs CPU each", used.Microseconds()/int64(f.Answers(http.StatusCreated)))
 		}
+		if r != nil {
+			took, err := r.end()
+			if err != nil {
+				return err
+			}
+			b.add("a ballot's receipt, after its answer", wantProof, "p50 %s  p99 %s, of %d", ms(took[len(took)/2]), ms(took[len(took)*99/100]), len(took))
+		}
 	}
 	stop()
 	b.add("memory, under load", "", "%d MB", most.Load()>>20)
 	return s.Stop()
+}
+
+// receipts asks for the receipts of some of the ballots, and checks them.
+type receipts struct {
+	events chan acknowledged
+	group  *errgroup.Group
+	mu     sync.Mutex
+	took   []time.Duration
+}
+
+type acknowledged struct {
+	event string
+	at    time.Time
+}
+
+func (b *bench) receipts(ctx context.Context, s load.Site) (*receipts, error) {
+	keys, err := tlog.PublicKeys(filepath.Join(b.dir, "keys", logKey))
+	if err != nil {
+		return nil, err
+	}
+	const workers = 16 // few enough to stay below what an address may read
+	r := &receipts{events: make(chan acknowledged)}
+	r.group, ctx = errgroup.WithContext(ctx)
+	for range workers {
+		r.group.Go(func() error {
+			for a := range r.events {
+				text, err := s.Get(ctx, "/api/v1/receipts/"+a.event)
+				if err != nil {
+					return err
+				}
+				took := time.Since(a.at)
+				receipt, err := proof.ParseReceipt(text)
+				if err != nil {
+					return err
+				}
+				if _, findings := keys.Receipt(receipt); len(findings) > 0 {
+					return fmt.Errorf("the receipt of %s: %v", a.event, findings)
+				}
+				r.mu.Lock()
+				r.took = append(r.took, took)
+				r.mu.Unlock()
+			}
+			return nil
+		})
+	}
+	return r, nil
+}
+
+// take hands one of sixteen answers to whoever is free.
+func (r *receipts) take(n, status int, body []byte) {
+	if n%16 != 0 {
+		return
+	}
+	at := time.Now()
+	var recorded struct{ Events []string }
+	if status != http.StatusCreated || json.Unmarshal(body, &recorded) != nil || len(recorded.Events) == 0 {
+		return
+	}
+	select {
+	case r.events <- acknowledged{recorded.Events[len(recorded.Events)-1], at}:
+	default:
+	}
+}
+
+// end returns how long each took, sorted.
+func (r *receipts) end() ([]time.Duration, error) {
+	close(r.events)
+	if err := r.group.Wait(); err != nil {
+		return nil, err
+	}
+	if len(r.took) == 0 {
+		return nil, errors.New("no receipt was asked for")
+	}
+	slices.Sort(r.took)
+	return r.took, nil
 }
 
 // pages measures how soon a person sees the budget.
@@ -243,10 +345,24 @@ func (b *bench) idle(ctx context.Context, s *load.Server, what string) error {
 // replay puts events into the ledger that the read models have not seen, and
 // starts the system: it is ready once they have.
 func (b *bench) replay(ctx context.Context) error {
+	signed, err := b.signed()
+	if err != nil {
+		return err
+	}
 	events, err := fill(ctx, b.dir, b.head, b.Events)
 	if err != nil {
 		return err
 	}
+	leaves := make(chan time.Duration, 1)
+	go func() {
+		for start := time.Now(); ; {
+			if n, err := b.signed(); err == nil && n >= signed+uint64(events) || ctx.Err() != nil {
+				leaves <- time.Since(start)
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
 	s, err := load.Start(ctx, b.binary, b.dir, 0)
 	if err != nil {
 		return err
@@ -256,6 +372,8 @@ func (b *bench) replay(ctx context.Context) error {
 	if used := s.CPU(); used > 0 {
 		b.table[len(b.table)-1].is += fmt.Sprintf("  %d µs CPU each", used.Microseconds()/int64(events))
 	}
+	took := <-leaves
+	b.add("the same into the transparency log, meanwhile", wantLeaves, "%.0f/s, %.1f s", float64(events)/took.Seconds(), took.Seconds())
 	if err := s.Stop(); err != nil {
 		return err
 	}
@@ -268,6 +386,16 @@ func (b *bench) replay(ctx context.Context) error {
 		return err
 	}
 	return s.Stop()
+}
+
+// signed is how many leaves the transparency log has.
+func (b *bench) signed() (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(b.dir, "log", "checkpoint"))
+	if err != nil {
+		return 0, err
+	}
+	c, err := proof.ParseCheckpoint(string(text))
+	return c.Size, err
 }
 
 func ms(d time.Duration) string {

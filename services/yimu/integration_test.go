@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,9 +12,11 @@ import (
 	"strings"
 	"testing"
 
+	xtlog "golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yimu-ledger/yimu/libs/es/esdb"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/cluster"
 )
@@ -67,6 +70,23 @@ func inCluster(t *testing.T) (s *site, restart func(*testing.T) *site) {
 func TestThePapersOfAnEstateLeadToItsFiguresInACluster(t *testing.T) {
 	s, restart := inCluster(t)
 	papersLeadToFigures(t, s, restart)
+}
+
+// Two ledgers share a log: one appends to it, both serve it.
+func TestOthersVerifyTheLogInACluster(t *testing.T) {
+	s, restart := inCluster(t)
+	var is struct{ Keys []string }
+	first := s.receipt(t, s.record(t, "before"))
+	s.get(t, "/ledger/log", &is)
+	old := s.othersVerify(t, is.Keys[0], xtlog.Tree{}, first)
+	s = restart(t)
+	receipts := []proof.Receipt{first}
+	for i := range 10 {
+		receipts = append(receipts, s.receipt(t, s.record(t, fmt.Sprint("after", i))))
+	}
+	if now := s.othersVerify(t, is.Keys[0], old, receipts...); now.N <= old.N {
+		t.Errorf("%d leaves, then %d", old.N, now.N)
+	}
 }
 
 func TestOneTraceLeadsThroughEveryProcessInACluster(t *testing.T) {

@@ -24,7 +24,7 @@ type cli struct {
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Verify  verifyCmd  `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
 	Key     logKeyCmd  `cmd:"" help:"Show or rotate the key that signs the transparency log."`
-	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, import, replay, memory."`
+	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, receipts, import, replay, memory."`
 	Healthy healthyCmd `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
