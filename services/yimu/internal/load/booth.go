@@ -197,7 +197,8 @@ func (b *Booth) call(ctx context.Context, s Site, number int, closes time.Durati
 	return drafted.ID, err
 }
 
-// command sends a command that sees those before it.
+// command sends a command that sees those before it, and repeats it for a minute
+// while the answer is that it should.
 func (b *Booth) command(ctx context.Context, s Site, path string, body, into any) error {
 	encoded := []byte{}
 	if body != nil {
@@ -206,33 +207,46 @@ func (b *Booth) command(ctx context.Context, s Site, path string, body, into any
 			return err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL()+service.Prefix+path, bytes.NewReader(encoded))
+	key := uuid.NewString()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) { // another process: there is nothing to wait for
+		status, position, answer, err := b.post(ctx, s.URL()+service.Prefix+path, key, encoded)
+		if err != nil {
+			return err
+		}
+		switch status {
+		case http.StatusCreated:
+			b.position, err = strconv.ParseUint(position, 10, 64)
+			if err != nil || into == nil {
+				return err
+			}
+			return json.Unmarshal(answer, into)
+		case http.StatusAccepted, http.StatusServiceUnavailable:
+			if time.Now().Before(deadline) {
+				continue
+			}
+		}
+		return fmt.Errorf("POST %s: %d %s", path, status, answer)
+	}
+}
+
+func (b *Booth) post(ctx context.Context, url, key string, body []byte) (status int, position string, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, "", nil, err
 	}
 	for name, value := range map[string]string{
-		"Authorization": "Bearer " + b.Admin, "Idempotency-Key": uuid.NewString(), "Content-Type": "application/json",
+		"Authorization": "Bearer " + b.Admin, "Idempotency-Key": key, "Content-Type": "application/json",
 		service.PositionHeader: strconv.FormatUint(b.position, 10),
 	} {
 		req.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return 0, "", nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("POST %s: %s %s", path, resp.Status, answer)
-	}
-	b.position, err = strconv.ParseUint(resp.Header.Get(service.PositionHeader), 10, 64)
-	if err != nil || into == nil {
-		return err
-	}
-	return json.Unmarshal(answer, into)
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header.Get(service.PositionHeader), answer, err
 }
 
 // Ballot is the request of a voter's ballot in a meeting.
