@@ -132,13 +132,13 @@ func appendAll(b *testing.B, store es.Store, stream string, events ...votes.Even
 	}
 }
 
-func TestARollKnowsAnEntryByItsNumberAsItIsWritten(t *testing.T) {
-	r := &roll{entries: []votes.Entry{{Entry: "1", Area: 10}, {Entry: "2", Area: 20}}}
-	if e, ok := r.entry("2"); !ok || e.Area != 20 {
+func TestABoxKnowsAnEntryByItsNumberAsItIsWritten(t *testing.T) {
+	b := Box{roll: &roll{weights: []weight{{area: 10}, {area: 20}}}}
+	if e, ok := b.Entry("2"); !ok || e.Entry != "2" || e.Area != 20 {
 		t.Errorf("2: %+v %t", e, ok)
 	}
 	for _, number := range []string{"", "0", "3", "-1", "01", "+1", "1 ", "one", "99999999999999999999"} {
-		if e, ok := r.entry(number); ok {
+		if e, ok := b.Entry(number); ok {
 			t.Errorf("%q is %+v", number, e)
 		}
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"math"
-	"slices"
 	"strconv"
 	"sync"
 
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
@@ -21,29 +21,34 @@ type Box struct {
 	roll *roll
 }
 
-// roll is kept small, for there is one of each meeting under way.
+// roll is what of a roll ballots ask for, and kept small: there is one of each
+// meeting under way.
 type roll struct {
-	entries []votes.Entry // by number, from "1"; without Units and Buildings, which no ballot asks for
+	weights []weight // of entries, by number, from 1
 	voters  meeting.Voters
 }
 
-func (r *roll) entry(number string) (votes.Entry, bool) {
-	n, err := strconv.Atoi(number)
-	if err != nil || n < 1 || n > len(r.entries) || r.entries[n-1].Entry != number {
-		return votes.Entry{}, false
-	}
-	return r.entries[n-1], true
+type weight struct {
+	area    units.CentiM2
+	byScope []votes.ScopeTotal
 }
 
-// Of returns the entry of a person, without its units and buildings, or the reason why there is none.
+// Of returns the entry of a person, as Entry does, or the reason why there is none.
 func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
 	voter := b.roll.voters.Of(person)
-	e, _ := b.roll.entry(voter.Entry)
+	e, _ := b.Entry(voter.Entry)
 	return e, voter.Reason
 }
 
-// Entry returns an entry by its number, without its units and buildings.
-func (b *Box) Entry(number string) (votes.Entry, bool) { return b.roll.entry(number) }
+// Entry returns an entry by its number, with its areas and nothing else.
+func (b *Box) Entry(number string) (votes.Entry, bool) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || n > len(b.roll.weights) || strconv.Itoa(n) != number {
+		return votes.Entry{}, false
+	}
+	w := b.roll.weights[n-1]
+	return votes.Entry{Entry: number, Area: w.area, ByScope: w.byScope}, true
+}
 
 type cachedBox struct {
 	box *Box        // nil: there is no such meeting
@@ -117,17 +122,14 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	if err != nil {
 		return nil, err
 	}
-	for i := range entries {
-		entries[i].Units, entries[i].Buildings = nil, nil
+	r = &roll{make([]weight, len(entries)), meeting.Voters{}}
+	for i, e := range entries {
+		r.weights[i] = weight{e.Area, e.ByScope}
 	}
-	r = &roll{slices.Clone(entries), meeting.Voters{}} // without the room they grew in
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var person string
 		var v meeting.Voter
 		err := rows.Scan(&person, &v.Entry, &v.Reason)
-		if e, ok := r.entry(v.Entry); ok {
-			v.Entry = e.Entry // one string, not two
-		}
 		r.voters[person] = v
 		return err
 	}, `SELECT person, entry, reason FROM voter WHERE meeting = ?`, m.Meeting)
