@@ -771,6 +771,17 @@ func TestTheProofOfTheLedgerSaysHowFarItGoes(t *testing.T) {
 	b.shows(b.get(estate), http.StatusOK, `href="/proof"`)
 }
 
+func TestAPageSaysHowFarItsNumbersAreSigned(t *testing.T) {
+	api, b := open(t)
+	b.shows(b.get(estate), http.StatusOK, "签名,到位置 <code>18,204</code>", "这些数字都在签名之内", "— apitest.example/log ")
+	api.Set(func(a *apitest.API) { a.Signed = 18203 })
+	b.shows(b.get(estate), http.StatusOK, "签名,到位置 <code>18,203</code>", "等下一次签名")
+	b.shows(b.get(estate+"?at=17000"), http.StatusOK, "这些数字都在签名之内")
+	if p := b.get(estate + "/explore"); !strings.Contains(p.text, "检查点") {
+		t.Error("a page that reads its estate says nothing of the signature")
+	}
+}
+
 func TestErrorsSpeakPlainly(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get("/nowhere"), http.StatusNotFound, "没有找到这一页")

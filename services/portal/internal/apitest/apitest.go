@@ -54,6 +54,7 @@ type API struct {
 	Fail     map[string]*problem.Error // what a "METHOD /path" answers instead
 	Pending  bool                      // commands answer 202, and stay unknown
 	Silent   bool                      // answers do not say their position
+	Signed   uint64                    // position up to which the log is signed
 	Partly   bool                      // a ballot is taken on M1 and refused on M2
 	position uint64
 }
@@ -98,7 +99,7 @@ type object = map[string]any
 
 // New reads the estate's papers.
 func New() *API {
-	a := &API{mux: http.NewServeMux(), done: map[string][]byte{}, Fail: map[string]*problem.Error{}, position: Position}
+	a := &API{mux: http.NewServeMux(), done: map[string][]byte{}, Fail: map[string]*problem.Error{}, position: Position, Signed: Position}
 	var expected object
 	must(json.Unmarshal(file("expected.json"), &expected))
 	var meeting, agreement object
@@ -135,11 +136,17 @@ func New() *API {
 	get("/estates", func(*http.Request) (any, error) {
 		return list([]object{{"id": Estate, "name": "秀山花园"}, {"id": Empty, "name": "新苑小区"}})
 	})
+	log := newLog(MixedBallots, "ballot-"+Open+"-1", "ballot-"+Closed+"-1", "workorder-"+FirstOrder, "meeting-"+Closed)
+	signed := func() object {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return object{"checkpoint": log.signed, "position": a.Signed}
+	}
 	get("/estates/{estate}", func(r *http.Request) (any, error) {
 		switch {
 		case at(r) != 0 && at(r) < Founded:
 		case here(r):
-			e := object{"id": Estate, "name": "秀山花园", "fee_category": "物业服务费"}
+			e := object{"id": Estate, "log": signed(), "name": "秀山花园", "fee_category": "物业服务费"}
 			for _, name := range []string{"units", "homes", "shops", "parking", "people", "titles", "multi_unit_heads"} {
 				e[name] = expected[name]
 			}
@@ -318,7 +325,6 @@ func New() *API {
 		}
 		return object{"items": meetingLinks(), "about": []object{{"type": "ballot-cast.v1", "count": 861}, {"type": "ballot-refused.v1", "count": 74}}}, nil
 	})
-	log := newLog(MixedBallots, "ballot-"+Open+"-1", "ballot-"+Closed+"-1", "workorder-"+FirstOrder, "meeting-"+Closed)
 	get("/receipts/{event}", log.receipt)
 	get("/ledger/log", log.state)
 	get("/ledger/search", func(r *http.Request) (any, error) { return log.search(r) })

@@ -42,7 +42,8 @@ type Caller struct {
 
 // Answer is what a body says of the ledger beside its own content.
 type Answer struct {
-	Position uint64 // up to which the answer knows the ledger; 0 where it does not say
+	Position uint64  // up to which the answer knows the ledger; 0 where it does not say
+	Signed   *Signed // of a figure; nil where it does not say
 }
 
 // Recorded is the answer to a command.

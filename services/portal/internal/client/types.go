@@ -28,6 +28,23 @@ func (c *Cursor) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Bound is what a figure says of the transparency log.
+type Bound struct {
+	Log *Signed `json:"log"` // nil where it does not say
+}
+
+// Signed is how far the log was signed when a figure was answered.
+type Signed struct {
+	Checkpoint string `json:"checkpoint"`
+	Position   uint64 `json:"position"` // of the last event that it covers
+}
+
+// signed implements binding.
+func (b Bound) signed() *Signed { return b.Log }
+
+// binding is an answer that may say how far the log was signed.
+type binding interface{ signed() *Signed }
+
 // Named is an estate in the list of all.
 type Named struct {
 	ID   string `json:"id"`
@@ -36,6 +53,7 @@ type Named struct {
 
 // Estate (小区) with its size in figures.
 type Estate struct {
+	Bound
 	ID             string `json:"id"`
 	Name           string `json:"name"`
 	FeeCategory    string `json:"fee_category"` // the budget line that payments feed
@@ -50,6 +68,7 @@ type Estate struct {
 
 // Electorate is who may vote, by heads and area.
 type Electorate struct {
+	Bound
 	Heads int64         `json:"heads"`
 	Area  units.CentiM2 `json:"area_centi_m2"`
 }
@@ -95,6 +114,7 @@ type BudgetLine struct {
 
 // Budget is a year's budget with what became of it.
 type Budget struct {
+	Bound
 	Year        int          `json:"year"`
 	Items       []BudgetLine `json:"items"`
 	Balance     units.Fen    `json:"balance_fen"`
@@ -137,6 +157,7 @@ type Entry struct {
 
 // WorkOrders is the summary of an estate's work orders.
 type WorkOrders struct {
+	Bound
 	Total        int64 `json:"total"`
 	Responded    int64 `json:"responded"`
 	OnTime       int64 `json:"on_time"`
@@ -209,6 +230,7 @@ type Scope struct {
 
 // Meeting (业主大会会议).
 type Meeting struct {
+	Bound
 	ID      string     `json:"id"`
 	Estate  string     `json:"estate"`
 	Title   string     `json:"title"`
@@ -486,6 +508,9 @@ type OwnBallot struct {
 func Get[T any](ctx context.Context, c *Client, who Caller, path string, query url.Values) (T, Answer, error) {
 	var out T
 	answer, err := c.Get(ctx, who, path, query, &out)
+	if b, ok := any(out).(binding); ok {
+		answer.Signed = b.signed()
+	}
 	return out, answer, err
 }
 

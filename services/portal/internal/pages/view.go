@@ -78,12 +78,13 @@ type View struct {
 	Reader    *Reader
 	Estate    *client.Named // whose tabs are shown
 	Tab       string
-	Low, High uint64 // positions of the answers behind the page; High 0 for none
-	At        uint64 // the position as of which the page is; 0 is now
-	Now       uint64 // how far the ledger has been read; 0 where nobody said
-	Silent    bool   // an answer behind the page did not say its position
-	Files     []Link // downloads of what is shown
-	Refresh   int    // seconds after which the page asks again; 0 for never
+	Low, High uint64         // positions of the answers behind the page; High 0 for none
+	At        uint64         // the position as of which the page is; 0 is now
+	Now       uint64         // how far the ledger has been read; 0 where nobody said
+	Signed    *client.Signed // how far the log was signed; nil where no answer said
+	Silent    bool           // an answer behind the page did not say its position
+	Files     []Link         // downloads of what is shown
+	Refresh   int            // seconds after which the page asks again; 0 for never
 	Scripts   []string
 	Narrow    bool
 	Figures   bool // the page shows figures of the ledger: say where they are from

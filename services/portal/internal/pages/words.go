@@ -198,6 +198,7 @@ func EventWords(l Lang, event string) string {
 		"key-released.v1":            {"公开选票的密钥", "the ballots' key released"},
 		"commit-refused.v1":          {"不能接受的提交", "a commit that could not be taken"},
 		"reaction-refused.v1":        {"自动处理被规则拒绝", "a reaction refused by a rule"},
+		"log-key-rotated.v1":         {"更换日志的签名密钥", "another key for the log"},
 	}, event)
 }
 

@@ -341,6 +341,9 @@ func (q *request) note(a client.Answer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.view.Now = max(q.view.Now, a.Position)
+	if a.Signed != nil && (q.view.Signed == nil || a.Signed.Position < q.view.Signed.Position) {
+		q.view.Signed = a.Signed
+	}
 	if q.view.At != 0 {
 		q.view.Low, q.view.High = q.view.At, q.view.At
 		return
