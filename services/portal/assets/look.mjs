@@ -89,6 +89,6 @@ try {
   const gone = new Promise((r) => chromium.once("exit", r));
   chromium.kill();
   await gone;
-  rmSync(profile, { recursive: true, force: true });
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); // its children end after it
 }
 process.exit(bad ? 1 : 0);
