@@ -55,7 +55,7 @@ func TestASettingIsPrintedWithoutWhatIsSecretInIt(t *testing.T) {
 func TestAServiceSaysWhatItDoesNotStartWithout(t *testing.T) {
 	for service, want := range map[string]string{
 		"votes":  "blobs database eventstore kafka vault vault-key",
-		"ledger": "blobs database eventstore kafka refused vault vault-key",
+		"ledger": "blobs database eventstore kafka refused tlog tlog-key vault vault-key",
 		"portal": "contracts finance ledger registry vault vault-key votes workorders",
 		"store":  "data",
 	} {
