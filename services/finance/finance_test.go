@@ -17,10 +17,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	money "github.com/yimu-ledger/yimu/services/finance"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
@@ -609,6 +611,46 @@ func TestSinglePaymentsAreForThoseTheyBelongTo(t *testing.T) {
 			t.Errorf("%s: %s", name, answer)
 		}
 	}
+}
+
+func TestPaymentsThatCannotBeOpenedStopNothingButTotals(t *testing.T) {
+	d := newDesk(t)
+	d.clerk.Post(d.at+"/bills", nil).Want(http.StatusCreated)
+	d.clerk.Post(d.at+"/payments", receipt("P1", "1-101", "2022-07", 9000)).Want(http.StatusCreated)
+	d.post()
+	was := year{Income: 9000, Balance: 9000, Collected: []int64{9000, 0, 0}}
+	d.want("posted", was)
+
+	seal := func(subject, text string) codec.Sealed {
+		t.Helper()
+		sealed, err := d.Vault.Seal(t.Context(), subject, "payment", []byte(text), 256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return codec.Sealed(sealed)
+	}
+	for id, sealed := range map[string]codec.Sealed{
+		"with another key": seal(vault.EstateKey(uuid.NewString()), `{"unit":"1-101","period":"2022-07","amount_fen":1}`), "no payment": seal(vault.EstateKey(d.estate), "?"), "no ciphertext": "AAAA",
+	} {
+		data, err := json.Marshal(finance.PaymentReceived{Payment: id, Estate: d.estate, Received: "2022-07-22", Sealed: sealed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Store.Append(t.Context(), finance.PaymentStream+uuid.NewString(), 0, es.Proposed{ID: uuid.New(), Type: "payment-received.v1", Data: data, Meta: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.clerk.Post(d.at+"/payments", receipt("P2", "1-102", "2022-07", 9000)).Want(http.StatusCreated)
+	d.CatchUp()
+	d.post()
+	d.want("a total that lacks a payment would be wrong, so none is posted", was)
+	if got := servicetest.Items[payment](d.clerk.Get(d.at + "/payments")); len(got) != 2 {
+		t.Errorf("those that can be opened: %+v", got)
+	}
+	if n := strings.Count(d.Logs(), "a payment cannot be opened"); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	d.replays()
 }
 
 func TestAnEstateMustBeThere(t *testing.T) {

@@ -101,8 +101,14 @@ func (a *API) seal(ctx context.Context, estate string, p finance.Payment) (codec
 	return codec.Sealed(sealed), err
 }
 
+// errUnreadable is said of a payment whose key is gone.
+var errUnreadable = problem.Conflict("payment-unreadable", "the key that opens this payment is destroyed or lost, so it can be neither changed nor compared")
+
 func (a *API) open(ctx context.Context, estate string, sealed codec.Sealed) (p finance.Payment, err error) {
 	text, err := a.Vault.Open(ctx, vault.EstateKey(estate), board.PaymentField, string(sealed))
+	if errors.Is(err, vault.ErrNoKey) || errors.Is(err, vault.ErrCannotOpen) {
+		return p, errUnreadable
+	}
 	if err != nil {
 		return p, err
 	}

@@ -63,6 +63,7 @@ type Tables struct {
 	db     readmodel.Querier
 	vault  *vault.Vault
 	blobs  service.Blobs
+	log    *slog.Logger
 	public bool // single payments and bills are not in them
 }
 
@@ -88,7 +89,7 @@ func New(ctx context.Context, c Config) (*Board, error) {
 }
 
 func build(ctx context.Context, db *readmodel.DB, c Config, public bool) (*Tables, readmodel.Projection, error) {
-	t := &Tables{db: db, vault: c.Vault, blobs: c.Blobs, public: public}
+	t := &Tables{db: db, vault: c.Vault, blobs: c.Blobs, log: c.Log, public: public}
 	p := readmodel.Projection{
 		Name: projection, Prefixes: Prefixes, Fold: t.fold,
 		Tables: []string{

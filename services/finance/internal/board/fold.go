@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/yimu-ledger/yimu/contracts/agreements"
@@ -543,19 +544,25 @@ func (f *folding) raised(e finance.BillsRaised) error {
 }
 
 // payment opens what is sealed. An entry that stands after the closing of its
-// month counts on the day it was recorded: money is never refused.
+// month counts on the day it was recorded: money is never refused. One that
+// cannot be opened does not stop the rest: its key was destroyed or lost, or it
+// was never a payment. No totals of its estate are posted from then on.
 func (f *folding) payment(r es.Recorded, id, estate string, day units.Day, sealed codec.Sealed, then func(movementRow, finance.Payment)) error {
 	plain, err := f.vault.Open(f.ctx, vault.EstateKey(estate), PaymentField, string(sealed))
-	if errors.Is(err, vault.ErrNoKey) {
-		f.estates.Edit(estate).unreadable = 1
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, vault.ErrNoKey) && !errors.Is(err, vault.ErrCannotOpen) {
 		return err
 	}
 	var p finance.Payment
-	if err := json.Unmarshal(plain, &p); err != nil {
-		return errors.New("what is sealed is no payment") // the error of JSON would quote it
+	if err == nil && json.Unmarshal(plain, &p) != nil {
+		err = errors.New("what is sealed is no payment") // the error of JSON would quote it
+	}
+	if err != nil {
+		if row := f.estates.Edit(estate); row.unreadable == 0 {
+			row.unreadable = 1
+			f.log.ErrorContext(f.ctx, "a payment cannot be opened, so no totals of its estate are posted any more", slog.String("estate", estate),
+				slog.String("stream", r.Stream), slog.Uint64("revision", r.Revision), slog.Any("error", err))
+		}
+		return nil
 	}
 	if f.isClosed(estate, day.Month()) {
 		day = units.DayOf(r.Created)

@@ -4,7 +4,7 @@
 CREATE TABLE estate (
     id           TEXT PRIMARY KEY,
     fee_category TEXT NOT NULL, -- budget line that payments feed
-    unreadable   BIGINT NOT NULL -- 1: the key of its payments was destroyed
+    unreadable   BIGINT NOT NULL -- 1: not all of its payments can be opened
 );
 CREATE TABLE unit (
     id      TEXT PRIMARY KEY,
