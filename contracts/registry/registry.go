@@ -81,6 +81,18 @@ const (
 // Reasons lists every reason for reading a person's data.
 var Reasons = []string{ForNotice, ForCorrection, ForPayment, ForEmergency, ForLaw, ForOwnRequest}
 
+// Grounds on which a person is erased (Personal Information Protection Law, art. 47).
+// They are public and stand for ever, so none is in anyone's own words.
+const (
+	OnRequest   = "own-request"      // the person asked for it, or took back a consent
+	OnNoPurpose = "no-longer-needed" // what the data were for is done, or they were kept long enough
+	OnBreach    = "unlawful"         // they should not have been taken, or were used against the law
+	OnOrder     = "legal-request"    // a court or an authority orders it
+)
+
+// Grounds lists every ground for erasing a person.
+var Grounds = []string{OnRequest, OnNoPurpose, OnBreach, OnOrder}
+
 // Event is something that happened in the registry.
 //
 // To add one: write the struct, list it in Codec, handle it in Evolve, and put
@@ -189,6 +201,15 @@ type CorrectionRequested struct {
 	Words  codec.Sealed `json:"words"` // with the person's key
 }
 
+// PersonErased says that the person's key is destroyed, and with it whatever the
+// vault held of them and whatever was sealed with it; the id names nobody from
+// here on. It is recorded before it is done. Roles, and tokens that act as the
+// person, end with it, and nothing follows it in the stream.
+type PersonErased struct {
+	Person string `json:"person"`
+	Ground string `json:"ground"` // why: own-request, no-longer-needed, unlawful or legal-request
+}
+
 // RoleGranted gives a person a role.
 type RoleGranted struct {
 	Person string `json:"person"`
@@ -231,6 +252,7 @@ func (PersonalDataCorrected) event() {} // PersonStream
 func (PersonalDataRead) event()      {} // PersonStream
 func (LoginCodeMade) event()         {} // PersonStream
 func (CorrectionRequested) event()   {} // PersonStream
+func (PersonErased) event()          {} // PersonStream
 func (RoleGranted) event()           {} // PersonStream
 func (RoleRevoked) event()           {} // PersonStream
 func (TokenIssued) event()           {} // TokenStream
@@ -249,6 +271,7 @@ var Codec = codec.New(
 	codec.Of[Event, PersonalDataRead]("personal-data-read.v1"),
 	codec.Of[Event, LoginCodeMade]("login-code-made.v1"),
 	codec.Of[Event, CorrectionRequested]("correction-requested.v1"),
+	codec.Of[Event, PersonErased]("person-erased.v1"),
 	codec.Of[Event, RoleGranted]("role-granted.v1"),
 	codec.Of[Event, RoleRevoked]("role-revoked.v1"),
 	codec.Of[Event, TokenIssued]("token-issued.v1"),

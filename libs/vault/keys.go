@@ -133,7 +133,7 @@ func (v *Vault) ReleaseKey(ctx context.Context, subject string) (string, error) 
 
 // DestroyKey destroys keys for ever: no key is made for these subjects again.
 // Of a person it also removes the personal data, the document by which they
-// were found, and login codes. When it returns, no process opens anything with
+// were found, login codes, and sessions that name them. When it returns, no process opens anything with
 // the keys any more, and the database's files no longer hold them; that takes a
 // second, so destroy many at once.
 func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
@@ -142,6 +142,7 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 	}
 	subjects = slices.Sorted(slices.Values(subjects)) // one order for all, so that no two wait for each other
 	err := v.db.Update(ctx, func(tx *readmodel.Tx) error {
+		people := map[string]bool{}
 		for _, subject := range subjects {
 			const destroy = `INSERT INTO subject_key (subject, keyset) VALUES (?, NULL) ON CONFLICT (subject) DO UPDATE SET keyset = NULL`
 			if _, err := tx.Exec(ctx, destroy, subject); err != nil {
@@ -157,6 +158,10 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 			if _, err := tx.Exec(ctx, `DELETE FROM login_code WHERE person = ?`, id); err != nil {
 				return err
 			}
+			people[id] = true
+		}
+		if err := v.endSessions(ctx, tx, people); err != nil {
+			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE vault SET erasures = erasures + 1 WHERE id = 1`)
 		return err
@@ -170,7 +175,7 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code"); err != nil {
+	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code", "session"); err != nil {
 		return fmt.Errorf("vault: destroy: %w", err)
 	}
 	return nil

@@ -1,11 +1,14 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,6 +127,46 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	return s.update(ctx, func(tx *readmodel.Tx) error {
 		return tx.Upsert(ctx, sessionTable, [][]any{{hash, sealed, expiry.UnixMicro()}})
 	})
+}
+
+// anID finds the ids of people in session data, whatever else is in them.
+var anID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// endSessions deletes the sessions whose data name one of these people by id.
+// They are found by nothing else, so all are looked through.
+func (v *Vault) endSessions(ctx context.Context, tx *readmodel.Tx, people map[string]bool) error {
+	if len(people) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT token, data FROM session`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var theirs [][]byte
+	for rows.Next() {
+		var hash, sealed []byte
+		if err := rows.Scan(&hash, &sealed); err != nil {
+			return err
+		}
+		data, err := v.master.aead.Decrypt(sealed, hash)
+		if err != nil {
+			continue // no session
+		}
+		if slices.ContainsFunc(anID.FindAll(data, -1), func(id []byte) bool { return people[string(id)] }) {
+			theirs = append(theirs, hash)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	slices.SortFunc(theirs, bytes.Compare) // one order for all, so that no two wait for each other
+	for some := range slices.Chunk(theirs, inQuery) {
+		if _, err := tx.Exec(ctx, `DELETE FROM session WHERE token IN `+in(len(some)), anys(some)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s sessions) update(ctx context.Context, f func(*readmodel.Tx) error) error {

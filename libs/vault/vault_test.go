@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"github.com/yimu-ledger/yimu/libs/vault"
@@ -201,8 +202,21 @@ func TestErasingAPersonLeavesNoTrace(t *testing.T) {
 		v := open()
 		known := must(v.EnsurePeople(t.Context(), []vault.PersonalData{wang}))(t)
 		code := must(v.NewLoginCode(t.Context(), known[0].ID, time.Hour))(t)
+		sessions := v.Sessions()
+		for token, data := range map[string]string{
+			"theirs": known[0].ID, "theirs, with more": "\x06person\x0c" + known[0].ID + "\x00", "another's": uuid.NewString(), "nobody's": "",
+		} {
+			if err := sessions.CommitCtx(t.Context(), token, []byte(data), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := v.DestroyKey(t.Context(), vault.PersonKey(known[0].ID)); err != nil {
 			t.Fatal(err)
+		}
+		for token, want := range map[string]bool{"theirs": false, "theirs, with more": false, "another's": true, "nobody's": true} {
+			if _, found, err := sessions.FindCtx(t.Context(), token); found != want || err != nil {
+				t.Errorf("the session that is %s: %t, %v", token, found, err)
+			}
 		}
 		if _, ok, err := v.PersonByDocument(t.Context(), wang.Document); ok || err != nil {
 			t.Errorf("found by document: %v, %v", ok, err)

@@ -30,8 +30,13 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 		return nil, err
 	}
 	routes, handler := service.NewAPI(deps, "registry", b)
-	(&api.API{Deps: deps, Board: b, People: config.People, Directory: config.Directory, Sessions: config.Sessions}).Register(routes)
-	return &service.Service{Name: "registry", Handler: handler, API: routes, Projections: []*readmodel.Runner{b.Runner}}, nil
+	a := &api.API{Deps: deps, Board: b, People: config.People, Directory: config.Directory, Sessions: config.Sessions}
+	a.Register(routes)
+	return &service.Service{
+		Name: "registry", Handler: handler, API: routes,
+		Projections: []*readmodel.Runner{b.Runner, b.Keeping},
+		Run:         []func(context.Context) error{a.FinishErasures},
+	}, nil
 }
 
 // IssueToken issues a token of a role, for whoever holds the system itself:

@@ -129,8 +129,9 @@ func TestFromReportToRating(t *testing.T) {
 
 	t.Run("own words are read by who must act, and that is recorded", func(t *testing.T) {
 		var said struct {
-			Words string
-			Later []struct{ Words string }
+			Words  string
+			Later  []struct{ Words string }
+			Erased bool
 		}
 		s.Anyone().Get(path+"/words").Refused(http.StatusUnauthorized, "login-needed")
 		neighbour.Get(path+"/words").Refused(http.StatusForbidden, "not-allowed")
@@ -152,7 +153,7 @@ func TestFromReportToRating(t *testing.T) {
 		}
 		s.Await("the key is gone", func() bool { // for others within a second
 			provider.Get(path + "/words").Want(http.StatusOK).Into(&said)
-			return said.Words == ""
+			return said.Words == "" && said.Erased
 		})
 	})
 	t.Run("who reported sees it among their own", func(t *testing.T) {

@@ -89,6 +89,7 @@ type Directory struct {
 	tokens map[string]token
 	people map[string]*person
 	owners map[string][]string // by unit id
+	erased []string            // people, in the ledger's order
 
 	reached readmodel.Progress
 }
@@ -105,6 +106,7 @@ type token struct {
 type person struct {
 	granted []authz.Grant
 	units   []Unit
+	erased  bool
 
 	// What is handed out, made anew with every change and never changed.
 	grants []authz.Grant // granted, and Owner of the estates of units
@@ -141,7 +143,7 @@ func (d *Directory) Authenticate(ctx context.Context, text string) (authz.Princi
 		if err != nil {
 			return authz.Principal{}, err
 		}
-		if !ok {
+		if !ok || d.isErased(who) {
 			return authz.Principal{}, problem.Unauthorized("session-ended", "this session has ended; log in again")
 		}
 		return d.Principal(who), nil
@@ -153,7 +155,7 @@ func (d *Directory) Authenticate(ctx context.Context, text string) (authz.Princi
 	t, known := d.tokens[id]
 	d.mu.RUnlock()
 	switch same := subtle.ConstantTimeCompare(hash[:], t.hash[:]) == 1; {
-	case !known || !same:
+	case !known || !same || d.isErased(t.person):
 		return authz.Principal{}, errUnknown
 	case !d.config.Clock().Before(t.expires):
 		return authz.Principal{}, errExpired
@@ -172,6 +174,22 @@ func (d *Directory) Principal(id string) authz.Principal {
 		p.Grants = known.grants
 	}
 	return p
+}
+
+// isErased says whether who logged in, or for whom a token acts, is nobody any more.
+func (d *Directory) isErased(person string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	p := d.people[person]
+	return p != nil && p.erased
+}
+
+// Erased returns the people who are erased, in the ledger's order, without the
+// first few.
+func (d *Directory) Erased(without int) []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Clone(d.erased[without:])
 }
 
 // aboutPerson are actions that concern a person as a whole. To grant a role is
@@ -316,6 +334,13 @@ func (d *Directory) evolve(event registry.Event) error {
 	case registry.RoleRevoked:
 		p, g := d.person(e.Person), authz.Grant{Role: string(e.Role), Estate: e.Estate}
 		p.granted = slices.DeleteFunc(p.granted, func(x authz.Grant) bool { return x == g })
+		p.publish()
+	case registry.PersonErased:
+		p := d.person(e.Person)
+		if !p.erased {
+			d.erased = append(d.erased, e.Person)
+		}
+		p.granted, p.erased = nil, true
 		p.publish()
 	case registry.TitlesStated:
 		d.title(e.Estate, e.ID, e.Code, e.Titles)

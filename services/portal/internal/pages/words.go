@@ -156,6 +156,7 @@ func EventWords(l Lang, event string) string {
 		"personal-data-read.v1":      {"有人查看了个人信息", "personal data read by someone"},
 		"login-code-made.v1":         {"开出登录码", "a login code made"},
 		"correction-requested.v1":    {"更正个人信息的申请", "a request to correct personal data"},
+		"person-erased.v1":           {"个人信息的注销", "the erasure of a person's data"},
 		"role-granted.v1":            {"授予职责", "a role granted"},
 		"role-revoked.v1":            {"收回职责", "a role revoked"},
 		"token-issued.v1":            {"发出凭据", "a token issued"},

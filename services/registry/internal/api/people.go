@@ -32,6 +32,7 @@ func (a *API) registerPeople(api huma.API) {
 	huma.Register(api, service.Command("revoke-role", http.MethodDelete, "/people/{person}/roles", "Take a role back"), a.revokeRole)
 	huma.Register(api, service.Command("register-person", http.MethodPost, "/people", "Make a person known, by their document"), a.registerPerson)
 	huma.Register(api, service.Command("correct-person", http.MethodPut, "/people/{person}", "Correct a person's data"), a.correctPerson)
+	huma.Register(api, service.Command("erase-person", http.MethodDelete, "/people/{person}", "Erase a person for ever: their key is destroyed, and with it their data and what was sealed for them"), a.erasePerson)
 	huma.Register(api, service.Command("login-code", http.MethodPost, "/people/{person}/login-codes", "Make a one-time login code; making it is recorded"), a.loginCode)
 	huma.Register(api, service.Command("request-correction", http.MethodPost, "/me/corrections", "Ask for a correction of one's own data"), a.requestCorrection)
 	huma.Register(api, service.Command("issue-token", http.MethodPost, "/tokens", "Issue an access token"), a.issueToken)
@@ -156,10 +157,10 @@ func (a *API) correctPerson(ctx context.Context, in *struct {
 	if vault.Document(in.Body.Document) == "" {
 		return nil, errDocument
 	}
-	was, err := a.People.Person(ctx, in.Person)
-	if errors.Is(err, vault.ErrNoPerson) {
-		return nil, register.ErrNoSuchPerson
+	if err := a.exists(ctx, in.Person); err != nil {
+		return nil, err
 	}
+	was, err := a.personal(ctx, in.Person)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,7 @@ func (a *API) correctPerson(ctx context.Context, in *struct {
 		return nil, errDocumentTaken
 	}
 	req := service.NewRequest(ctx, a.Deps, "correct-person", in.CommandIn, in.Body)
-	done, err := a.people.Do(ctx, in.Person, req, register.CorrectPersonalData{Fields: in.Body.differs(PersonBody(was))})
+	done, err := a.people.Do(ctx, in.Person, req, register.CorrectPersonalData{Fields: in.Body.differs(was)})
 	if err == nil && !done.Repeated {
 		err = a.People.PutPerson(ctx, in.Person, vault.PersonalData(in.Body))
 	}
@@ -236,11 +237,11 @@ func (a *API) recordFirst(ctx context.Context, route, person string, cmd es.Comm
 	return err
 }
 
-// exists returns an error where nobody is registered under an id.
+// exists returns an error where nobody is registered under an id, or was erased.
 func (a *API) exists(ctx context.Context, person string) error {
 	p, _, err := a.people.Load(ctx, person)
-	if err == nil && p.ID == "" {
-		err = register.ErrNoSuchPerson
+	if err == nil {
+		err = p.Exists()
 	}
 	return err
 }
@@ -268,6 +269,12 @@ func (a *API) logIn(ctx context.Context, in *struct {
 	}
 	if !ok {
 		return nil, errCode
+	}
+	switch err := a.exists(ctx, person); {
+	case errors.Is(err, register.ErrErased):
+		return nil, errCode
+	case err != nil:
+		return nil, err
 	}
 	out := &SessionOut{}
 	out.Body.Person = person

@@ -1,5 +1,5 @@
-// Package board is the registry's read model: estates, and units with their
-// titles.
+// Package board is the registry's read model: estates, units with their titles,
+// and who may not be erased.
 package board
 
 import (
@@ -49,7 +49,8 @@ type Electorate struct {
 type Board struct {
 	*readmodel.Runner
 	*Tables
-	past *readmodel.Past[*Tables]
+	Keeping *readmodel.Runner // of what [Board.Kept] answers from
+	past    *readmodel.Past[*Tables]
 }
 
 // Tables answer queries, as of now or as of a position.
@@ -72,7 +73,10 @@ func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	return &Board{readmodel.NewRunner(db, store, log, projection), tables, readmodel.NewPast(store, build)}, nil
+	return &Board{
+		Runner: readmodel.NewRunner(db, store, log, projection), Tables: tables,
+		Keeping: readmodel.NewRunner(db, store, log, keeping), past: readmodel.NewPast(store, build),
+	}, nil
 }
 
 func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
 )
 
@@ -16,6 +17,8 @@ var (
 	ErrUnknownRole  = problem.Invalid("unknown-role", "there is no such role")
 	ErrRoleScope    = problem.Invalid("role-needs-estate", "this role is granted for one estate")
 	ErrNoReason     = problem.Invalid("reason-missing", "say why the personal data are read: one of "+strings.Join(registry.Reasons, ", "))
+	ErrErased       = problem.Conflict("person-erased", "this person was erased; the id names nobody any more")
+	ErrNoGround     = problem.Invalid("ground-missing", "say on what ground the person is erased: one of "+strings.Join(registry.Grounds, ", "))
 	ErrNoSuchToken  = problem.NotFound("no-such-token", "there is no such token")
 	ErrTokenHolder  = problem.Invalid("token-holder", "a token acts for a person or with a role, not both and not neither")
 	ErrTokenExpiry  = problem.Invalid("token-expiry", "a token expires in the future and within two years")
@@ -33,6 +36,7 @@ type Person struct {
 	Kind   string
 	Grants []Grant
 	Codes  []registry.LoginCodeMade // the latest, oldest first
+	Erased bool
 }
 
 // keptCodes is how many login codes a person is shown.
@@ -50,9 +54,22 @@ func EvolvePerson(p Person, e registry.Event) Person {
 	case registry.LoginCodeMade:
 		p.Codes = append(slices.Clone(p.Codes), e)
 		p.Codes = p.Codes[max(0, len(p.Codes)-keptCodes):]
+	case registry.PersonErased:
+		p.Grants, p.Codes, p.Erased = nil, nil, true
 	default: // reads and corrections change no decision
 	}
 	return p
+}
+
+// Exists returns an error where nobody is registered, or who was is erased.
+func (p Person) Exists() error {
+	switch {
+	case p.ID == "":
+		return ErrNoSuchPerson
+	case p.Erased:
+		return ErrErased
+	}
+	return nil
 }
 
 // RegisterPerson makes a person known by a random id. Of someone known already it
@@ -78,11 +95,8 @@ type CorrectPersonalData struct{ Fields []string }
 
 // Decide implements es.Command.
 func (c CorrectPersonalData) Decide(p Person) ([]registry.Event, error) {
-	switch {
-	case p.ID == "":
-		return nil, ErrNoSuchPerson
-	case len(c.Fields) == 0:
-		return nil, nil
+	if err := p.Exists(); err != nil || len(c.Fields) == 0 {
+		return nil, err
 	}
 	return []registry.Event{registry.PersonalDataCorrected{Person: p.ID, Fields: c.Fields}}, nil
 }
@@ -97,10 +111,10 @@ type ReadPersonalData struct {
 
 // Decide implements es.Command.
 func (c ReadPersonalData) Decide(p Person) ([]registry.Event, error) {
-	switch {
-	case p.ID == "":
-		return nil, ErrNoSuchPerson
-	case !slices.Contains(registry.Reasons, c.Reason):
+	if err := p.Exists(); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(registry.Reasons, c.Reason) {
 		return nil, ErrNoReason
 	}
 	return []registry.Event{registry.PersonalDataRead{Person: p.ID, Reader: c.Reader, Fields: c.Fields, Reason: c.Reason, At: c.At}}, nil
@@ -114,8 +128,8 @@ type MakeLoginCode struct {
 
 // Decide implements es.Command.
 func (c MakeLoginCode) Decide(p Person) ([]registry.Event, error) {
-	if p.ID == "" {
-		return nil, ErrNoSuchPerson
+	if err := p.Exists(); err != nil {
+		return nil, err
 	}
 	return []registry.Event{registry.LoginCodeMade{Person: p.ID, By: c.By, Expires: c.Expires}}, nil
 }
@@ -125,8 +139,8 @@ type RequestCorrection struct{ Words codec.Sealed }
 
 // Decide implements es.Command.
 func (c RequestCorrection) Decide(p Person) ([]registry.Event, error) {
-	if p.ID == "" {
-		return nil, ErrNoSuchPerson
+	if err := p.Exists(); err != nil {
+		return nil, err
 	}
 	return []registry.Event{registry.CorrectionRequested{Person: p.ID, Words: c.Words}}, nil
 }
@@ -136,9 +150,10 @@ type GrantRole Grant
 
 // Decide implements es.Command.
 func (c GrantRole) Decide(p Person) ([]registry.Event, error) {
+	if err := p.Exists(); err != nil {
+		return nil, err
+	}
 	switch {
-	case p.ID == "":
-		return nil, ErrNoSuchPerson
 	case !slices.Contains(registry.Roles, c.Role):
 		return nil, ErrUnknownRole
 	case c.Estate == "" && c.Role != registry.Administrator && c.Role != registry.Regulator:
@@ -154,13 +169,62 @@ type RevokeRole Grant
 
 // Decide implements es.Command.
 func (c RevokeRole) Decide(p Person) ([]registry.Event, error) {
-	switch {
-	case p.ID == "":
-		return nil, ErrNoSuchPerson
-	case !slices.Contains(p.Grants, Grant(c)):
-		return nil, nil
+	if err := p.Exists(); err != nil || !slices.Contains(p.Grants, Grant(c)) {
+		return nil, err
 	}
 	return []registry.Event{registry.RoleRevoked{Person: p.ID, Role: c.Role, Estate: c.Estate}}, nil
+}
+
+// ErasePerson records that a person is erased, before their key is destroyed.
+type ErasePerson struct {
+	Ground string
+	Unit   string // code of a unit they hold a title to; none: they hold none
+	Roll   Roll
+	Now    time.Time
+}
+
+// Roll says of the latest meeting with a ballot of a person whether it is over.
+// The zero value is no such meeting.
+type Roll struct {
+	Running bool
+	Closed  time.Time
+}
+
+// challenge is how long after a meeting its decisions may be challenged in court,
+// as if the person learned of them on the last day of voting (Supreme Court
+// interpretation, art. 12).
+const challenge = 1 // year
+
+// Decide implements es.Command.
+//
+// An owner, an officer and a voter are kept by law or by what they still owe
+// others; that ends, and each refusal says when.
+func (c ErasePerson) Decide(p Person) ([]registry.Event, error) {
+	if p.Erased {
+		return nil, nil
+	}
+	if err := p.Exists(); err != nil {
+		return nil, err
+	}
+	office := slices.IndexFunc(p.Grants, func(g Grant) bool { return g.Role != registry.Resident })
+	until := c.Roll.Closed.AddDate(challenge, 0, 0)
+	switch {
+	case !slices.Contains(registry.Grounds, c.Ground):
+		return nil, ErrNoGround
+	case office >= 0:
+		return nil, problem.Conflict("holds-office", "this person is "+string(p.Grants[office].Role)+
+			", and who holds an office answers for it by name; take the role back first")
+	case c.Unit != "":
+		return nil, problem.Conflict("holds-title", "this person holds a title to unit "+c.Unit+
+			", and an estate must know its owners; they may be erased once the title list names somebody else")
+	case c.Roll.Running:
+		return nil, problem.Conflict("on-a-roll", "this person is on the roll of a meeting that is not closed"+
+			"; they may be erased a year after it is, for until then a court may be asked to cancel what it decides")
+	case !c.Roll.Closed.IsZero() && c.Now.Before(until):
+		return nil, problem.Conflict("on-a-roll", "this person was on the roll of a meeting whose decisions a court may be asked to cancel; they may be erased from "+
+			string(units.DayOf(until))+" on")
+	}
+	return []registry.Event{registry.PersonErased{Person: p.ID, Ground: c.Ground}}, nil
 }
 
 // Token is the state of a token's stream.

@@ -1,6 +1,7 @@
 package register_test
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,7 +11,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/estest"
+	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/registry/internal/register"
 )
 
@@ -172,6 +176,52 @@ func TestPerson(t *testing.T) {
 		{Name: "what was not granted is not taken back", Given: []event{known}, When: register.RevokeRole{Role: registry.Clerk, Estate: "e"}},
 		{Name: "from nobody nothing is", When: register.RevokeRole{Role: registry.Clerk, Estate: "e"}, Err: register.ErrNoSuchPerson},
 	})
+}
+
+func TestErasingAPerson(t *testing.T) {
+	known := registry.PersonRegistered{Person: "p", Kind: registry.Natural}
+	erased := registry.PersonErased{Person: "p", Ground: registry.OnRequest}
+	role := func(r registry.Role) registry.RoleGranted {
+		return registry.RoleGranted{Person: "p", Role: r, Estate: "e"}
+	}
+	now := time.Date(2027, 3, 1, 0, 0, 0, 0, units.Shanghai)
+	erase := func(change func(*register.ErasePerson)) register.ErasePerson {
+		c := register.ErasePerson{Ground: registry.OnRequest, Now: now}
+		change(&c)
+		return c
+	}
+	refused := func(code string) error { return problem.Conflict(code, "") }
+	nothing := func(*register.ErasePerson) {}
+	estest.Run(t, register.EvolvePerson, same, []estest.Case[register.Person, event]{
+		{Name: "who has left is erased", Given: []event{known}, When: erase(nothing), Then: []event{erased}},
+		{Name: "once", Given: []event{known, erased}, When: erase(nothing)},
+		{Name: "a resident's role ends with it", Given: []event{known, role(registry.Resident)}, When: erase(nothing), Then: []event{erased}},
+		{Name: "nobody is erased", When: erase(nothing), Err: register.ErrNoSuchPerson},
+		{Name: "without a ground nobody is", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Ground = "" }), Err: register.ErrNoGround},
+		{Name: "nor with one in words", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Ground = "搬走了" }), Err: register.ErrNoGround},
+		{Name: "who holds an office answers for it", Given: []event{known, role(registry.Resident), role(registry.Clerk)}, When: erase(nothing), Err: refused("holds-office")},
+		{Name: "until it is taken back", Given: []event{known, role(registry.Clerk), registry.RoleRevoked{Person: "p", Role: registry.Clerk, Estate: "e"}},
+			When: erase(nothing), Then: []event{erased}},
+		{Name: "an owner is known to the estate", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Unit = "1-101" }), Err: refused("holds-title")},
+		{Name: "a voter to the meeting", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Roll = register.Roll{Running: true} }), Err: refused("on-a-roll")},
+		{Name: "for a year after it", Given: []event{known},
+			When: erase(func(c *register.ErasePerson) { c.Roll.Closed = now.AddDate(-1, 0, 0).Add(time.Second) }), Err: refused("on-a-roll")},
+		{Name: "and no longer", Given: []event{known},
+			When: erase(func(c *register.ErasePerson) { c.Roll.Closed = now.AddDate(-1, 0, 0) }), Then: []event{erased}},
+	})
+	_, err := erase(func(c *register.ErasePerson) { c.Roll.Closed = now }).Decide(register.Person{ID: "p"})
+	if p, ok := problem.From(err); !ok || !strings.Contains(p.Detail, "2028-03-01") {
+		t.Errorf("it does not say when: %v", err)
+	}
+	for _, cmd := range []es.Command[register.Person, event]{
+		register.RegisterPerson{ID: "p", Kind: registry.Natural}, register.CorrectPersonalData{Fields: []string{"name"}},
+		register.ReadPersonalData{Reason: registry.ForNotice}, register.MakeLoginCode{}, register.RequestCorrection{},
+		register.GrantRole{Role: registry.Clerk, Estate: "e"}, register.RevokeRole{Role: registry.Clerk, Estate: "e"},
+	} {
+		if events, err := cmd.Decide(register.Person{ID: "p", Erased: true}); !errors.Is(err, register.ErrErased) {
+			t.Errorf("%T of someone erased: %v, %v", cmd, events, err)
+		}
+	}
 }
 
 func TestToken(t *testing.T) {

@@ -363,8 +363,9 @@ func (a *API) reopen(ctx context.Context, in *struct {
 // WordsOut is what the reporter wrote.
 type WordsOut struct {
 	Body struct {
-		Words string `json:"words" doc:"With the report. Empty where there are none, or where the reporter's data were erased"`
-		Later []Said `json:"later,omitempty" doc:"With ratings and reopenings"`
+		Words  string `json:"words" doc:"With the report. Empty where there are none, or where the reporter's data were erased"`
+		Later  []Said `json:"later,omitempty" doc:"With ratings and reopenings"`
+		Erased bool   `json:"erased,omitempty" doc:"The reporter was erased, and what they wrote with them"`
 	}
 }
 
@@ -398,7 +399,9 @@ func (a *API) words(ctx context.Context, in *OrderIn) (*WordsOut, error) {
 		text, err := a.Vault.Open(ctx, vault.PersonKey(o.Report.Reporter), wordsField, string(said.Words))
 		switch {
 		case errors.Is(err, vault.ErrNoKey):
-			return &WordsOut{}, nil
+			out = &WordsOut{}
+			out.Body.Erased = true
+			return out, nil
 		case err != nil:
 			return nil, err
 		case said.Words == o.Report.Words:
