@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -333,7 +334,7 @@ func (h *handler) finish(r *request, in *http.Request, span trace.Span, start ti
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("request", r.id), slog.String("path", r.path),
+		slog.String("request", r.id), slog.String("path", h.place(in)),
 		slog.Int("status", status), slog.Duration("took", took), slog.String("caller", r.principal.ID),
 	}
 	if r.err != nil {
@@ -341,6 +342,23 @@ func (h *handler) finish(r *request, in *http.Request, span trace.Span, start ti
 	}
 	h.deps.Log.LogAttrs(r, level, "request", attrs...)
 }
+
+// place names the route of a request, with the ids in it. What is no id may be
+// anything that somebody typed, such as a phone, and stays out of the log.
+func (h *handler) place(in *http.Request) string {
+	_, pattern := h.router.mux.Handler(in)
+	route, path := strings.Split(pattern, "/"), strings.Split(in.URL.Path, "/")
+	for i, part := range route {
+		if strings.HasPrefix(part, "{") && i < len(path) && anID.MatchString(path[i]) {
+			route[i] = path[i]
+		}
+	}
+	_, place, _ := strings.Cut(strings.Join(route, "/"), "/")
+	return in.Method + " /" + place
+}
+
+// anID is a UUID or a hash, or the name of a stream that ends with one.
+var anID = regexp.MustCompile(`^([a-z]+-)*[0-9a-f-]{32,}$`)
 
 // startSpan continues the caller's trace. Without a tracer it only remembers
 // the caller's, so that events carry it.

@@ -137,6 +137,21 @@ func (c call) do(t testing.TB, h http.Handler) *httptest.ResponseRecorder {
 	return w
 }
 
+func TestTheLogNamesRoutesAndIdsAndNothingElse(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/v1/meetings/" + meeting + "/ballots": "POST /api/v1/meetings/" + meeting + "/ballots",
+		"/api/v1/meetings/19912345678/ballots":     "POST /api/v1/meetings/{meeting}/ballots",
+		"/api/v1/19912345678":                      "POST /",
+	} {
+		var log bytes.Buffer
+		call{path: path}.do(t, newHandler(newDeps(t, &log), func(es.Request) (es.Done[string], error) { return es.Done[string]{}, es.ErrConflict }))
+		var line struct{ Path string }
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Path != want {
+			t.Errorf("%s is logged as %q, want %q: %v", path, line.Path, want, err)
+		}
+	}
+}
+
 func TestACommandIsAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		done           es.Done[string]
