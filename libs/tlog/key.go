@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,9 +82,10 @@ func publicKey(private, name string) (proof.Key, error) {
 	return parsed[0], nil
 }
 
-// createKey writes a key file with a new key unless there is one. It appears
-// whole or not at all, and is on disk when createKey returns.
-func createKey(path, origin string) error {
+// CreateKey writes a key file with a new key for a log of this name, which is
+// opened later. It appears whole or not at all, and is on disk when CreateKey
+// returns; one that is there already is kept, and the error is fs.ErrExist.
+func CreateKey(path, origin string) error {
 	private, _, err := note.GenerateKey(rand.Reader, origin)
 	if err != nil {
 		return fmt.Errorf("a key for the log %q cannot be made: %w", origin, err)
@@ -94,11 +94,7 @@ func createKey(path, origin string) error {
 		return err
 	}
 	return place(path, []byte(private+"\n"), func(temporary string) error {
-		// A link, unlike a rename, fails where another process was first.
-		if err := os.Link(temporary, path); !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return nil
+		return os.Link(temporary, path) // unlike a rename it fails where another process was first
 	})
 }
 

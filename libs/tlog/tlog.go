@@ -103,7 +103,7 @@ func Open(c Config) (*Log, error) {
 		if _, err := os.Stat(l.path(layout.CheckpointPath)); err == nil {
 			return nil, fmt.Errorf("tlog: the log in %s is signed, and its key file %s is missing; put it back, nothing else can go on with this log", c.Dir, c.KeyFile)
 		}
-		if err := createKey(c.KeyFile, c.Origin); err != nil {
+		if err := CreateKey(c.KeyFile, c.Origin); err != nil && !errors.Is(err, fs.ErrExist) { // another process was first
 			return nil, fmt.Errorf("tlog: %w", err)
 		}
 		l.keys, err = readKeys(c.KeyFile)

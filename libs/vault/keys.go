@@ -17,6 +17,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault/internal/cipher"
 )
 
 var subjectKeys = readmodel.Table{Name: "subject_key", Key: []string{"subject"}, Columns: []string{"subject", "keyset"}}
@@ -31,7 +32,7 @@ func (v *Vault) newKeyset(subject string) (tink.AEAD, []byte, error) {
 	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&sealed), v.master.aead, []byte(subject)); err != nil {
 		return nil, nil, err
 	}
-	key, err := aead.New(handle)
+	key, err := cipher.New(handle)
 	return key, sealed.Bytes(), err
 }
 
@@ -64,7 +65,7 @@ func (v *Vault) key(ctx context.Context, subject string, create bool) (tink.AEAD
 	if err != nil {
 		return nil, err
 	}
-	key, err := aead.New(handle)
+	key, err := cipher.New(handle)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,6 +17,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/yimu-ledger/yimu/libs/vault/internal/cipher"
 )
 
 // master is the secret beside the database: without it the database is noise.
@@ -54,16 +55,17 @@ func readMaster(path string) (*master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key file %s is damaged", path)
 	}
-	primitive, err := aead.New(handle)
+	primitive, err := cipher.New(handle)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
 	return &master{primitive, file.HMAC}, nil
 }
 
-// createMaster writes a new key file unless there is one. It appears whole or
-// not at all, and is on disk when createMaster returns.
-func createMaster(path string) (err error) {
+// CreateKey writes a new key file of mode 0600, for an empty vault that is opened
+// later. It appears whole or not at all, and is on disk when CreateKey returns;
+// one that is there already is kept, and the error is fs.ErrExist.
+func CreateKey(path string) (err error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return err
@@ -92,7 +94,7 @@ func createMaster(path string) (err error) {
 		return err
 	}
 	// A link, unlike a rename, fails where another process was first.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
 	d, err := os.Open(folder)

@@ -13,11 +13,11 @@ import (
 	"unicode"
 
 	"github.com/google/uuid"
-	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/tink"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault/internal/cipher"
 )
 
 // PersonalData is what the vault knows of a person.
@@ -172,7 +172,7 @@ func (v *Vault) scan(row interface{ Scan(...any) error }) (*person, []byte, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.key, err = aead.New(handle); err != nil {
+	if p.key, err = cipher.New(handle); err != nil {
 		return nil, nil, err
 	}
 	b, err := p.key.Decrypt(sealed, personalData(p.id))

@@ -31,12 +31,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault/internal/cipher"
 )
 
 // Errors of a Vault.
@@ -125,7 +125,7 @@ func (v *Vault) open(ctx context.Context, keyFile string) error {
 		return err
 	}
 	if _, err := os.Stat(keyFile); fresh && errors.Is(err, fs.ErrNotExist) {
-		if err := createMaster(keyFile); err != nil {
+		if err := CreateKey(keyFile); err != nil && !errors.Is(err, fs.ErrExist) { // another process was first
 			return fmt.Errorf("make the key file: %w", err)
 		}
 	}
@@ -193,6 +193,15 @@ func (v *Vault) Open(ctx context.Context, subject, field, sealed string) ([]byte
 	return openWith(key, subject, field, sealed)
 }
 
+// Knows says whether a subject has a key, or had one that was destroyed.
+func (v *Vault) Knows(ctx context.Context, subject string) (known bool, err error) {
+	err = v.db.QueryRow(ctx, `SELECT count(*) > 0 FROM subject_key WHERE subject = ?`, subject).Scan(&known)
+	if err != nil {
+		err = fmt.Errorf("vault: %w", err)
+	}
+	return known, err
+}
+
 // OpenWith decrypts with a key that ReleaseKey returned; it needs no vault.
 // Callers with many texts of one subject should use [NewOpener].
 func OpenWith(released, subject, field, sealed string) ([]byte, error) {
@@ -209,7 +218,7 @@ func NewOpener(released, subject string) (func(field, sealed string) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("released key of %s: %w", subject, ErrCannotOpen)
 	}
-	key, err := aead.New(handle)
+	key, err := cipher.New(handle)
 	if err != nil {
 		return nil, fmt.Errorf("released key of %s: %w", subject, ErrCannotOpen)
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	Log   *slog.Logger
 	Site  siteFlags
 	Tlog  tlogFlags
+
+	VaultLost bool // the vault need not be the ledger's
 }
 
 // Site is all of yimu in one process and on one directory: the same services as
@@ -68,7 +70,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 			return s, fmt.Errorf("the data directory cannot be made: %w", err)
 		}
 	}
-	g := ground{}
+	g := ground{vaultLost: options.VaultLost}
 	if g.watch, err = watch(ctx, "yimu", options.Log, &s.closers); err != nil {
 		return s, err
 	}

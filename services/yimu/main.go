@@ -19,11 +19,12 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run one service of a cluster, on Kafka, EventStoreDB and PostgreSQL."`
 	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
 	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
+	Erase   eraseCmd   `cmd:"" help:"Erase a person for ever, through the API: their key is destroyed."`
 	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
 	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
 	Verify  verifyCmd  `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
-	Key     logKeyCmd  `cmd:"" help:"Show or rotate the key that signs the transparency log."`
+	Key     keyCmd     `cmd:"" help:"Make the key files of a vault and of a transparency log; show or rotate the one that signs the log."`
 	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, receipts, import, replay, memory."`
 	Healthy healthyCmd `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -56,11 +56,12 @@ type serveCmd struct {
 
 	Eventstore string `group:"Event store" help:"Connection string, esdb://user:password@host:2113; of the ledger with credentials that may append." env:"YIMU_EVENTSTORE" placeholder:"ESDB://…" for:"service" needs:"service" secret:"url"`
 
-	Database string `group:"Databases and files" help:"PostgreSQL database of the read models; each service has a schema of its own name in it." env:"YIMU_DATABASE" placeholder:"POSTGRES://…" for:"service" needs:"service" secret:"url"`
-	Vault    string `group:"Databases and files" help:"PostgreSQL database of the vault: personal data, keys, sessions." env:"YIMU_VAULT" placeholder:"POSTGRES://…" for:"service portal" needs:"service portal" secret:"url"`
-	VaultKey string `group:"Databases and files" help:"Key file of the vault, the same for all; made at the first start, if it is missing and the vault is empty." env:"YIMU_VAULT_KEY" type:"path" placeholder:"FILE" for:"service portal" needs:"service portal"`
-	Blobs    string `group:"Databases and files" help:"Where public files are kept: file:///folder that all share, or s3://bucket?region=…" env:"YIMU_BLOBS" placeholder:"URL" for:"service" needs:"service" secret:"url"`
-	Refused  string `group:"Databases and files" help:"Where the bytes of refused commits are kept, as --blobs." env:"YIMU_REFUSED" placeholder:"URL" for:"ledger" needs:"ledger" secret:"url"`
+	Database  string `group:"Databases and files" help:"PostgreSQL database of the read models; each service has a schema of its own name in it." env:"YIMU_DATABASE" placeholder:"POSTGRES://…" for:"service" needs:"service" secret:"url"`
+	Vault     string `group:"Databases and files" help:"PostgreSQL database of the vault: personal data, keys, sessions." env:"YIMU_VAULT" placeholder:"POSTGRES://…" for:"service portal" needs:"service portal" secret:"url"`
+	VaultKey  string `group:"Databases and files" help:"Key file of the vault, the same for all; made at the first start, if it is missing and the vault is empty." env:"YIMU_VAULT_KEY" type:"path" placeholder:"FILE" for:"service portal" needs:"service portal"`
+	VaultLost bool   `group:"Databases and files" help:"Start on a vault that is not the ledger's, because that one is lost: what was sealed stays closed for good." env:"YIMU_VAULT_LOST" for:"service"`
+	Blobs     string `group:"Databases and files" help:"Where public files are kept: file:///folder that all share, or s3://bucket?region=…" env:"YIMU_BLOBS" placeholder:"URL" for:"service" needs:"service" secret:"url"`
+	Refused   string `group:"Databases and files" help:"Where the bytes of refused commits are kept, as --blobs." env:"YIMU_REFUSED" placeholder:"URL" for:"ledger" needs:"ledger" secret:"url"`
 
 	Tlog      string `group:"Databases and files" help:"Directory of the transparency log, which all ledgers share: one of them holds its lock and appends, the others serve it." env:"YIMU_TLOG" type:"path" placeholder:"DIR" for:"ledger" needs:"ledger"`
 	tlogFlags `group:"Databases and files"`
@@ -248,7 +249,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 
 // ground connects to what the services of a cluster stand on.
 func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *slog.Logger, open *closers) (g ground, err error) {
-	g.watch = watch
+	g.watch, g.vaultLost = watch, c.VaultLost
 	if g.bus, err = c.bus(log); err != nil {
 		return g, err
 	}

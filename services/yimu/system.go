@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	contract "github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
@@ -44,6 +46,8 @@ type ground struct {
 	watch    *telemetry.Telemetry
 	database func(ctx context.Context, service string) (*readmodel.DB, error)
 	fatal    <-chan error // why nothing can be written any more; nil where nothing here breaks for good
+
+	vaultLost bool // the vault need not be the ledger's: that one is lost
 }
 
 // System runs services on a ground: all of them in one process, or one.
@@ -193,6 +197,12 @@ func (s *System) checks() map[string]service.Check {
 // Run runs every service until ctx ends or one of them fails, and calls ready
 // once commits are taken and every read model has caught up.
 func (s *System) Run(ctx context.Context, ready func(context.Context) error) error {
+	if err := s.ownVault(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	run := func(what string, f func(context.Context) error) {
 		g.Go(func() error {
@@ -228,6 +238,42 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 		return ready(ctx)
 	})
 	return g.Wait()
+}
+
+// ownVault refuses a vault that never knew the first person in the ledger: it is
+// another ledger's, or was made anew because the right one was not found. What is
+// sealed would stay closed, and what is sealed from now on with its keys would be
+// closed to the right one. A store that does not answer is asked again.
+func (s *System) ownVault(ctx context.Context) error {
+	if s.vaultLost {
+		return nil
+	}
+	first, err := s.firstPerson(ctx)
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+		first, err = s.firstPerson(ctx)
+	}
+	if first == "" {
+		return nil
+	}
+	known, err := s.vault.Knows(ctx, vault.PersonKey(first))
+	if err == nil && !known {
+		err = errors.New("this vault is not the ledger's: it never had a key of the first person in it. Nothing was changed. " +
+			"Name the vault and the key file that belong to this ledger; if they are lost for good, start with --vault-lost")
+	}
+	return err
+}
+
+// firstPerson returns the id of the person registered first, "" where nobody is.
+func (s *System) firstPerson(ctx context.Context) (string, error) {
+	for r, err := range s.store.ReadAll(ctx, 0, contract.PersonStream) {
+		return strings.TrimPrefix(r.Stream, contract.PersonStream), err
+	}
+	return "", nil
 }
 
 // waitReady waits until commits are taken and read models are where the ledger

@@ -32,6 +32,8 @@ type upCmd struct {
 	siteFlags
 	tlogFlags
 
+	VaultLost bool `help:"Start on a vault that is not the ledger's, because that one is lost: what was sealed stays closed for good." env:"YIMU_VAULT_LOST"`
+
 	EventstoreListen string `help:"Address to let clients of EventStoreDB read the ledger on, such as 127.0.0.1:2113; none: they cannot." env:"YIMU_EVENTSTORE_LISTEN" placeholder:"HOST:PORT"`
 	certFlags
 
@@ -99,6 +101,8 @@ func (c *upCmd) options() Options {
 		Log:   newLogger(os.Stderr, c.Log, "text"),
 		Site:  c.siteFlags,
 		Tlog:  c.tlogFlags,
+
+		VaultLost: c.VaultLost,
 	}
 }
 

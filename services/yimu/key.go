@@ -1,16 +1,51 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/yimu-ledger/yimu/libs/tlog"
+	"github.com/yimu-ledger/yimu/libs/vault"
 )
 
-// logKeyCmd is about the key file of the transparency log.
-type logKeyCmd struct {
-	Show   showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
+// keyCmd is about key files. Those that are made before anything runs are for a
+// cluster's secrets; a system makes its own at its first start.
+type keyCmd struct {
+	Vault  vaultKeyCmd  `cmd:"" help:"Make the key file of a vault that is not there yet."`
+	Log    makeKeyCmd   `cmd:"" help:"Make the key file of a transparency log that is not there yet, and print its public key."`
+	Show    showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
 	Rotate rotateKeyCmd `cmd:"" help:"Put a new key on top of the key file of the transparency log."`
+}
+
+type vaultKeyCmd struct {
+	File string `arg:"" help:"Where it is written, of mode 0600. Keep a copy apart from every backup: without it the vault is noise." type:"path"`
+}
+
+// Run never replaces a file: its vault could not be read any more.
+func (c *vaultKeyCmd) Run() error {
+	return made(c.File, vault.CreateKey(c.File))
+}
+
+type makeKeyCmd struct {
+	File       string `arg:"" help:"Where it is written, of mode 0600. Whoever has it signs for the log." type:"path"`
+	TlogOrigin string `help:"Name of the log, such as yimu.example/2026: no other log in the world may have it." required:"" placeholder:"NAME"`
+}
+
+func (c *makeKeyCmd) Run() error {
+	if err := made(c.File, tlog.CreateKey(c.File, c.TlogOrigin)); err != nil {
+		return err
+	}
+	return (&showKeyCmd{c.File}).Run()
+}
+
+// made says why a key file was not.
+func made(file string, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; a key is not replaced", file)
+	}
+	return err
 }
 
 type showKeyCmd struct {
