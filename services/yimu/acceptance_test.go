@@ -30,7 +30,6 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
-	"github.com/yimu-ledger/yimu/libs/telemetry"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
@@ -41,7 +40,7 @@ type site struct {
 	store      es.Store                                   // to read in
 	end        func(context.Context) (es.Position, error) // of the store
 	rebuild    func(context.Context) error
-	watch      *telemetry.Telemetry
+	inside     *Site // nil where it is many
 }
 
 // head is the position of the last event.
@@ -90,7 +89,7 @@ func upWith(t *testing.T, dir string, log *slog.Logger) (s *site, down func()) {
 		}
 	}
 	t.Cleanup(down)
-	s = &site{url: "http://" + listener.Addr().String(), store: system.store, end: system.end, rebuild: system.Rebuild, watch: system.watch}
+	s = &site{url: "http://" + listener.Addr().String(), store: system.store, end: system.end, rebuild: system.Rebuild, inside: system}
 	if s.token, err = system.issueToken(t.Context(), tokenCmd{Role: "administrator", Life: time.Hour}); err != nil {
 		t.Fatal(err)
 	}

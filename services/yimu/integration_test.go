@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/cluster"
+	"github.com/yimu-ledger/yimu/services/yimu/internal/search"
 )
 
 // inCluster starts a site of which every service is a process, twice.
@@ -87,6 +89,61 @@ func TestOthersVerifyTheLogInACluster(t *testing.T) {
 	if now := s.othersVerify(t, is.Keys[0], old, receipts...); now.N <= old.N {
 		t.Errorf("%d leaves, then %d", old.N, now.N)
 	}
+}
+
+// TestNobodyCanReadWhoWasErasedInACluster searches all files of a cluster: Kafka's,
+// PostgreSQL's, the store's, blobs, and the log of every process. A copy of a key
+// may be left in PostgreSQL's write-ahead log, and nowhere else.
+func TestNobodyCanReadWhoWasErasedInACluster(t *testing.T) {
+	collector := otlptest.Start(t)
+	c := cluster.ForTest(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := cluster.YimuConfig{
+		Binary: yimu(t), Instances: map[string]int{"registry": 2},
+		Env: func(string) []string {
+			return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.HTTP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=50", "YIMU_LOG=debug"}
+		},
+	}
+	var err error
+	config.Kafka, err = c.Kafka(t.Context(), cluster.KafkaConfig{})
+	must(err)
+	config.Postgres, err = c.Postgres(t.Context(), cluster.PostgresConfig{})
+	must(err)
+	y, err := c.Yimu(t.Context(), config)
+	must(err)
+	store, err := esdb.Open(esdb.Config{ConnectionString: y.Eventstore, Logger: slog.New(slog.DiscardHandler)})
+	must(err)
+	t.Cleanup(func() { must(store.Close()) })
+	s := &site{url: y.URL, store: store, end: store.End}
+	s.token, err = y.Token(t.Context(), "")
+	must(err)
+
+	p := plant(t, s)
+	th := p.prepare(t, s, filepath.Join(c.Dir, "keys", "vault.json"))
+	for _, id := range p.people {
+		s.ask(t, s.token, http.MethodDelete, "/people/"+id+"?ground=own-request", "")
+	}
+	found := search.New(p.texts()...)
+	for _, broker := range config.Kafka.Addrs() {
+		topics(t, found, broker)
+	}
+	for _, process := range y.All() {
+		must(process.Stop())
+	}
+	must(config.Postgres.Stop()) // it writes to its tables what is in memory
+	for _, b := range collector.Received() {
+		found.Bytes("OTLP", b)
+	}
+	must(found.Dir(t.Context(), c.Dir))
+	for _, hit := range found.Found() {
+		t.Error(hit)
+	}
+	th.gone(t, "the tables of PostgreSQL", filepath.Join(c.Dir, "postgres", "data", "base"))
 }
 
 func TestOneTraceLeadsThroughEveryProcessInACluster(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 type keyCmd struct {
 	Vault  vaultKeyCmd  `cmd:"" help:"Make the key file of a vault that is not there yet."`
 	Log    makeKeyCmd   `cmd:"" help:"Make the key file of a transparency log that is not there yet, and print its public key."`
-	Show    showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
+	Show   showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
 	Rotate rotateKeyCmd `cmd:"" help:"Put a new key on top of the key file of the transparency log."`
 }
 

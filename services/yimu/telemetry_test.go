@@ -243,7 +243,7 @@ func TestMetricsAreBesideTheSite(t *testing.T) {
 	s.found(t, "", nil)
 	s.get(t, "/estates", &struct{}{}) // once the projection has folded it
 
-	beside := httptest.NewServer(metrics(s.watch))
+	beside := httptest.NewServer(metrics(s.inside.watch))
 	defer beside.Close()
 	ask := func(url string) (status int, kind string, body io.Reader) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)

@@ -32,6 +32,7 @@ type Collector struct {
 
 	mu      sync.Mutex
 	spans   []Span
+	came    [][]byte
 	metrics map[string]*Metric
 	changed chan struct{} // closed, and made anew, with all that comes
 }
@@ -93,6 +94,13 @@ func (c *Collector) Spans() []Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]Span(nil), c.spans...)
+}
+
+// Received returns all that came so far, as protobuf.
+func (c *Collector) Received() [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([][]byte(nil), c.came...)
 }
 
 // Metric returns what came last under a name, nil where nothing did.
@@ -162,6 +170,7 @@ func take[M proto.Message](empty func() M, keep func(M)) http.Handler {
 func (c *Collector) takeSpans(in *traceservice.ExportTraceServiceRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.keep(in)
 	for _, of := range in.ResourceSpans {
 		for _, scope := range of.ScopeSpans {
 			for _, s := range scope.Spans {
@@ -181,6 +190,7 @@ func (c *Collector) takeSpans(in *traceservice.ExportTraceServiceRequest) {
 func (c *Collector) takeMetrics(in *metricsservice.ExportMetricsServiceRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.keep(in)
 	for _, of := range in.ResourceMetrics {
 		for _, scope := range of.ScopeMetrics {
 			for _, m := range scope.Metrics {
@@ -189,6 +199,13 @@ func (c *Collector) takeMetrics(in *metricsservice.ExportMetricsServiceRequest) 
 		}
 	}
 	c.tell()
+}
+
+// keep keeps what came. The lock is held.
+func (c *Collector) keep(in proto.Message) {
+	if b, err := proto.Marshal(in); err == nil { // it was unmarshalled before
+		c.came = append(c.came, b)
+	}
 }
 
 // tell wakes who waits. The lock is held.
