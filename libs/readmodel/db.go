@@ -357,11 +357,12 @@ func (db *DB) transact(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f
 }
 
 // Scrub makes what was deleted from tables before unreadable in the database's
-// files. It does not reach copies: backups, and PostgreSQL's own log, keep what
-// they have until they expire.
+// files. PostgreSQL writes the tables anew for that, and nobody else uses them
+// meanwhile: a mere VACUUM leaves the bytes where the rows were. It does not reach
+// copies: backups, and PostgreSQL's own log, keep what they have until they expire.
 func (db *DB) Scrub(ctx context.Context, tables ...string) error {
 	if db.postgres {
-		_, err := db.write.ExecContext(ctx, "VACUUM "+strings.Join(tables, ", "))
+		_, err := db.write.ExecContext(ctx, "VACUUM FULL "+strings.Join(tables, ", "))
 		return err
 	}
 	var busy, pages, moved int // the write-ahead log holds old pages until it is emptied

@@ -134,29 +134,41 @@ func (v *Vault) ReleaseKey(ctx context.Context, subject string) (string, error) 
 
 // DestroyKey destroys keys for ever: no key is made for these subjects again.
 // Of a person it also removes the personal data, the document by which they
-// were found, login codes, and sessions that name them. When it returns, no process opens anything with
-// the keys any more, and the database's files no longer hold them; that takes a
-// second, so destroy many at once.
+// were found, login codes, and sessions that name them. When it returns, no
+// process opens anything with the keys any more, and the database's files no
+// longer hold them; that takes a second, and PostgreSQL writes its tables anew, so
+// destroy many at once. What was destroyed before costs nothing, and where a crash
+// came between, the rest is done.
 func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 	if len(subjects) == 0 {
 		return nil
 	}
 	subjects = slices.Sorted(slices.Values(subjects)) // one order for all, so that no two wait for each other
+	var count, scrubbed int64
 	err := v.db.Update(ctx, func(tx *readmodel.Tx) error {
-		people := map[string]bool{}
+		people, changed := map[string]bool{}, int64(0)
+		run := func(statement string, arg any) error {
+			done, err := tx.Exec(ctx, statement, arg)
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			changed += n
+			return err
+		}
 		for _, subject := range subjects {
-			const destroy = `INSERT INTO subject_key (subject, keyset) VALUES (?, NULL) ON CONFLICT (subject) DO UPDATE SET keyset = NULL`
-			if _, err := tx.Exec(ctx, destroy, subject); err != nil {
+			if err := run(`INSERT INTO subject_key (subject, keyset) VALUES (?, NULL)
+				ON CONFLICT (subject) DO UPDATE SET keyset = NULL WHERE subject_key.keyset IS NOT NULL`, subject); err != nil {
 				return err
 			}
 			id, person := strings.CutPrefix(subject, PersonKey(""))
 			if !person {
 				continue
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM person WHERE id = ?`, id); err != nil {
+			if err := run(`DELETE FROM person WHERE id = ?`, id); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM login_code WHERE person = ?`, id); err != nil {
+			if err := run(`DELETE FROM login_code WHERE person = ?`, id); err != nil {
 				return err
 			}
 			people[id] = true
@@ -164,12 +176,24 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 		if err := v.endSessions(ctx, tx, people); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE vault SET erasures = erasures + 1 WHERE id = 1`)
-		return err
+		if changed > 0 {
+			if _, err := tx.Exec(ctx, `UPDATE vault SET erasures = erasures + 1 WHERE id = 1`); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, `SELECT erasures, scrubbed FROM vault WHERE id = 1`).Scan(&count, &scrubbed)
 	})
+	if err == nil && scrubbed < count {
+		err = v.scrub(ctx, count)
+	}
 	if err != nil {
 		return fmt.Errorf("vault: destroy: %w", err)
 	}
+	return nil
+}
+
+// scrub finishes so many erasures.
+func (v *Vault) scrub(ctx context.Context, erasures int64) error {
 	v.checked.Store(nil)
 	select { // until the last cached copy of another process is past its lease
 	case <-time.After(lease + lease/10):
@@ -177,9 +201,12 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 		return ctx.Err()
 	}
 	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code", "session"); err != nil {
-		return fmt.Errorf("vault: destroy: %w", err)
+		return err
 	}
-	return nil
+	return v.db.Update(ctx, func(tx *readmodel.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE vault SET scrubbed = ? WHERE id = 1 AND scrubbed < ?`, erasures, erasures)
+		return err
+	})
 }
 
 // lru keeps the keys used last.

@@ -532,10 +532,23 @@ func TestADestroyedKeyIsGoneFromTheFiles(t *testing.T) {
 	}
 	secrets["keyset"], secrets["data"], secrets["document"] = keyset, data, document
 	before := files(t, dir)
+	// Cut off after the key is destroyed, and before the files are clean.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := v.DestroyKey(ctx, vault.PersonKey(known[0].ID)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(files(t, dir), keyset) {
+		t.Fatal("the files are clean already: the test does not see the difference")
+	}
 	if err := v.DestroyKey(t.Context(), vault.PersonKey(known[0].ID)); err != nil {
 		t.Fatal(err)
 	}
 	after := files(t, dir)
+	start := time.Now()
+	if err := v.DestroyKey(t.Context(), vault.PersonKey(known[0].ID)); err != nil || time.Since(start) > 500*time.Millisecond {
+		t.Errorf("once more it takes %s, %v", time.Since(start), err)
+	}
 	for name, secret := range secrets {
 		if !bytes.Contains(before, secret) {
 			t.Fatalf("%s: the test looks for the wrong bytes", name)
