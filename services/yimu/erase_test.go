@@ -83,7 +83,7 @@ func TestAVaultOfAnotherLedgerIsRefused(t *testing.T) {
 	s, down := up(t, dir)
 	s.ask(t, s.token, http.MethodPost, "/people", `{"name":"林一","document_kind":"身份证","document":"ID-0001"}`)
 	down()
-	for _, part := range []string{"vault.db", "keys"} {
+	for _, part := range []string{"vault.db", "keys/vault.json"} {
 		if err := os.RemoveAll(filepath.Join(dir, part)); err != nil {
 			t.Fatal(err)
 		}
