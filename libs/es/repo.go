@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -189,7 +190,7 @@ func (r Repo[S, E]) commit(stream string, length uint64, attempt int, req Reques
 		if err != nil {
 			return Commit{}, fmt.Errorf("es: encode for %s: %w", stream, err)
 		}
-		c.Events[i] = Proposed{eventID(req, i, name, data, meta), name, data, meta}
+		c.Events[i] = Proposed{EventID(req.Commit, req.Hash, i, name, data, meta), name, data, meta}
 	}
 	if largest, total := c.Size(); largest > MaxEvent || total > MaxCommit {
 		return Commit{}, ErrTooLarge
@@ -197,15 +198,20 @@ func (r Repo[S, E]) commit(stream string, length uint64, attempt int, req Reques
 	return c, nil
 }
 
-// eventID derives the id of event i of a commit from the request and from what
-// was decided: the store recognises a repeat by ids alone, and a second decision
-// of the same request must not pass for the first.
-func eventID(req Request, i int, name string, data, meta []byte) uuid.UUID {
+// EventID is the id of event i of a commit. It is derived from the request and
+// from what was decided: the store recognises a repeat by ids alone, and a second
+// decision of the same request must not pass for the first.
+func EventID(commit uuid.UUID, hash string, i int, name string, data, meta []byte) uuid.UUID {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s/%d/%s/%d/", req.Hash, i, name, len(data))
+	var room [256]byte
+	head := append(room[:0], hash...)
+	head = strconv.AppendInt(append(head, '/'), int64(i), 10)
+	head = append(append(head, '/'), name...)
+	head = strconv.AppendInt(append(head, '/'), int64(len(data)), 10)
+	h.Write(append(head, '/'))
 	h.Write(data)
 	h.Write(meta)
-	return uuid.NewSHA1(req.Commit, h.Sum(nil))
+	return uuid.NewSHA1(commit, h.Sum(nil))
 }
 
 func ids(events []Proposed) []uuid.UUID {

@@ -19,13 +19,19 @@ import "fmt"
 // the same.
 type Finding struct {
 	Code   Code   `json:"code"`
-	Detail string `json:"detail"` // for a person
+	Rule   string `json:"rule,omitempty"` // that does not hold, where it is one of the estate's
+	Detail string `json:"detail"`         // for a person
 }
 
-func (f Finding) String() string { return string(f.Code) + ": " + f.Detail }
+func (f Finding) String() string {
+	if f.Rule != "" {
+		return string(f.Code) + " (" + f.Rule + "): " + f.Detail
+	}
+	return string(f.Code) + ": " + f.Detail
+}
 
 func found(code Code, format string, args ...any) *Finding {
-	return &Finding{code, fmt.Sprintf(format, args...)}
+	return &Finding{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
 // Code names a kind of finding, for ever.
@@ -62,4 +68,11 @@ const (
 	MissingEvent Code = "missing-event"
 	// DuplicatedEvent is a revision of a stream that is there twice.
 	DuplicatedEvent Code = "duplicated-event"
+	// IllegitimateEvent is in the log, and a rule of the estate does not allow it.
+	IllegitimateEvent Code = "illegitimate-event"
+	// NotSeen is an event that was decided without something that mattered, and
+	// that had been recorded more than a minute before.
+	NotSeen Code = "not-seen"
+	// WrongFigure is a published figure that the events do not lead to.
+	WrongFigure Code = "wrong-figure"
 )

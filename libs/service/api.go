@@ -136,7 +136,8 @@ type request struct {
 	path      string // method and path, ids included
 	id        string
 	principal authz.Principal
-	trace     string // traceparent
+	seen      es.Position // up to where the ledger had been read when it came
+	trace     string      // traceparent
 	status    int
 	problem   string // the code of the problem that was answered
 	err       error  // internal, for the log
@@ -220,6 +221,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	h.router.ServeHTTP(r, req)
 }
 
+// seen returns up to where the ledger has been read by all on whom a decision
+// may rest: who may do what, too. What is decided after rests on everything up to
+// there, and perhaps on more.
+func (h *handler) seen() es.Position {
+	least, ok := h.position()
+	if h.deps.Access == nil {
+		return least
+	}
+	if at := h.deps.Access.Position(); !ok || at < least {
+		least = at
+	}
+	return least
+}
+
 // position returns up to where the ledger has been read by all followers: what
 // a query answers rests on everything up to there, and perhaps on more.
 func (h *handler) position() (least es.Position, ok bool) {
@@ -243,6 +258,7 @@ func (h *handler) admit(r *request, in *http.Request) error {
 			return err
 		}
 	}
+	r.seen = h.seen()
 	auth := in.Header.Get("Authorization")
 	if auth == "" {
 		return nil

@@ -50,8 +50,7 @@ func newRequest(ctx context.Context, deps Deps, content any, caller, route, path
 		Happened: deps.Clock().UTC(),
 	}
 	if r := requestFrom(ctx); r != nil {
-		req.Trace = r.trace
-		req.Seen, _ = r.handler.position()
+		req.Trace, req.Seen = r.trace, r.seen
 	}
 	return req
 }

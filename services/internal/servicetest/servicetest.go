@@ -43,10 +43,12 @@ import (
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
+	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/inspect"
 	"github.com/yimu-ledger/yimu/services/ledger"
 	"github.com/yimu-ledger/yimu/services/registry"
 	"github.com/yimu-ledger/yimu/services/registry/access"
@@ -79,6 +81,8 @@ type System struct {
 	Publisher message.Publisher
 	Services  map[string]*service.Service // by name
 	Deps      map[string]service.Deps     // by name
+
+	Unruly bool // what is recorded need not be what the rules allow
 
 	// Ledger takes commits and publishes events. Each start builds it anew, as
 	// another process would.
@@ -121,6 +125,7 @@ func Start(t testing.TB, config Config) *System {
 	s.Store, err = pebblestore.Open(pebblestore.Config{Dir: "ledger", FS: vfs.NewMem(), Clock: s.Clock.Now, Log: log, CacheSize: 4 << 20})
 	s.must(err)
 	s.closes(s.Store.Close)
+	t.Cleanup(s.inspect)
 	s.Vault, err = vault.Open(ctx, vault.Config{URL: "sqlite://" + s.path("vault.db"), KeyFile: s.path("vault.json"), Clock: s.Clock.Now})
 	s.must(err)
 	s.closes(s.Vault.Close)
@@ -423,6 +428,53 @@ func (s *System) blobs(name string) *blobs.Bucket {
 	s.must(err)
 	s.closes(b.Close)
 	return b
+}
+
+// inspect decides all that was recorded again: what services let pass the rules
+// allow, as a whole and, with its key, of each estate.
+func (s *System) inspect() {
+	if s.Unruly || s.t.Failed() {
+		return
+	}
+	estates := []string{""}
+	for e, err := range s.Store.ReadAll(context.Background(), 0, contract.EstateStream) {
+		s.must(err)
+		if id := strings.TrimPrefix(e.Stream, contract.EstateStream); e.Revision == 0 && len(estates) < 4 {
+			estates = append(estates, id)
+		}
+	}
+	for _, estate := range estates {
+		var open inspect.Opener // nil where there is no key any more
+		if estate != "" {
+			if key, err := s.Vault.ReleaseKey(context.Background(), vault.EstateKey(estate)); err == nil {
+				open, err = vault.NewOpener(key, vault.EstateKey(estate))
+				s.must(err)
+			}
+		}
+		s.replay(estate, open)
+	}
+}
+
+func (s *System) replay(estate string, open inspect.Opener) {
+	i, err := inspect.New(estate, open)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	show := func(found []proof.Finding) {
+		for _, f := range found {
+			s.t.Errorf("the rules, again: %s", f)
+		}
+	}
+	for e, err := range s.Store.ReadAll(context.Background(), 0, ledger.Prefixes()...) {
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		show(i.Take(e))
+	}
+	rest, _ := i.End()
+	show(rest)
 }
 
 func (s *System) closes(f func() error) {

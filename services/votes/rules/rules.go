@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
@@ -22,6 +23,9 @@ var national []byte
 
 // sets are all rule sets, by date.
 var sets = []meeting.RuleSet{mustParse(national)}
+
+// All returns every rule set, by date.
+func All() []meeting.RuleSet { return slices.Clone(sets) }
 
 // InForce returns the national rule set of a day.
 func InForce(day units.Day) (meeting.RuleSet, bool) {

@@ -29,8 +29,10 @@ type requests func(kind, key string, at es.Position) es.Request
 // anew asks anew each time: what is posted or billed already is for the state
 // of each stream to say, and may change and change back.
 func (a *API) anew(ctx context.Context, estate string) requests {
-	return func(kind, key string, _ es.Position) es.Request {
-		return service.RowRequest(ctx, a.Deps, estate, kind, key+"/"+uuid.NewString(), key)
+	return func(kind, key string, at es.Position) es.Request {
+		req := service.RowRequest(ctx, a.Deps, estate, kind, key+"/"+uuid.NewString(), key)
+		req.Seen = at
+		return req
 	}
 }
 
@@ -280,7 +282,9 @@ func (a *API) night(ctx context.Context, today units.Day) bool {
 	well := true
 	for _, estate := range list {
 		request := func(kind, key string, at es.Position) es.Request {
-			return service.ReactionRequest(ctx, a.Deps, nightly, fmt.Sprintf("%s/%s/%s/%s/%d", kind, estate, key, today, at))
+			req := service.ReactionRequest(ctx, a.Deps, nightly, fmt.Sprintf("%s/%s/%s/%s/%d", kind, estate, key, today, at))
+			req.Seen = at
+			return req
 		}
 		if _, err := a.raise(ctx, estate, false, request); err != nil {
 			well = false

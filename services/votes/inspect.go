@@ -1,0 +1,633 @@
+package votes
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/yimu-ledger/yimu/contracts/ledger"
+	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/libs/proof"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/electorate"
+	"github.com/yimu-ledger/yimu/services/internal/facts"
+	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
+)
+
+// inspection decides meetings and their ballots again.
+type inspection struct {
+	only     string // estate; "": all
+	rights   facts.Rights
+	units    map[string]*facts.Known[electorate.Unit] // by id, with titles
+	estates  map[string][]string                      // ids of units, by estate
+	meetings map[string]*held
+	order    []string // meetings as they were drafted
+}
+
+// held is a meeting and what became of its ballots.
+type held struct {
+	facts.Known[meeting.Meeting]
+	entries   []votes.Entry
+	voters    meeting.Voters
+	heads     map[string]*head // by entry
+	envelopes int              // handed in
+	waiting   int              // of them not opened
+	lastPaper es.Position      // where an envelope was handed in last
+	summary   meeting.Summary  // while nothing is counted of refusals only
+	rows      int
+	turnout   votes.ScopeTotal
+	results   []meeting.Result // once counted
+	closed    string           // id of VotingClosed
+}
+
+// head is what is known of one entry's ballots.
+type head struct {
+	meeting.Ballots
+	taken []meeting.Taken // until they are counted
+	voted bool            // in time
+}
+
+// Inspect returns what decides meetings and ballots again, for one estate or,
+// with "", for all.
+func Inspect(estate string, rights facts.Rights) facts.Part {
+	return &inspection{
+		only: estate, rights: rights, units: map[string]*facts.Known[electorate.Unit]{}, estates: map[string][]string{}, meetings: map[string]*held{},
+	}
+}
+
+// Take implements facts.Part.
+func (i *inspection) Take(c *facts.Commit) {
+	switch event := c.Facts[0].Event.(type) {
+	case registry.Event:
+		i.unit(c, event)
+	case votes.Event:
+		if strings.HasPrefix(c.Stream(), votes.MeetingStream) {
+			i.meeting(c, event)
+		} else {
+			i.ballot(c)
+		}
+	case ledger.ReactionRefused:
+		if event.Reaction == releaseKey {
+			i.refusal(c, event)
+		}
+	}
+}
+
+// unit keeps units and titles as they were at each position.
+func (i *inspection) unit(c *facts.Commit, event registry.Event) {
+	edit := func(id, estate string, change func(*electorate.Unit)) {
+		k := i.units[id]
+		if k == nil {
+			k = &facts.Known[electorate.Unit]{}
+			i.units[id] = k
+			i.estates[estate] = append(i.estates[estate], id)
+		}
+		u := k.Now()
+		u.ID = id
+		change(&u)
+		k.Set(c, u)
+	}
+	switch e := event.(type) {
+	case registry.UnitRegistered:
+		edit(e.ID, e.Estate, func(u *electorate.Unit) { u.Unit = e.Unit })
+	case registry.UnitCorrected:
+		edit(e.ID, e.Estate, func(u *electorate.Unit) { u.Unit = e.Unit })
+	case registry.TitlesStated:
+		edit(e.ID, e.Estate, func(u *electorate.Unit) { u.Titles = e.Titles })
+	case registry.TitlesCorrected:
+		edit(e.ID, e.Estate, func(u *electorate.Unit) { u.Titles = e.Titles })
+	default: // people and tokens
+	}
+}
+
+// unitsAt returns an estate's units as they were at a position, by code.
+func (i *inspection) unitsAt(estate string, at es.Position) (list []electorate.Unit) {
+	for _, id := range i.estates[estate] {
+		if u := i.units[id].At(at); u.Code != "" {
+			list = append(list, u)
+		}
+	}
+	slices.SortFunc(list, func(a, b electorate.Unit) int { return cmp.Compare(a.Code, b.Code) })
+	return list
+}
+
+// refusal checks who says that a key was not released, and of what.
+func (i *inspection) refusal(c *facts.Commit, e ledger.ReactionRefused) {
+	c.Names(ledger.ReactionStream, releaseKey)
+	caused := slices.ContainsFunc(slices.Collect(maps.Values(i.meetings)), func(h *held) bool { return h.closed == e.Cause })
+	if c.Meta().Actor != reactor+releaseKey || c.Meta().Cause != "refused/"+e.Cause || !caused {
+		c.Break("cause", "no closing of a meeting leads to it")
+	}
+}
+
+// reactor is what the actor of a reaction's commits begins with.
+const reactor = "reaction:"
+
+// either notes where the actor was permitted neither of two actions.
+func (i *inspection) either(c *facts.Commit, a, b string, r authz.Resource) {
+	if i.rights.Allowed(c, b, r) != facts.Right {
+		c.May(i.rights, a, r)
+	}
+}
+
+var errByItself = problem.Conflict("closes-by-itself", "a live meeting is closed by the clock, its key is released by that, and neither by anyone")
+
+func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
+	id := strings.TrimPrefix(c.Stream(), votes.MeetingStream)
+	h := i.meetings[id]
+	if h == nil {
+		h = &held{heads: map[string]*head{}}
+		i.meetings[id] = h
+		i.order = append(i.order, id)
+	}
+	m := h.Now()
+	of := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
+	imported, past := c.Meta().Past, m.Past
+	named := id
+	switch e := event.(type) {
+	case votes.MeetingDrafted:
+		named, past, of.Estate = e.Meeting, e.Past, e.Estate
+		i.either(c, "meeting.call", map[bool]string{true: "papers.import", false: "meeting.call"}[imported], of)
+		c.Decided(i.draft(c, m, e))
+	case votes.RollFrozen:
+		named = e.Meeting
+		i.either(c, "roll.freeze", map[bool]string{true: "papers.import", false: "roll.freeze"}[imported], of)
+		c.Decided(i.freeze(c, h, m, e))
+	case votes.NoticePosted:
+		named = e.Meeting
+		i.either(c, "notice.post", map[bool]string{true: "papers.import", false: "notice.post"}[imported], of)
+		set, _ := rules.InForce(units.DayOf(e.At))
+		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: set}
+		if past {
+			post.Now, post.At = c.Latest(), e.At
+		}
+		c.Decided(facts.Again(c, m, post))
+	case votes.PaperEntryCompleted:
+		named = e.Meeting
+		c.May(i.rights, "entry.complete", of)
+		complete := meeting.CompletePaperEntry{Now: c.Meta().Happened.Add(facts.Skew), Waiting: h.waiting}
+		if h.lastPaper > c.Meta().Seen {
+			complete.Waiting = 0 // it may have been handed in since
+		}
+		c.Decided(facts.Again(c, m, complete))
+	case votes.VotingClosed:
+		named = e.Meeting
+		h.closed = c.Facts[0].ID.String()
+		cause := c.Meta().Cause
+		switch {
+		case past:
+			i.either(c, "meeting.close", "papers.import", of)
+		case c.Meta().Actor != reactor+"votes_close" || cause != id+"/deadline" && cause != id+"/entry-completed":
+			c.Decided(errByItself)
+		}
+		c.Decided(facts.Again(c, m, meeting.CloseVoting{Now: c.Meta().Happened.Add(facts.Skew), Paper: h.envelopes > 0}))
+	case votes.KeyReleased:
+		named = e.Meeting
+		if c.Meta().Actor != reactor+releaseKey || c.Meta().Cause != h.closed {
+			c.Decided(errByItself)
+		}
+		c.Decided(facts.Again(c, m, meeting.ReleaseKey{Key: e.Key}))
+	default:
+		c.Break("wrong-stream", "no such event is in this stream")
+	}
+	if named != id {
+		c.Names(votes.MeetingStream, named)
+	}
+	if past && !strings.HasPrefix(c.Meta().Actor, reactor) {
+		c.May(i.rights, "past.enter", of)
+	}
+	if !past {
+		c.Present()
+	}
+	for _, f := range c.Facts {
+		if e, ok := f.Event.(votes.Event); ok {
+			m = meeting.Evolve(m, e)
+		}
+	}
+	was := h.Now().Countable()
+	h.Set(c, m)
+	if m.Countable() && !was {
+		i.count(c, h, m)
+	}
+}
+
+// draft decides a draft by the rules of a day that is known only where the meeting
+// is not of the past: of one that is, by any that ever were in force.
+func (i *inspection) draft(c *facts.Commit, m meeting.Meeting, e votes.MeetingDrafted) (err error) {
+	sets := rules.All()
+	if !e.Past {
+		set, _ := rules.InForce(units.DayOf(c.Meta().Happened))
+		sets = []meeting.RuleSet{set}
+	}
+	for _, at := range []es.Position{c.Position(), c.Meta().Seen} {
+		var buildings []string
+		for _, u := range i.unitsAt(e.Estate, at) {
+			buildings = append(buildings, u.Building)
+		}
+		for _, set := range sets {
+			if err = facts.Again(c, m, meeting.DraftMeeting{MeetingDrafted: e, Rules: set, Buildings: buildings}); err == nil {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// freeze builds the roll again from the titles that it was built from.
+func (i *inspection) freeze(c *facts.Commit, h *held, m meeting.Meeting, e votes.RollFrozen) error {
+	if err := facts.Again(c, m, meeting.FreezeRoll{RollFrozen: e}); err != nil {
+		return err
+	}
+	at := es.Position(e.SeenAt)
+	if at >= c.Position() || slices.ContainsFunc(i.estates[m.Estate], func(id string) bool { return i.units[id].Changed(at, c.Meta().Seen) }) {
+		c.Break("seen", "the roll rests on titles up to %d, and its decider had seen %d", at, c.Meta().Seen)
+	}
+	roll, err := meeting.BuildRoll(m.Meeting, i.unitsAt(m.Estate, at), m.Policy, m.Motions)
+	if err != nil {
+		return err
+	}
+	h.entries, h.voters = roll.Public.Entries, roll.Voters
+	h.heads = make(map[string]*head, len(h.entries))
+	sum := sha256.Sum256(roll.Blob())
+	hash := hex.EncodeToString(sum[:])
+	if roll.Heads != e.Heads || roll.Area != e.Area || !slices.Equal(roll.Scopes, e.Scopes) || hash != e.Roll {
+		c.Break("roll-wrong", "the roll has %d heads, %s ㎡, hash %s; the titles lead to %d heads, %s ㎡, hash %s",
+			e.Heads, e.Area, e.Roll, roll.Heads, roll.Area, hash)
+	}
+	return nil
+}
+
+// letters is the length of a meeting's id.
+const letters = 36
+
+// ballot decides what is in the stream of a head, or of someone who is none.
+func (i *inspection) ballot(c *facts.Commit) {
+	rest, entry := strings.TrimPrefix(c.Stream(), votes.RefusalStream), false
+	if cut, ok := strings.CutPrefix(c.Stream(), votes.BallotStream); ok {
+		rest, entry = cut, true
+	}
+	if len(rest) <= letters+1 || i.meetings[rest[:letters]] == nil {
+		c.Break(meeting.ErrNoMeeting.Code, "%s", meeting.ErrNoMeeting.Detail)
+		return
+	}
+	id, who := rest[:letters], rest[letters+1:]
+	h := i.meetings[id]
+	of := &head{}
+	if entry {
+		if of = h.heads[who]; of == nil {
+			of = &head{}
+			h.heads[who] = of
+		}
+	}
+	if h.Now().Past {
+		c.May(i.rights, "past.enter", authz.Resource{Type: "Meeting", ID: id, Estate: h.Now().Estate})
+	} else {
+		c.Present()
+	}
+	c.Decided(i.cast(c, h, of, id, who, entry))
+	waiting := len(of.Envelopes)
+	closed, counted := h.Now().Closed, h.Now().Countable()
+	for _, f := range c.Facts {
+		e, ok := f.Event.(votes.Event)
+		if !ok {
+			continue
+		}
+		of.Ballots = meeting.EvolveBallots(of.Ballots, e)
+		switch e := e.(type) {
+		case votes.PaperHandedIn:
+			h.envelopes++
+			h.lastPaper = c.Position()
+		case votes.BallotRefused:
+			h.rows += len(e.Motions)
+			h.summary.Reject(e.Reason, len(e.Motions))
+		case votes.BallotCast:
+			h.rows += len(e.Motions)
+			switch {
+			case counted:
+				h.summary.Reject(votes.VotingIsClosed, len(e.Motions))
+			default:
+				of.taken = append(of.taken, meeting.Taken{BallotCast: e, Late: closed})
+			}
+			if !closed && entry && !of.voted {
+				if posted, ok := h.entry(who); ok {
+					of.voted = true
+					h.turnout.Heads++
+					h.turnout.Area += posted.Area
+				}
+			}
+		default: // of meetings
+		}
+	}
+	h.waiting += len(of.Envelopes) - waiting
+}
+
+// entry returns an entry of the roll.
+func (h *held) entry(number string) (votes.Entry, bool) {
+	n := 0
+	for _, d := range number {
+		if d < '0' || d > '9' || n > len(h.entries) {
+			return votes.Entry{}, false
+		}
+		n = 10*n + int(d-'0')
+	}
+	if n < 1 || n > len(h.entries) || h.entries[n-1].Entry != number {
+		return votes.Entry{}, false
+	}
+	return h.entries[n-1], true
+}
+
+// cast decides the events of one ballot again.
+func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, entry bool) error {
+	m := h.Now()
+	var posted votes.Entry
+	var none votes.Reason
+	if entry {
+		var ok bool
+		if posted, ok = h.entry(who); !ok {
+			return reasoned(votes.NotOnTheRoll, "the roll has no entry "+who)
+		}
+	}
+	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
+	if e, ok := c.Facts[0].Event.(votes.PaperHandedIn); ok {
+		c.May(i.rights, "paper.receive", about)
+		h.ask(c, of, func(m meeting.Meeting) command { return meeting.HandInPaper{Meeting: m, Entry: posted, At: e.At} })
+		return nil
+	}
+	b, err := again(c, m.Past)
+	if err != nil {
+		return err
+	}
+	if b.Entry = posted; b.Ballot != c.ID() {
+		c.Break("ballot-id", "the id is not made of its request")
+	}
+	ways := []func(meeting.Meeting) command{func(m meeting.Meeting) command {
+		b := b
+		b.Meeting, b.NoEntry = m, none
+		return b
+	}}
+	switch actor := c.Meta().Actor; {
+	case m.Past: // whose it is the paper says, not the ledger
+		if !entry {
+			none = cmp.Or(h.voters.Of(who).Reason, votes.NotOnTheRoll)
+		}
+	case b.Channel == votes.Electronic:
+		voter := h.voters.Of(actor)
+		none = voter.Reason
+		about.Person = actor
+		c.May(i.rights, "ballot.cast", about)
+		switch {
+		case entry && voter.Entry != who:
+			c.Decided(reasoned(cmp.Or(voter.Reason, "wrong-voter"), "entry "+who+" is not the caller's"))
+		case !entry && (actor != who || voter.Entry != ""):
+			c.Break("wrong-stream", "the caller's ballots are not in this stream")
+		}
+	default:
+		i.either(c, "paper.enter", "paper.receive", about)
+		if _, late := c.Facts[0].Event.(votes.BallotRefused); late { // perhaps its envelope was
+			ways = append(ways, func(m meeting.Meeting) command {
+				return meeting.HandInPaper{Ballot: b.Ballot, Meeting: m, Entry: posted, At: b.At}
+			})
+		}
+	}
+	h.ask(c, of, ways...)
+	return nil
+}
+
+type command = es.Command[meeting.Ballots, votes.Event]
+
+// ask decides by each state that the meeting may have been in, in each of the ways
+// that the events may have come about.
+func (h *held) ask(c *facts.Commit, of *head, ways ...func(meeting.Meeting) command) {
+	var refused error
+	answer := h.Ask(c, func(m meeting.Meeting) bool {
+		for _, way := range ways {
+			err := facts.Again(c, of.Ballots, way(m))
+			if err == nil {
+				return true
+			}
+			if refused == nil {
+				refused = named(c, of, way(m), err)
+			}
+		}
+		return false
+	})
+	c.Doubted(answer, refused)
+}
+
+// reasoned is the reason for which a ballot is not taken, as an error.
+func reasoned(reason votes.Reason, detail string) error {
+	return problem.Conflict(string(reason), detail)
+}
+
+// named gives the refusal of a ballot, which is an event and no error, its name.
+func named(c *facts.Commit, of *head, cmd command, err error) error {
+	if _, rule := errors.AsType[*problem.Error](err); rule {
+		return err
+	}
+	events, _ := cmd.Decide(of.Ballots)
+	for _, e := range events {
+		r, ok := e.(votes.BallotRefused)
+		if ok && !slices.ContainsFunc(c.Facts, func(f facts.Fact) bool { return facts.Same(f.Event, r) }) {
+			return reasoned(r.Reason, "by the rules, motions "+strings.Join(r.Motions, ", ")+" are refused")
+		}
+	}
+	return err
+}
+
+// again makes the command of a ballot from its events. What a live one chose is
+// sealed: any choice will do, and none for what is void.
+func again(c *facts.Commit, past bool) (b meeting.CastBallot, err error) {
+	for n, f := range c.Facts {
+		switch e := f.Event.(type) {
+		case votes.BallotCast:
+			if n > 0 {
+				return b, errors.New("what was taken of a ballot comes before what was refused")
+			}
+			b.Ballot, b.Channel, b.At, b.Sealed, b.Choices = e.Ballot, e.Channel, e.At, e.Sealed, e.Choices
+			if !past {
+				b.Choices = chosen(e.Motions, votes.Yes)
+			}
+		case votes.BallotRefused:
+			if n == 0 {
+				b.Ballot, b.Channel, b.At = e.Ballot, e.Channel, e.At
+				b.Sealed = "-" // there was one, and nothing was taken of it
+			}
+			switch {
+			case past:
+				b.Choices = append(slices.Clip(b.Choices), chosen(e.Motions, "")...)
+			case e.Channel == votes.Paper:
+				b.Void = append(b.Void, e.Motions...)
+			case e.Reason == votes.NoSuchChoice:
+				b.Choices = append(b.Choices, chosen(e.Motions, "")...)
+			default:
+				b.Choices = append(b.Choices, chosen(e.Motions, votes.Yes)...)
+			}
+		default:
+			return b, errors.New("no such event is in this stream")
+		}
+	}
+	return b, nil
+}
+
+func chosen(motions []string, choice string) []votes.Choice {
+	choices := make([]votes.Choice, len(motions))
+	for n, m := range motions {
+		choices[n] = votes.Choice{Motion: m, Choice: choice}
+	}
+	return choices
+}
+
+// count counts a meeting by what its heads cast, opened where they were sealed.
+func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
+	set, ok := rules.ByHash(m.Notice.RuleHash)
+	if !ok {
+		return // the notice was found to name no rules
+	}
+	open := facts.Opener(nil)
+	if !m.Past {
+		var err error
+		if open, err = vault.NewOpener(m.Key, vault.MeetingKey(m.Meeting)); err != nil {
+			c.Break("wrong-key", "what was released is no key")
+		}
+	}
+	counter := meeting.NewCounter(m)
+	closed, void := 0, 0
+	for _, e := range h.entries {
+		of := h.heads[e.Entry]
+		if of == nil {
+			continue
+		}
+		for n := range of.taken {
+			t := &of.taken[n]
+			t.Opened = true
+			if m.Past {
+				continue
+			}
+			t.Choices = nil
+			var text []byte
+			err := errors.New("no key")
+			if open != nil {
+				text, err = open(board.SealedField(t.Ballot), string(t.Sealed))
+			}
+			if err != nil || json.Unmarshal(text, &t.Choices) != nil {
+				closed++
+				t.Choices = nil
+			} else if slices.ContainsFunc(t.Motions, func(motion string) bool { return t.Choice(motion) == "" }) {
+				void++
+			}
+		}
+		counter.Head(e, of.taken)
+		of.taken = nil
+	}
+	if closed > 0 {
+		c.Break("ballot-closed", "%d ballots do not open with the key", closed)
+	}
+	if void > 0 {
+		c.Break(string(votes.NoSuchChoice), "%d ballots were taken on motions on which they say nothing", void)
+	}
+	h.results = counter.Results(set)
+	s := &h.summary
+	s.Rows, s.Accepted, s.Rejected = s.Rows+counter.Rows, counter.Accepted, s.Rejected+counter.Rejected
+	for reason, n := range counter.Reasons {
+		if s.Reasons == nil {
+			s.Reasons = map[votes.Reason]int{}
+		}
+		s.Reasons[reason] += n
+	}
+}
+
+// End implements facts.Part.
+func (i *inspection) End(func(proof.Finding)) (list []facts.Unverified) {
+	sealed, past := 0, 0
+	for _, h := range i.meetings {
+		m := h.Now()
+		if m.Past {
+			past++
+		}
+		for _, of := range h.heads {
+			if !m.Countable() {
+				sealed += len(of.taken)
+			}
+		}
+	}
+	if sealed > 0 {
+		list = append(list, facts.Unverified{What: "what ballots say", Count: sealed, Why: "they are counted once their meeting is closed and its key is released"})
+	}
+	if past > 0 {
+		list = append(list, facts.Unverified{What: "papers of past meetings", Count: past, Why: "whose a ballot was, and what it said, is as it was entered"})
+	}
+	return list
+}
+
+type motionFigure struct {
+	votes.Motion
+	Rule string `json:"rule"`
+}
+
+type rollFigure struct {
+	Hash   string             `json:"hash"`
+	Heads  int64              `json:"heads"`
+	Area   units.CentiM2      `json:"area_centi_m2"`
+	Scopes []votes.ScopeTotal `json:"scopes"`
+}
+
+type turnoutFigure struct {
+	Heads int64         `json:"heads"`
+	Area  units.CentiM2 `json:"area_centi_m2"`
+}
+
+// Figures implements facts.Part.
+func (i *inspection) Figures() (list []facts.Figure) {
+	type object = map[string]any
+	lists := map[string][]object{}
+	for _, id := range slices.Backward(i.order) {
+		h := i.meetings[id]
+		m := h.Now()
+		if !m.Drafted() || i.only != "" && m.Estate != i.only {
+			continue
+		}
+		lists[m.Estate] = append(lists[m.Estate], object{"id": id, "title": m.Title, "past": m.Past})
+		turnout := turnoutFigure{h.turnout.Heads, h.turnout.Area}
+		of := object{
+			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,
+			"turnout": turnout, "paper_entry_completed": m.EntryComplete,
+		}
+		if m.Frozen() {
+			of["roll"] = rollFigure{m.Roll.Roll, m.Roll.Heads, m.Roll.Area, m.Roll.Scopes}
+		}
+		if set, ok := rules.ByHash(m.Notice.RuleHash); ok && m.Posted() {
+			var motions []motionFigure
+			for _, motion := range m.Motions {
+				motions = append(motions, motionFigure{motion, set.Matters[motion.Matter].Threshold})
+			}
+			of["motions"], of["rule_set"], of["rule_hash"], of["notice_in_time"] = motions, m.Notice.RuleSet, m.Notice.RuleHash, m.NoticeInTime(set)
+			of["opens"], of["closes"], of["notice_at"] = m.Notice.Opens, m.Notice.Closes, m.Notice.At
+		}
+		ballots := object{"rows": h.rows, "turnout": turnout}
+		if m.Countable() {
+			of["state"] = "counted"
+			ballots["rows"], ballots["accepted"], ballots["rejected"] = h.summary.Rows, h.summary.Accepted, h.summary.Rejected
+			if len(h.summary.Reasons) > 0 {
+				ballots["reasons"] = h.summary.Reasons
+			}
+			list = append(list, facts.NewFigure("/meetings/"+id+"/results", object{"items": h.results}))
+		}
+		list = append(list, facts.NewFigure("/meetings/"+id, of), facts.NewFigure("/meetings/"+id+"/ballots/summary", ballots))
+	}
+	for _, estate := range slices.Sorted(maps.Keys(lists)) {
+		list = append(list, facts.NewFigure("/estates/"+estate+"/meetings", object{"items": lists[estate]}))
+	}
+	return list
+}
