@@ -33,7 +33,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress tamper prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift assets screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ race: assets ## the same under the race detector; wants a C compiler
 
 stress: ## Watermill's stress test of the bus
 	go test -tags stress -run '^TestPubSubStress$$' $(TESTFLAGS) ./libs/bus
+
+tamper: ## change, cut, swap, rewrite and plant, and print what each is called when it is found
+	go test -count=1 -v -run '^TestTamper$$' ./services/internal/bundle
 
 prover: ## check proofs of a malicious prover, and tell how many (EXECUTIONS=100000000)
 	go test -count=1 -timeout 24h -v -run '^TestNothingOfAMaliciousProverIsAccepted$$' ./libs/proof -executions $(EXECUTIONS)

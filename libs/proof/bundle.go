@@ -66,15 +66,14 @@ type BundleWriter struct{ zip *zip.Writer }
 // NewBundleWriter returns a writer of a bundle.
 func NewBundleWriter(w io.Writer) *BundleWriter { return &BundleWriter{zip.NewWriter(w)} }
 
-// Leaves begins the file of leaves; what is written to it is of the form that
-// [AppendHash] and [AppendEvent] write. It ends with the next call.
+// Leaves begins the file of leaves: [LeavesHead], and then what [AppendHash] and
+// [AppendEvent] write. It ends with the next call.
 func (b *BundleWriter) Leaves() (io.Writer, error) {
 	w, err := b.zip.CreateHeader(&zip.FileHeader{Name: LeavesFile, Method: zip.Store})
 	if err != nil {
 		return nil, fmt.Errorf("proof: write a bundle: %w", err)
 	}
-	_, err = io.WriteString(w, leavesHead)
-	return w, err
+	return w, nil
 }
 
 // Add adds a file.

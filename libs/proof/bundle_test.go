@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -72,6 +73,7 @@ func (b *bundling) write(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, _ = io.WriteString(leaves, proof.LeavesHead)
 	for _, leaf := range b.leaves {
 		entry := proof.AppendHash(nil, leaf.Hash)
 		if leaf.Event != nil {
@@ -313,6 +315,7 @@ func large(b *testing.B, n int) ([]byte, proof.Keys) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	_, _ = io.WriteString(leaves, proof.LeavesHead)
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	var entry []byte
 	for i := range n {

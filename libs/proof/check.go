@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"sort"
@@ -35,34 +36,37 @@ type Held struct {
 	Rotations  []string
 }
 
-// mostFindings is how many of one code are told one by one.
-const mostFindings = 20
-
-// list gathers findings; of each code no more than a person reads.
-type list struct {
+// Findings gathers findings; of each code no more than a person reads.
+type Findings struct {
 	all  []Finding
 	seen map[Code]int
 }
 
-func (l *list) add(code Code, format string, args ...any) {
+// mostFindings is how many of one code are told one by one.
+const mostFindings = 20
+
+// Add adds one.
+func (l *Findings) Add(f Finding) {
 	if l.seen == nil {
 		l.seen = map[Code]int{}
 	}
-	if l.seen[code]++; l.seen[code] <= mostFindings {
-		l.all = append(l.all, *found(code, format, args...))
+	if l.seen[f.Code]++; l.seen[f.Code] <= mostFindings {
+		l.all = append(l.all, f)
 	}
 }
 
-// told returns all findings, with a last one for each code of which there are more.
-func (l *list) told() []Finding {
-	for _, f := range slices.Clone(l.all) {
-		if more := l.seen[f.Code] - mostFindings; more > 0 {
-			l.all = append(l.all, *found(f.Code, "and %d more", more))
-			l.seen[f.Code] = 0
+// List returns them, with a last one for each code of which there are more.
+func (l *Findings) List() []Finding {
+	all := slices.Clone(l.all)
+	for _, code := range slices.Sorted(maps.Keys(l.seen)) {
+		if more := l.seen[code] - mostFindings; more > 0 {
+			all = append(all, *found(code, "and %d more", more))
 		}
 	}
-	return l.all
+	return all
 }
+
+func (l *Findings) add(code Code, format string, args ...any) { l.Add(*found(code, format, args...)) }
 
 // Bundle checks that what is in a bundle is in the log that its checkpoint signs,
 // unchanged, in the log's order, without a gap in any stream; that its blobs are
@@ -73,7 +77,7 @@ func (l *list) told() []Finding {
 // The event may be kept, and must not be changed. What take returns ends the
 // check, and is returned.
 func (k Keys) Bundle(b *Bundle, held []Held, take func(leaf uint64, r es.Recorded) error) (c Checked, findings []Finding, err error) {
-	var f list
+	var f Findings
 	signed, key, failed := k.Checkpoint(b.Checkpoint, b.Rotations...)
 	if failed != nil {
 		return c, []Finding{*failed}, nil
@@ -94,7 +98,7 @@ func (k Keys) Bundle(b *Bundle, held []Held, take func(leaf uint64, r es.Recorde
 		}
 	}
 	if err := c.leaves(b, before, &f, take); err != nil {
-		return c, f.told(), err
+		return c, f.List(), err
 	}
 	for _, name := range b.Files(BlobFolder) {
 		content, err := b.File(name)
@@ -107,7 +111,7 @@ func (k Keys) Bundle(b *Bundle, held []Held, take func(leaf uint64, r es.Recorde
 			f.add(ChangedBytes, "the file %s is not what its name says: its SHA-256 is %x", strings.TrimPrefix(name, BlobFolder), sum)
 		}
 	}
-	return c, f.told(), nil
+	return c, f.List(), nil
 }
 
 // group is how many leaves are checked at a time: a full subtree of the tree.
@@ -135,7 +139,7 @@ type leafEvent struct {
 
 // leaves checks the file of leaves. One reads, as many as there are cores hash,
 // and what must be in order is done here.
-func (c *Checked) leaves(b *Bundle, before []Checkpoint, f *list, take func(uint64, es.Recorded) error) error {
+func (c *Checked) leaves(b *Bundle, before []Checkpoint, f *Findings, take func(uint64, es.Recorded) error) error {
 	file, err := b.leaves()
 	if err != nil {
 		f.add(Malformed, "%v", err)
@@ -190,7 +194,7 @@ func (c *Checked) leaves(b *Bundle, before []Checkpoint, f *list, take func(uint
 			if e.Position > b.Manifest.Until {
 				f.add(Malformed, "leaf %d, %s at revision %d: it stands after the position to which the bundle goes", leaf, e.Stream, e.Revision)
 			}
-			o.next(leaf, e.Recorded)
+			o.next(leaf, &e.Recorded)
 			if err := take(leaf, e.Recorded); err != nil {
 				return err
 			}
@@ -254,7 +258,7 @@ func (g *leafGroup) hash(buffer []byte) []byte {
 }
 
 // grow adds a group, leaf by leaf where something that the reader held ends in it.
-func (t *tree) grow(g *leafGroup, before []Checkpoint, f *list) {
+func (t *tree) grow(g *leafGroup, before []Checkpoint, f *Findings) {
 	end := t.size + uint64(g.n)
 	if g.n == group && !slices.ContainsFunc(before, func(old Checkpoint) bool { return old.Size > t.size && old.Size <= end }) {
 		t.add(groupLevel, g.root)
@@ -267,7 +271,7 @@ func (t *tree) grow(g *leafGroup, before []Checkpoint, f *list) {
 }
 
 // hold compares the tree with what the reader held of the same size.
-func (t *tree) hold(before []Checkpoint, f *list) {
+func (t *tree) hold(before []Checkpoint, f *Findings) {
 	for _, old := range before {
 		if old.Size == t.size && old.Root != t.root() {
 			f.add(RewrittenHistory, "the first %d leaves of the bundle have another root than the checkpoint that you hold, and both are signed: keep them, they prove it", old.Size)
@@ -276,7 +280,7 @@ func (t *tree) hold(before []Checkpoint, f *list) {
 }
 
 // compare holds the tree against the checkpoint.
-func (c *Checked) compare(t tree, missing uint64, f *list) {
+func (c *Checked) compare(t tree, missing uint64, f *Findings) {
 	size := c.Checkpoint.Size
 	switch {
 	case t.size < size && size-t.size > missing:
@@ -290,7 +294,7 @@ func (c *Checked) compare(t tree, missing uint64, f *list) {
 
 // order checks that events stand in the ledger's order, each once, none missing.
 type order struct {
-	f        *list
+	f        *Findings
 	position es.Position
 	streams  map[string]*streamOrder
 }
@@ -303,7 +307,7 @@ type streamOrder struct {
 // gap is a run of revisions that did not come where they should.
 type gap struct{ from, to uint64 }
 
-func (o *order) next(leaf uint64, r es.Recorded) {
+func (o *order) next(leaf uint64, r *es.Recorded) {
 	s := o.streams[r.Stream]
 	if s == nil {
 		s = &streamOrder{}

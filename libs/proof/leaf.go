@@ -3,6 +3,7 @@ package proof
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -50,22 +51,22 @@ func TimeOf(t time.Time) Time {
 	}
 	// This is t.Format(timeLayout) in a third of the time; a reader of a whole
 	// ledger does it twice for each event.
-	text := [len(timeLayout)]byte([]byte(timeLayout))
-	digits := func(at, width, n int) {
-		for i := at + width - 1; i >= at; i-- {
-			text[i] = byte('0' + n%10)
-			n /= 10
-		}
-	}
+	var text [len(timeLayout)]byte
+	copy(text[:], timeLayout)
+	two := func(at, n int) { text[at], text[at+1] = byte('0'+n/10), byte('0'+n%10) }
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	digits(0, 4, year)
-	digits(5, 2, int(month))
-	digits(8, 2, day)
-	digits(11, 2, hour)
-	digits(14, 2, minute)
-	digits(17, 2, second)
-	digits(20, 6, t.Nanosecond()/1000)
+	micro := t.Nanosecond() / 1000
+	two(0, year/100)
+	two(2, year%100)
+	two(5, int(month))
+	two(8, day)
+	two(11, hour)
+	two(14, minute)
+	two(17, second)
+	two(20, micro/10000)
+	two(22, micro/100%100)
+	two(24, micro%100)
 	return Time(text[:])
 }
 
@@ -176,15 +177,30 @@ func plainString(b []byte) (text, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return nil, nil, false
 	}
-	for i, c := range b[1:] {
-		switch {
-		case c == '"':
-			return b[1 : 1+i : 1+i], b[2+i:], true
-		case c < ' ' || c > '~' || c == '\\':
-			return nil, nil, false
+	end := bytes.IndexByte(b[1:], '"')
+	if end < 0 || !plain(b[1:1+end]) {
+		return nil, nil, false
+	}
+	return b[1 : 1+end : 1+end], b[2+end:], true
+}
+
+// plain says whether all of b is ASCII, without control characters and \, eight
+// bytes at a time.
+func plain(b []byte) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		y := x ^ '\\'*each // no byte of it is zero
+		if (x|(x-' '*each)|(y-each)&^y)&high != 0 {
+			return false
 		}
 	}
-	return nil, nil, false
+	for _, c := range b {
+		if c < ' ' || c >= 0x80 || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // leafVersion is the first line of a leaf. What follows it is one value a line.

@@ -14,10 +14,10 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 )
 
-// leavesHead begins the file of leaves. What follows is one entry for each leaf of
+// LeavesHead begins the file of leaves. What follows is one entry for each leaf of
 // the log, from leaf 0 on: a byte that says of which kind it is, the leaf's hash
 // and, of an event, what the leaf is of.
-const leavesHead = "yimu leaves v1\n"
+const LeavesHead = "yimu leaves v1\n"
 
 // Kinds of entries.
 const (
@@ -89,8 +89,8 @@ func (l *LeafReader) Next() (Entry, error) {
 // next leaves the event in pending.
 func (l *LeafReader) next() (e Entry, event bool, err error) {
 	if !l.begun {
-		head := make([]byte, len(leavesHead))
-		if _, err := io.ReadFull(l.r, head); err != nil || string(head) != leavesHead {
+		head := make([]byte, len(LeavesHead))
+		if _, err := io.ReadFull(l.r, head); err != nil || string(head) != LeavesHead {
 			return e, false, errors.New("proof: not a file of leaves of the form that is known here")
 		}
 		l.begun = true

@@ -344,7 +344,7 @@ func (p *prover) bundle(keys proof.Keys) bool {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	_, _ = into.Write(p.mutate(leaves))
+	_, _ = into.Write(append([]byte(proof.LeavesHead), p.mutate(leaves)...))
 	if err := w.AddCheckpoint(signed, nil); err != nil {
 		p.t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -178,6 +179,26 @@ func (l *Log) Leaf(c proof.Checkpoint, index uint64) (proof.Leaf, error) {
 		return leaf, fmt.Errorf("tlog: leaf %d: %w", index, err)
 	}
 	return leaf, nil
+}
+
+// Leaves yields all leaves of the tree that c signs, in order. They are as the
+// files have them: whoever adds up their hashes finds out whether the tree is.
+func (l *Log) Leaves(c proof.Checkpoint) iter.Seq2[proof.Leaf, error] {
+	return func(yield func(proof.Leaf, error) bool) {
+		for first := uint64(0); first < c.Size; first += layout.EntryBundleWidth {
+			entries, err := l.entries(c.Size, first/layout.EntryBundleWidth)
+			for i := 0; err == nil && uint64(i) < min(layout.EntryBundleWidth, c.Size-first); i++ {
+				var leaf proof.Leaf
+				if leaf, err = proof.ParseLeaf(entries[i]); err == nil && !yield(leaf, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(proof.Leaf{}, fmt.Errorf("tlog: leaves from %d on: %w", first, err))
+				return
+			}
+		}
+	}
 }
 
 // entries reads a bundle of leaves as a log of so many leaves has it.

@@ -132,6 +132,7 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	routes, handler := service.NewAPI(deps, "ledger", trail)
 	api.Register(routes, deps.Store, deps.Blobs, trail, Prefixes())
 	api.RegisterLog(routes, deps.Store, config.Log, trail)
+	api.RegisterLeaves(routes, deps.Store, config.Log, Prefixes(), deps.Log)
 	service.Mount(handler, LogPrefix, config.Log.Handler(LogPrefix))
 	l := &recorder{deps: deps, refused: config.Refused}
 	var writers, topics []string

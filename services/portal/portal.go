@@ -62,6 +62,8 @@ type Config struct {
 	ReadsPerMinute  int // without a login, by address, and as many with a token nobody knows; 0 is 1200
 	LoginsPerMinute int // attempts by address; 0 is 10
 
+	Version string // of the program, for files that say what made them
+
 	Clock  func() time.Time
 	Log    *slog.Logger // nil discards
 	Tracer trace.Tracer // nil: no spans
@@ -89,7 +91,7 @@ func New(config Config) (http.Handler, error) {
 		API: api, Sessions: config.Sessions, Login: config.Login, Logout: config.Logout,
 		BaseURL: config.BaseURL, Operator: config.Operator, ClientAddress: config.ClientAddress,
 		ReadsPerMinute: or(config.ReadsPerMinute, 1200), LoginsPerMinute: or(config.LoginsPerMinute, 10),
-		Clock: config.Clock, Log: config.Log, Tracer: config.Tracer, Meter: config.Meter,
+		Version: config.Version, Clock: config.Clock, Log: config.Log, Tracer: config.Tracer, Meter: config.Meter,
 	}), nil
 }
 

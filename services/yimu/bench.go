@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/tlog"
+	"github.com/yimu-ledger/yimu/services/internal/bundle"
+	"github.com/yimu-ledger/yimu/services/internal/inspect"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
@@ -236,6 +239,9 @@ func (b *bench) ballots(ctx context.Context) error {
 	}
 	stop()
 	b.add("memory, under load", "", "%d MB", most.Load()>>20)
+	if err := b.bundle(ctx, s); err != nil {
+		return err
+	}
 	return s.Stop()
 }
 
@@ -312,6 +318,58 @@ func (r *receipts) end() ([]time.Duration, error) {
 	}
 	slices.Sort(r.took)
 	return r.took, nil
+}
+
+// bundle makes a bundle of the voters' estate, and checks it.
+func (b *bench) bundle(ctx context.Context, s *load.Server) error {
+	path := filepath.Join(filepath.Dir(b.dir), "bundle.zip")
+	var m proof.Manifest
+	start := time.Now()
+	err := writeFile(path, func(w io.Writer) (err error) {
+		m, err = bundle.Export{Client: http.DefaultClient, Server: s.URL(), Estate: b.booth.Estate, Program: version(), Made: start}.Write(ctx, w)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	took := time.Since(start)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	b.add(fmt.Sprintf("making a bundle, %d events of %d", m.Events, m.Leaves), "", "%.1f s, %.1f MB", took.Seconds(), float64(len(file))/1e6)
+	keys, err := tlog.PublicKeys(filepath.Join(b.dir, "keys", logKey))
+	if err != nil {
+		return err
+	}
+	for _, check := range []struct {
+		what, want string
+		do         func(*proof.Bundle) (int, error)
+	}{
+		{"checking its bytes and proofs", "≥ 1,000,000/s", func(o *proof.Bundle) (int, error) {
+			_, found, err := keys.Bundle(o, nil, func(uint64, es.Recorded) error { return nil })
+			return len(found), err
+		}},
+		{"checking it, rules and figures too", "≥ 150,000/s", func(o *proof.Bundle) (int, error) {
+			r, err := inspect.Verify(ctx, o, keys, nil, nil, func(uint64) {})
+			if err != nil {
+				return 0, err
+			}
+			return len(r.Findings), nil
+		}},
+	} {
+		o, err := proof.OpenBundle(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		found, err := check.do(o)
+		if err != nil {
+			return err
+		}
+		b.add(check.what, check.want, "%.0f/s, %d findings", float64(m.Events)/time.Since(start).Seconds(), found)
+	}
+	return nil
 }
 
 // pages measures how soon a person sees the budget.

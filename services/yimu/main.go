@@ -20,6 +20,7 @@ type cli struct {
 	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
 	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
 	Erase   eraseCmd   `cmd:"" help:"Erase a person for ever, through the API: their key is destroyed."`
+	Export  exportCmd  `cmd:"" help:"Take out of the ledger what can be checked offline."`
 	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
 	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
 	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`

@@ -120,6 +120,7 @@ type siteFlags struct {
 func (f siteFlags) config() portal.Config {
 	c := portal.Config{
 		BaseURL:  f.BaseURL,
+		Version:  version(),
 		Operator: portal.Operator{Name: f.Operator, Contact: f.Contact, Complaints: f.Complaints, Privacy: f.Privacy},
 	}
 	if f.ClientAddressHeader != "" {

@@ -18,6 +18,7 @@ import (
 type verifyCmd struct {
 	Receipt     verifyReceiptCmd     `cmd:"" help:"Check that an event is in the ledger, by its receipt."`
 	Consistency verifyConsistencyCmd `cmd:"" help:"Check that between two checkpoints the ledger was only appended to."`
+	Bundle      verifyBundleCmd      `cmd:"" help:"Check an estate's part of the ledger, by its bundle: bytes, proofs, rules, figures."`
 }
 
 // verifyFlags are those of every check.

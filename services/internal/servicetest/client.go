@@ -26,6 +26,9 @@ type Client struct {
 	s     *System
 }
 
+// URL is where the API answers, without /api/v1.
+func (s *System) URL() string { return s.server.URL }
+
 // Anyone is a client that is not logged in.
 func (s *System) Anyone() *Client { return &Client{s: s} }
 

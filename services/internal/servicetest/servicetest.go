@@ -76,6 +76,8 @@ type System struct {
 	Sessions  *access.Sessions
 	Refused   *blobs.Bucket // bytes of refused commits
 	Log       *tlog.Log     // the ledger's transparency log
+	LogDir    string        // its files
+	LogKey    string        // the file of its private key
 	Clock     *Clock        // of the services and of the store
 	Bus       bus.Config
 	Publisher message.Publisher
@@ -131,7 +133,8 @@ func Start(t testing.TB, config Config) *System {
 	s.closes(s.Vault.Close)
 	public := s.blobs("public")
 	s.Refused = s.blobs("refused")
-	s.Log, err = tlog.Open(tlog.Config{Dir: s.path("log"), KeyFile: s.path("log.key"), Origin: "test.example/log", Log: log})
+	s.LogDir, s.LogKey = s.path("log"), s.path("log.key")
+	s.Log, err = tlog.Open(tlog.Config{Dir: s.LogDir, KeyFile: s.LogKey, Origin: "test.example/log", Log: log})
 	s.must(err)
 
 	var topics []embedded.Topic

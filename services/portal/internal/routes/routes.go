@@ -101,6 +101,7 @@ var table = []struct{ pattern, service string }{
 	{"/receipts/{event}", Ledger},
 	{"/operations/{rest...}", Ledger},
 	{"/blobs/{hash}", Ledger},
+	{"/estates/{estate}/leaves", Ledger},
 }
 
 // Prefix of the whole API.

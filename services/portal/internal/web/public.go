@@ -51,6 +51,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/meetings.csv", past(s.meetingsCSV))
 	on("GET /estates/{estate}/agreements.csv", past(s.agreementsCSV))
 	on("GET /estates/{estate}/units.csv", s.unitsCSV)
+	on("GET /estates/{estate}/bundle.zip", past(s.bundle))
 	on("GET /meetings/{meeting}/results.csv", past(s.resultsCSV))
 	on("GET /meetings/{meeting}/rejected.csv", past(s.rejectedCSV))
 	on("GET /meetings/{meeting}/ballots.csv", s.ballotsCSV)

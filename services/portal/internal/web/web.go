@@ -41,6 +41,7 @@ type Config struct {
 	ClientAddress   func(*http.Request) string
 	ReadsPerMinute  int
 	LoginsPerMinute int
+	Version         string
 	Clock           func() time.Time
 	Log             *slog.Logger
 	Tracer          trace.Tracer

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/libs/proof"
+	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/internal/bundle"
+)
+
+type exportCmd struct {
+	Bundle exportBundleCmd `cmd:"" help:"Make a file of all that an estate's part of the ledger can be checked with, offline and years later."`
+}
+
+type exportBundleCmd struct {
+	Estate string `help:"Id of the estate, a UUID." required:""`
+	Until  string `help:"Up to when: a position of the ledger, or a time such as 2026-03-01T00:00:00+08:00. Now unless given." placeholder:"POSITION|TIME"`
+	Server string `help:"Where the system answers; no right is needed." default:"http://127.0.0.1:8080" env:"YIMU_SERVER" xor:"from"`
+	Data   string `help:"Directory of a system that does not run, in place of a server." type:"existingdir" placeholder:"DIR" xor:"from"`
+	Output string `short:"o" help:"The file; yimu-ESTATE.zip unless given." type:"path" placeholder:"FILE"`
+}
+
+// Help is shown by yimu export bundle --help.
+func (exportBundleCmd) Help() string {
+	return `The file is a zip archive; docs/proof.md says what is in it. It holds what everyone may read: nothing that is sealed in the
+ledger is opened. "yimu verify bundle" checks it.`
+}
+
+func (c *exportBundleCmd) Run(ctx context.Context) error {
+	path := c.Output
+	if path == "" {
+		path = "yimu-" + c.Estate + ".zip"
+	}
+	var m proof.Manifest
+	export := func(ctx context.Context, server string) error {
+		bar := &bar{}
+		defer bar.end()
+		return writeFile(path, func(w io.Writer) (err error) {
+			m, err = bundle.Export{
+				Client: http.DefaultClient, Server: strings.TrimRight(server, "/"), Estate: c.Estate, Until: c.Until, Program: version(), Made: time.Now(),
+				Progress: func(done, total uint64) { bar.step("leaves", int(done), int(total)) },
+			}.Write(ctx, w)
+			return err
+		})
+	}
+	var err error
+	if c.Data == "" {
+		err = export(ctx, c.Server)
+	} else {
+		err = offline(ctx, c.Data, func(ctx context.Context, s *Site) error { return s.serveFor(ctx, export) })
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s holds %d of the ledger's %d events, up to position %d, and %d figures.\n", path, m.Events, m.Leaves, m.Until, len(m.Figures))
+	for _, a := range m.Absent {
+		fmt.Fprintf(os.Stderr, "not in it: %s (%s)\n", a.What, a.Reason)
+	}
+	return nil
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// serveFor answers, on an address of its own, for as long as do takes.
+func (s *Site) serveFor(ctx context.Context, do func(ctx context.Context, server string) error) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- service.Serve(serving, l, s.Handler()) }()
+	err = do(ctx, "http://"+l.Addr().String())
+	stop()
+	return errors.Join(err, <-served)
+}

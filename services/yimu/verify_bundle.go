@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/libs/proof"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/inspect"
+)
+
+type verifyBundleCmd struct {
+	File       string   `arg:"" help:"The bundle, as yimu export bundle makes it." type:"existingfile"`
+	Checkpoint []string `help:"What you kept of the log, a checkpoint, a receipt or an extension: the bundle must contain what it signs. May be given several times." type:"existingfile" placeholder:"FILE"`
+	EstateKey  string   `help:"The estate's key, to check sealed payments against the posted totals." type:"existingfile" placeholder:"FILE"`
+	verifyFlags
+}
+
+// Help is shown by yimu verify bundle --help.
+func (verifyBundleCmd) Help() string {
+	return `What is checked: that the bundle's leaves make the tree which the checkpoint signs; that its events are those, unchanged, in
+order, none missing or twice; that its files are what their names say; then every decision of the rules, again, and every
+published figure.
+` + verifyStatus
+}
+
+func (c *verifyBundleCmd) Run(ctx context.Context) error {
+	report, err := c.verify(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "yimu: "+err.Error())
+		return exitError{wrongUsage}
+	}
+	if c.JSON {
+		err = json.NewEncoder(os.Stdout).Encode(report)
+	} else {
+		err = writeReport(report, os.Stdout)
+	}
+	if err == nil && len(report.Findings) > 0 {
+		err = exitError{1}
+	}
+	return err
+}
+
+func (c *verifyBundleCmd) verify(ctx context.Context) (*inspect.Report, error) {
+	keys, err := keysIn(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b, err := proof.OpenBundle(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File, err)
+	}
+	var held []proof.Held
+	for _, path := range c.Checkpoint {
+		kept, _, err := checkpointIn(path)
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, proof.Held{Checkpoint: kept.Checkpoint, Rotations: kept.Rotations})
+	}
+	opener, err := openerIn(c.EstateKey, b.Manifest.Subject)
+	if err != nil {
+		return nil, err
+	}
+	bar := &bar{}
+	defer bar.end()
+	return inspect.Verify(ctx, b, keys, held, opener, func(leaf uint64) { bar.step("events", int(leaf), int(b.Manifest.Leaves)) })
+}
+
+// writeReport writes a report for a person.
+func writeReport(r *inspect.Report, w io.Writer) error {
+	p := &printer{w: w}
+	c := r.Checked
+	p.line("estate %s, up to position %d; made %s by yimu %s", visible(r.Bundle.Subject), r.Bundle.Until, r.Bundle.Made.Format(time.RFC3339), visible(r.Bundle.Program))
+	if c.Origin != "" {
+		p.line("log %s, checkpoint of %d leaves, root %s", c.Origin, c.Size, c.Root)
+		p.line("signed by %s", c.Key)
+	}
+	p.line("")
+	p.line("checked")
+	p.line("  %d leaves, and of these %d events of %d streams", c.Leaves, c.Events, c.Streams)
+	if c.Events > 0 {
+		p.line("  recorded from %s to %s", c.First.Format(time.RFC3339), c.Last.Format(time.RFC3339))
+	}
+	p.line("  %d public files", c.Blobs)
+	if c.Held > 0 {
+		p.line("  %d checkpoints that you kept", c.Held)
+	}
+	if c.Rules {
+		p.line("  every decision, again by the rules")
+		p.line("  %d published figures, derived again", c.Figures)
+	}
+	p.line("")
+	if len(r.Findings) == 0 {
+		p.line("found nothing wrong")
+	} else {
+		p.line("found")
+	}
+	for _, f := range r.Findings {
+		p.line("  %s", visible(f.String()))
+	}
+	if len(r.NotVerified) > 0 {
+		p.line("")
+		p.line("not verified")
+	}
+	for _, u := range r.NotVerified {
+		p.line("  %s (%d): %s", visible(u.What), u.Count, visible(u.Why))
+	}
+	return p.err
+}
+
+// openerIn returns what opens the payments of an estate; nil where there is no key.
+func openerIn(path, estate string) (inspect.Opener, error) {
+	if path == "" {
+		return nil, nil
+	}
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	open, err := vault.NewOpener(strings.TrimSpace(string(key)), vault.EstateKey(estate))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not the key of estate %s: %w", path, estate, err)
+	}
+	return open, nil
+}
