@@ -767,8 +767,9 @@ func TestAReceiptWithoutItsProofSaysSo(t *testing.T) {
 func TestTheProofOfTheLedgerSaysHowFarItGoes(t *testing.T) {
 	_, b := open(t, func(c *portal.Config) { c.BaseURL = "https://yimu.example/" })
 	b.shows(b.get("/proof"), http.StatusOK, "12<u>条记录", "位置 18,204", "apitest.example/log", "不要因为这个网站这么写就相信它",
-		"https://yimu.example/api/v1/ledger/extension?old=12", "yimu verify receipt")
-	b.shows(b.get(estate), http.StatusOK, `href="/proof"`)
+		"https://yimu.example/api/v1/ledger/extension?old=12", "yimu verify receipt", "yimu verify bundle")
+	b.shows(b.get(estate), http.StatusOK, `href="/proof"`, `href="`+estate+`/bundle.zip"`)
+	b.shows(b.get(estate+"?at=17000"), http.StatusOK, `href="`+estate+`/bundle.zip?at=17000"`)
 }
 
 func TestAPageSaysHowFarItsNumbersAreSigned(t *testing.T) {
