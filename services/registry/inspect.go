@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,7 +12,9 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
@@ -28,6 +31,11 @@ type inspection struct {
 	people  map[string]register.Person
 	tokens  map[string]register.Token
 
+	// What keeps people from being erased.
+	holdings map[string]map[string]*holding // by person and unit
+	meetings map[string]*sitting
+	kept     facts.Changes
+
 	operator  int // tokens issued by whoever holds the system
 	elsewhere int // commits that rest on titles of other estates
 }
@@ -37,17 +45,36 @@ type unit struct {
 	estate string
 }
 
+// holding is that a person held a title to a unit, from one position until another.
+type holding struct {
+	estate, code string
+	since, until es.Position // until is 0 while they hold it
+}
+
+// sitting is what of a meeting keeps those on its roll.
+type sitting struct {
+	estate         string
+	frozen, closed es.Position
+	posted         es.Position
+	closes         time.Time
+}
+
 // Inspect returns what decides the registry's streams again, for one estate or,
 // with "", for all. rights is told of each commit after it was decided.
 func Inspect(estate string, rights *access.Record) facts.Part {
 	return &inspection{
 		only: estate, rights: rights, estates: map[string]register.Estate{}, units: map[string]*unit{},
 		people: map[string]register.Person{}, tokens: map[string]register.Token{},
+		holdings: map[string]map[string]*holding{}, meetings: map[string]*sitting{},
 	}
 }
 
 // Take implements facts.Part.
 func (i *inspection) Take(c *facts.Commit) {
+	if c.Context == "votes" {
+		i.meeting(c)
+		return
+	}
 	event, ok := c.Facts[0].Event.(registry.Event)
 	if !ok {
 		return
@@ -57,9 +84,96 @@ func (i *inspection) Take(c *facts.Commit) {
 	for _, f := range c.Facts {
 		if event, ok := f.Event.(registry.Event); ok {
 			i.evolve(event)
+			i.keep(c, event)
 		}
 	}
 	i.rights.Take(c)
+}
+
+// meeting keeps who may be on the roll of a meeting, and until when.
+func (i *inspection) meeting(c *facts.Commit) {
+	id, ok := strings.CutPrefix(c.Stream(), votes.MeetingStream)
+	if !ok {
+		return
+	}
+	m := i.meetings[id]
+	if m == nil {
+		m = &sitting{}
+		i.meetings[id] = m
+	}
+	for _, f := range c.Facts {
+		switch e := f.Event.(type) {
+		case votes.MeetingDrafted:
+			m.estate = e.Estate
+		case votes.RollFrozen:
+			m.frozen = c.Position()
+		case votes.NoticePosted:
+			m.posted, m.closes = c.Position(), e.Closes
+		case votes.VotingClosed:
+			m.closed = c.Position()
+		default:
+			continue
+		}
+		i.kept.Note(c)
+	}
+}
+
+// keep keeps who holds a title to which unit, and since when.
+func (i *inspection) keep(c *facts.Commit, event registry.Event) {
+	hold := func(estate, id, code string, titles []registry.Title) {
+		for _, former := range i.rights.Owners(id) {
+			if h := i.holdings[former][id]; h != nil && !slices.ContainsFunc(titles, func(t registry.Title) bool { return t.Person == former }) {
+				h.until = c.Position()
+			}
+		}
+		for _, t := range titles {
+			held := i.holdings[t.Person]
+			if held == nil {
+				held = map[string]*holding{}
+				i.holdings[t.Person] = held
+			}
+			if held[id] == nil {
+				held[id] = &holding{since: c.Position()}
+			}
+			held[id].estate, held[id].code, held[id].until = estate, code, 0
+		}
+		i.kept.Note(c)
+	}
+	switch e := event.(type) {
+	case registry.TitlesStated:
+		hold(e.Estate, e.ID, e.Code, e.Titles)
+	case registry.TitlesCorrected:
+		hold(e.Estate, e.ID, e.Code, e.Titles)
+	default: // it changes nobody's titles
+	}
+}
+
+// keeps returns what kept a person from being erased at a position: a unit, and
+// the latest meeting with them on its roll. Who bought a unit during the vote
+// could vote for it.
+func (i *inspection) keeps(person string, at es.Position) (unit string, roll register.Roll) {
+	for _, h := range i.holdings[person] {
+		if h.since > at {
+			continue
+		}
+		holds := h.until == 0 || h.until > at
+		if holds && (unit == "" || h.code < unit) {
+			unit = h.code
+		}
+		for _, m := range i.meetings {
+			closed := m.closed != 0 && m.closed <= at
+			switch {
+			case m.estate != h.estate || m.frozen == 0 || m.frozen > at || m.posted == 0 || m.posted > at:
+			case !holds && h.until <= m.frozen || closed && h.since >= m.closed:
+			default:
+				roll.Running = roll.Running || !closed
+				if m.closes.After(roll.Closed) {
+					roll.Closed = m.closes
+				}
+			}
+		}
+	}
+	return unit, roll
 }
 
 func (i *inspection) decide(c *facts.Commit, event registry.Event) {
@@ -199,6 +313,16 @@ func (i *inspection) person(c *facts.Commit, event registry.Event) {
 		command(e.Person, "own.correct", func(p register.Person) error {
 			return facts.Again(c, p, register.RequestCorrection{Words: e.Words})
 		})
+	case registry.PersonErased:
+		command(e.Person, "person.erase", func(p register.Person) error {
+			answer, err := i.kept.Ask(c, func(at es.Position) error {
+				erase := register.ErasePerson{Ground: e.Ground, Now: c.Meta().Happened.Add(facts.Skew)}
+				erase.Unit, erase.Roll = i.keeps(e.Person, at)
+				return facts.Again(c, p, erase)
+			})
+			c.Doubted(answer, err)
+			return nil
+		})
 	case registry.RoleGranted:
 		estate = e.Estate
 		command(e.Person, "role.grant", func(p register.Person) error {
@@ -262,6 +386,8 @@ func (i *inspection) evolve(event registry.Event) {
 	case registry.RoleGranted:
 		person(e.Person)
 	case registry.RoleRevoked:
+		person(e.Person)
+	case registry.PersonErased:
 		person(e.Person)
 	case registry.TokenIssued:
 		i.tokens[e.Token] = register.EvolveToken(i.tokens[e.Token], event)

@@ -30,6 +30,7 @@ type holder struct {
 	grants []authz.Grant
 	roles  []string
 	key    string // of grants
+	erased bool   // is nobody any more
 }
 
 // question is all that policies may ask about.
@@ -60,6 +61,8 @@ func (r *Record) Take(c *facts.Commit) {
 		case registry.RoleGranted:
 			changed = []string{e.Person}
 		case registry.RoleRevoked:
+			changed = []string{e.Person}
+		case registry.PersonErased:
 			changed = []string{e.Person}
 		case registry.TitlesStated:
 			changed = r.titled(e.ID, e.Titles)
@@ -98,12 +101,12 @@ func (r *Record) person(c *facts.Commit, id string) {
 		r.people[id] = k
 	}
 	p := r.now.people[id]
-	h := holder{grants: p.grants, roles: p.roles}
+	h := holder{grants: p.grants, roles: p.roles, erased: p.erased}
 	var key strings.Builder
 	for _, g := range p.grants {
 		key.WriteString(g.Role + "@" + g.Estate + " ")
 	}
-	if h.key = key.String(); h.key != k.Now().key {
+	if h.key = key.String(); h.key != k.Now().key || h.erased {
 		k.Set(c, h)
 	}
 }
@@ -165,7 +168,9 @@ func (r *Record) ask(c *facts.Commit, holds func(who authz.Principal, key string
 	if k == nil {
 		k = &facts.Known[holder]{}
 	}
-	return k.Ask(c, func(h holder) bool { return holds(authz.Principal{ID: actor, Person: actor, Grants: h.grants}, h.key) })
+	return k.Ask(c, func(h holder) bool {
+		return !h.erased && holds(authz.Principal{ID: actor, Person: actor, Grants: h.grants}, h.key)
+	})
 }
 
 // allowed asks as Directory.Allow does.
