@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/bundle"
@@ -22,11 +24,11 @@ type exportCmd struct {
 }
 
 type exportBundleCmd struct {
-	Estate string `help:"Id of the estate, a UUID." required:""`
-	Until  string `help:"Up to when: a position of the ledger, or a time such as 2026-03-01T00:00:00+08:00. Now unless given." placeholder:"POSITION|TIME"`
-	Server string `help:"Where the system answers; no right is needed." default:"http://127.0.0.1:8080" env:"YIMU_SERVER" xor:"from"`
-	Data   string `help:"Directory of a system that does not run, in place of a server." type:"existingdir" placeholder:"DIR" xor:"from"`
-	Output string `short:"o" help:"The file; yimu-ESTATE.zip unless given." type:"path" placeholder:"FILE"`
+	Estate uuid.UUID `help:"Id of the estate." required:""`
+	Until  string    `help:"Up to when: a position of the ledger, or a time such as 2026-03-01T00:00:00+08:00. Now unless given." placeholder:"POSITION|TIME"`
+	Server string    `help:"Where the system answers; no right is needed." default:"http://127.0.0.1:8080" env:"YIMU_SERVER" xor:"from"`
+	Data   string    `help:"Directory of a system that does not run, in place of a server." type:"existingdir" placeholder:"DIR" xor:"from"`
+	Output string    `short:"o" help:"The file; yimu-ESTATE.zip unless given." type:"path" placeholder:"FILE"`
 }
 
 // Help is shown by yimu export bundle --help.
@@ -38,7 +40,7 @@ ledger is opened. "yimu verify bundle" checks it.`
 func (c *exportBundleCmd) Run(ctx context.Context) error {
 	path := c.Output
 	if path == "" {
-		path = "yimu-" + c.Estate + ".zip"
+		path = "yimu-" + c.Estate.String() + ".zip"
 	}
 	var m proof.Manifest
 	export := func(ctx context.Context, server string) error {
@@ -46,7 +48,7 @@ func (c *exportBundleCmd) Run(ctx context.Context) error {
 		defer bar.end()
 		return writeFile(path, func(w io.Writer) (err error) {
 			m, err = bundle.Export{
-				Client: http.DefaultClient, Server: strings.TrimRight(server, "/"), Estate: c.Estate, Until: c.Until, Program: version(), Made: time.Now(),
+				Client: http.DefaultClient, Server: strings.TrimRight(server, "/"), Estate: c.Estate.String(), Until: c.Until, Program: version(), Made: time.Now(),
 				Progress: func(done, total uint64) { bar.step("leaves", int(done), int(total)) },
 			}.Write(ctx, w)
 			return err

@@ -64,7 +64,7 @@ func TestABundleIsCheckedByOneFileAndAKey(t *testing.T) {
 	dir := t.TempDir()
 	export := func(name string, c exportBundleCmd) string {
 		t.Helper()
-		c.Estate, c.Output = estate, filepath.Join(dir, name)
+		c.Estate, c.Output = uuid.MustParse(estate), filepath.Join(dir, name)
 		if err := c.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
