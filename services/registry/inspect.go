@@ -406,6 +406,15 @@ func (i *inspection) End(func(proof.Finding)) (list []facts.Unverified) {
 	if i.elsewhere > 0 {
 		list = append(list, facts.Unverified{What: "people of other estates", Count: i.elsewhere, Why: "titles of other estates, which decide who may, are not here"})
 	}
+	erased := 0
+	for _, p := range i.people {
+		if p.Erased {
+			erased++
+		}
+	}
+	if erased > 0 {
+		list = append(list, facts.Unverified{What: "sealed words of erased people", Count: erased, Why: "erased, intact: they stand as they were recorded; that no key is left cannot be shown"})
+	}
 	return list
 }
 

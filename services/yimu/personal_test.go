@@ -27,6 +27,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/telemetry/otlptest"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/libs/vault/vaulttest"
+	"github.com/yimu-ledger/yimu/services/internal/inspect"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/search"
 )
 
@@ -366,6 +367,20 @@ func (o *observed) search(t *testing.T, texts []string, dirs ...string) []search
 	return s.Found()
 }
 
+// bundle is what anyone may have of an estate, in a directory of its own, and the
+// key it is checked with.
+func (p planted) bundle(t *testing.T, s *site) (file, key string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "bundle.zip")
+	c := exportBundleCmd{Estate: uuid.MustParse(p.estate), Server: s.url, Output: file}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var log struct{ Keys []string }
+	s.get(t, "/ledger/log", &log)
+	return file, log.Keys[0]
+}
+
 func TestTheSearchFindsWhatIsNotEncrypted(t *testing.T) {
 	vaulttest.Plain(t)
 	o := observe(t)
@@ -378,14 +393,16 @@ func TestTheSearchFindsWhatIsNotEncrypted(t *testing.T) {
 	_, span := o.inside.watch.Tracer.Start(t.Context(), "to "+owner.phone)
 	span.End()
 
+	bundle, _ := p.bundle(t, o.site)
+
 	var hits []string
-	for _, h := range o.search(t, p.texts(), backup) {
+	for _, h := range o.search(t, p.texts(), backup, filepath.Dir(bundle)) {
 		hits = append(hits, h.String())
 	}
 	for _, want := range []string{
 		`vault.db: "` + buyer.name + `" as UTF-8`, `vault.db → person: "` + renamed.document + `" as UTF-8`,
 		`.sst → block: "` + complaint + `" as UTF-8 in base64`, `.sst → block → base64: "` + correction + `" as UTF-8`, `.log → records → base64: "` + correction + `" as UTF-8`,
-		`Kafka commits.registry → base64: "` + correction + `" as UTF-8`, `log: "` + owner.name + `" as UTF-8`, `OTLP: "` + owner.phone + `" as UTF-8`,
+		`bundle.zip → base64: "` + complaint + `" as UTF-8`, `Kafka commits.registry → base64: "` + correction + `" as UTF-8`, `log: "` + owner.name + `" as UTF-8`, `OTLP: "` + owner.phone + `" as UTF-8`,
 	} {
 		if !slices.ContainsFunc(hits, func(hit string) bool { return strings.Contains(hit, want) }) {
 			t.Errorf("not found: %s", want)
@@ -414,8 +431,15 @@ func TestNobodyCanReadWhoWasErased(t *testing.T) {
 	th.gone(t, "as soon as it is answered", o.data)
 	after := o.again(t)
 	th.gone(t, "the backup made after", after)
-	for _, hit := range o.search(t, p.texts(), before, after) {
+	bundle, key := p.bundle(t, o.site)
+	for _, hit := range o.search(t, p.texts(), before, after, filepath.Dir(bundle)) {
 		t.Error(hit)
+	}
+	status, report := verifiedBundle(t, bundle, key)
+	if status != 0 || !slices.ContainsFunc(report.NotVerified, func(u inspect.Unverified) bool {
+		return u.Count == len(p.people) && strings.HasPrefix(u.Why, "erased, intact")
+	}) {
+		t.Errorf("of a bundle with erased people is said %+v, %+v", report.Findings, report.NotVerified)
 	}
 	th.gone(t, "after it was stopped", o.data)
 
