@@ -44,11 +44,90 @@ type Meta struct {
 
 // ParseMeta reads the metadata of a recorded event.
 func ParseMeta(b []byte) (Meta, error) {
+	if m, ok := parseMeta(b); ok {
+		return m, nil
+	}
 	var m Meta
 	if err := json.Unmarshal(b, &m); err != nil {
 		return Meta{}, fmt.Errorf("es: metadata: %w", err)
 	}
 	return m, nil
+}
+
+// parseMeta reads metadata as [Repo] writes them, which is four times as fast:
+// whoever reads a whole ledger reads little else. Of anything that looks otherwise
+// it says so, and encoding/json has the word.
+func parseMeta(b []byte) (m Meta, ok bool) {
+	s := scanner{rest: b, ok: true}
+	s.want("{")
+	s.text(`"$correlationId":`, m.Commit.UnmarshalText)
+	s.maybe(`,"$causationId":`, &m.Cause)
+	s.text(`,"hash":`, func(t []byte) error { m.Hash = string(t); return nil })
+	s.text(`,"actor":`, func(t []byte) error { m.Actor = string(t); return nil })
+	if s.has(`,"seen":`) {
+		m.Seen = Position(s.number())
+	}
+	s.text(`,"happened":`, m.Happened.UnmarshalText)
+	m.Past = s.has(`,"past":true`)
+	s.maybe(`,"traceparent":`, &m.Trace)
+	s.want("}")
+	return m, s.ok && len(s.rest) == 0
+}
+
+// scanner reads JSON of one form; ok says whether it had it so far.
+type scanner struct {
+	rest []byte
+	ok   bool
+}
+
+// has takes a text off the rest, where it begins with it.
+func (s *scanner) has(text string) bool {
+	if len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
+		return false
+	}
+	s.rest = s.rest[len(text):]
+	return true
+}
+
+func (s *scanner) want(text string) { s.ok = s.ok && s.has(text) }
+
+// text takes a key and a string of plain ASCII, without anything escaped.
+func (s *scanner) text(key string, take func([]byte) error) {
+	s.want(key + `"`)
+	if !s.ok {
+		return
+	}
+	for i, c := range s.rest {
+		switch {
+		case c == '"':
+			s.ok = take(s.rest[:i]) == nil
+			s.rest = s.rest[i+1:]
+			return
+		case c < ' ' || c > '~' || c == '\\':
+			s.ok = false
+			return
+		}
+	}
+	s.ok = false
+}
+
+// maybe is text where the key is there.
+func (s *scanner) maybe(key string, into *string) {
+	if s.ok && len(s.rest) > len(key) && string(s.rest[:len(key)]) == key {
+		s.text(key, func(t []byte) error { *into = string(t); return nil })
+	}
+}
+
+// number takes a whole number that fits in any case.
+func (s *scanner) number() (n uint64) {
+	const most = 18 // digits
+	i := 0
+	for ; i < len(s.rest) && '0' <= s.rest[i] && s.rest[i] <= '9'; i++ {
+		n = 10*n + uint64(s.rest[i]-'0')
+	}
+	s.ok = s.ok && 0 < i && i <= most && s.rest[0] != '0'
+	s.rest = s.rest[i:]
+	return n
 }
 
 // Outcome is what the ledger answers to one attempt of a commit.
