@@ -108,7 +108,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected uint64, even
 	}
 	written, err := retry(deadline, func() (*client.WriteResult, error) {
 		return call(deadline, s.connection, nil, func(ctx context.Context) (*client.WriteResult, error) {
-			return s.client.AppendToStream(ctx, stream, options, data...)
+			// It has a deadline of its own. Where it was cut off the client would
+			// read headers that gRPC is just writing.
+			return s.client.AppendToStream(context.WithoutCancel(ctx), stream, options, data...)
 		})
 	})
 	switch {
