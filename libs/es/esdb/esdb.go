@@ -108,8 +108,8 @@ func (s *Store) Append(ctx context.Context, stream string, expected uint64, even
 	}
 	written, err := retry(deadline, func() (*client.WriteResult, error) {
 		return call(deadline, s.connection, nil, func(ctx context.Context) (*client.WriteResult, error) {
-			// It has a deadline of its own. Where it was cut off the client would
-			// read headers that gRPC is just writing.
+			// It has a deadline of its own. Where it is cut off the client may read
+			// headers that gRPC is just writing.
 			return s.client.AppendToStream(context.WithoutCancel(ctx), stream, options, data...)
 		})
 	})
