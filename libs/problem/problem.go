@@ -9,6 +9,7 @@ package problem
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
@@ -145,6 +146,18 @@ func Write(w http.ResponseWriter, err error) {
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body)
+}
+
+// Read reads an answer that Write gave; false where it is none.
+func Read(resp *http.Response) (*Error, bool) {
+	const most = 1 << 20 // bytes
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, most))
+	e := &Error{}
+	if err := json.Unmarshal(body, e); err != nil || e.Code == "" {
+		return nil, false
+	}
+	e.Status = resp.StatusCode
+	return e, true
 }
 
 // ContentType of a problem document.

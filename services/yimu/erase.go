@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -41,10 +39,6 @@ func (c *eraseCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
 	switch resp.StatusCode {
 	case http.StatusCreated:
 		fmt.Fprintf(os.Stderr, "%s is erased. Backups made before still hold the key: delete them when their time is over.\n", c.Person)
@@ -55,8 +49,8 @@ func (c *eraseCmd) Run(ctx context.Context) error {
 	case http.StatusAccepted:
 		return errors.New("it is not known yet whether the erasure is done; run the same again")
 	}
-	refused := &problem.Error{}
-	if json.Unmarshal(body, refused) != nil || refused.Code == "" {
+	refused, ok := problem.Read(resp)
+	if !ok {
 		return fmt.Errorf("%s does not answer like a yimu server (%s)", c.Server, resp.Status)
 	}
 	return refused

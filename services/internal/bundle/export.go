@@ -352,12 +352,10 @@ func (e *exporting) once(ctx context.Context, path string, ask url.Values) (*htt
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	p := &problem.Error{}
-	if err := json.Unmarshal(body, p); err != nil || p.Code == "" {
+	p, ok := problem.Read(resp)
+	if !ok {
 		return nil, fmt.Errorf("%s does not answer like a yimu server (%s)", e.Server, resp.Status)
 	}
-	p.Status = resp.StatusCode
 	return nil, p
 }
 

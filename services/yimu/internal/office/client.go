@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -23,10 +22,9 @@ import (
 
 // How long the office is patient with a server that says "not now".
 const (
-	attempts   = 12
-	wait       = time.Second
-	longest    = 10 * time.Second
-	maxProblem = 1 << 20 // bytes of an answer that is no report
+	attempts = 12
+	wait     = time.Second
+	longest  = 10 * time.Second
 )
 
 // client speaks to one server as one caller. It carries the position of what
@@ -140,17 +138,16 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 
 // refusal reads an answer that is no success.
 func (c *client) refusal(resp *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	p := &problem.Error{}
-	if err := json.Unmarshal(body, p); err != nil || p.Code == "" {
+	p, ok := problem.Read(resp)
+	if !ok {
 		switch resp.StatusCode {
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			p = problem.Unavailable("unavailable", "the server cannot be reached at the moment")
 		default:
 			return fmt.Errorf("%s does not answer like a yimu server (%s)", c.server, resp.Status)
 		}
+		p.Status = resp.StatusCode
 	}
-	p.Status = resp.StatusCode
 	return c.judge(p, resp.Header.Get("Retry-After"))
 }
 
