@@ -108,9 +108,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected uint64, even
 	}
 	written, err := retry(deadline, func() (*client.WriteResult, error) {
 		return call(deadline, s.connection, nil, func(ctx context.Context) (*client.WriteResult, error) {
-			// It has a deadline of its own. Where it is cut off the client may read
-			// headers that gRPC is just writing.
-			return s.client.AppendToStream(context.WithoutCancel(ctx), stream, options, data...)
+			return s.client.AppendToStream(ctx, stream, options, data...)
 		})
 	})
 	switch {
