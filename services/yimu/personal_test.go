@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -372,7 +373,7 @@ func (o *observed) search(t *testing.T, texts []string, dirs ...string) []search
 func (p planted) bundle(t *testing.T, s *site) (file, key string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "bundle.zip")
-	c := exportBundleCmd{Estate: uuid.MustParse(p.estate), Server: s.url, Output: file}
+	c := exportBundleCmd{Estate: uuid.MustParse(p.estate), Server: s.url, Output: file, Until: strconv.FormatUint(uint64(s.head(t)), 10)}
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
