@@ -46,7 +46,10 @@ const (
 	ElectronicStands  = "electronic-stands"
 	PaperStands       = "paper-stands"
 	FirstStands       = "first-stands"
-	UnreturnedNone    = "none"
+
+	UnreturnedNone         = "none"          // an un-returned ballot counts for nobody
+	UnreturnedTakesPart    = "takes-part"    // one that was delivered, with a warning, counts as taking part
+	UnreturnedWithMajority = "with-majority" // or with the majority of those that were returned
 )
 
 // Reason says why a ballot or a choice does not count.
@@ -65,13 +68,14 @@ const (
 	ElectronicBallotStands Reason = "electronic-ballot-stands"
 	PaperBallotStands      Reason = "paper-ballot-stands"
 	NoSuchChoice           Reason = "no-such-choice"
+	TooManyApproved        Reason = "too-many-approved" // more candidates than one ballot may approve
 )
 
 // Policy is how a meeting treats what the law leaves open.
 type Policy struct {
 	Revote             string `json:"revote"`               // within one channel
 	PaperAndElectronic string `json:"paper_and_electronic"` // between channels
-	Unreturned         string `json:"unreturned"`           // what becomes of a ballot nobody hands in: none
+	Unreturned         string `json:"unreturned"`           // what becomes of a ballot nobody hands in: none, takes-part or with-majority
 	ParkingCountsArea  bool   `json:"parking_counts_area"`  // whether parking counts, by area and by head
 }
 
@@ -81,12 +85,15 @@ type Motion struct {
 	Title  string `json:"title"`  // the question
 	Matter string `json:"matter"` // 民法典278-1-4: article, paragraph, item
 	Scope  string `json:"scope"`  // estate, or building:5
+
+	Election
 }
 
-// Choice is what a ballot says on one motion.
+// Choice is what a ballot says on one motion, or on one candidate of an election.
 type Choice struct {
-	Motion string `json:"motion"` // id of the motion
-	Choice string `json:"choice"` // 赞成, 反对 or 弃权
+	Motion    string `json:"motion"`              // id of the motion
+	Candidate string `json:"candidate,omitempty"` // id of the candidate, where the motion is an election
+	Choice    string `json:"choice"`              // 赞成, 反对 or 弃权
 }
 
 // Event is something that happened to a meeting or to a ballot.
