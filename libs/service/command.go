@@ -21,31 +21,40 @@ type CommandIn struct {
 
 // NewRequest describes a command of the caller of ctx. Its commit id is made of
 // caller, route, the path asked for and key, so that a repeat is found again
-// and nobody can guess it; its hash of content, which is all that the caller
-// stated, usually the body.
+// and nobody can guess it; its hash of commit id and content, which is all that
+// the caller stated, usually the body. Events carry the hash for everyone to see,
+// so it must not be the same for two who state the same: who knows their own
+// ballot would count those that say what it says.
 func NewRequest(ctx context.Context, deps Deps, route string, in CommandIn, content any) es.Request {
 	path := ""
 	if r := requestFrom(ctx); r != nil {
 		path = r.path
 	}
-	return newRequest(ctx, deps, content, CallerFrom(ctx).ID, route, path, in.IdempotencyKey)
+	commit := deps.Vault.ID("commit", CallerFrom(ctx).ID, route, path, in.IdempotencyKey)
+	return newRequest(ctx, deps, commit, text(content), commit.String())
 }
 
 // RowRequest describes a command that one row of an imported paper asks for.
 // Its caller is the estate and its key the row's identity, so that any later
-// import finds the first one; content is what the row says.
+// import finds the first one; content is what the row says, and its hash is the
+// same in every import.
 func RowRequest(ctx context.Context, deps Deps, estate, route, key string, content any) es.Request {
-	return newRequest(ctx, deps, content, "estate:"+estate, route, "", key)
+	return newRequest(ctx, deps, deps.Vault.ID("commit", "estate:"+estate, route, "", key), text(content))
 }
 
-func newRequest(ctx context.Context, deps Deps, content any, caller, route, path, key string) es.Request {
+// text is the content of a command as its hash is made of it.
+func text(content any) string {
 	b, err := json.Marshal(content)
 	if err != nil {
 		panic("service: content of a command: " + err.Error()) // a type that JSON cannot hold: a mistake in the service
 	}
+	return string(b)
+}
+
+func newRequest(ctx context.Context, deps Deps, commit uuid.UUID, hashed ...string) es.Request {
 	req := es.Request{
-		Commit:   deps.Vault.ID("commit", caller, route, path, key),
-		Hash:     hex.EncodeToString(deps.Vault.HMAC("request", string(b))),
+		Commit:   commit,
+		Hash:     hex.EncodeToString(deps.Vault.HMAC("request", hashed...)),
 		Actor:    CallerFrom(ctx).ID,
 		Happened: deps.Clock().UTC(),
 	}

@@ -198,6 +198,9 @@ func TestARequestOfACommandIsTheSameForEveryRepeat(t *testing.T) {
 	if got[3].Commit == first.Commit || got[4].Commit == first.Commit {
 		t.Error("another key, or another path, is another request")
 	}
+	if got[3].Hash == first.Hash {
+		t.Error("two who state the same can be told by the hash: what one of them said of their ballot tells what the other chose")
+	}
 }
 
 func TestAPanicIsAnInternalProblem(t *testing.T) {
