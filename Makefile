@@ -33,7 +33,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress tamper prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift assets screenshots
+.PHONY: help build run test race stress tamper prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift font assets screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ generate: ## write what is made of the code: event docs, schemas, AsyncAPI, Open
 drift: ## fail where generating again changes anything
 	@before="$$($(hashes))"; $(MAKE) generate || exit 1; after="$$($(hashes))"; \
 	if [ "$$before" != "$$after" ]; then echo "what is generated was not up to date; these files are now:"; git status --short -- $(GENERATED); exit 1; fi
+
+font: ## the font of PDFs, out of Debian's fonts-wqy-microhei; the same bytes each time
+	go run ./services/internal/pdf/subset -to services/internal/pdf/font/wqy-microhei.ttf.gz
 
 assets: $(ASSETS)/dist/.made ## scripts of the pages from npm, by lock file, embedded at build
 
