@@ -84,7 +84,9 @@ type Motion struct {
 	ID     string `json:"id"`     // as on the paper, e.g. M1
 	Title  string `json:"title"`  // the question
 	Matter string `json:"matter"` // 民法典278-1-4: article, paragraph, item
-	Scope  string `json:"scope"`  // estate, or building:5
+	Scope  string `json:"scope"`  // estate, building:5, stair:5-1 (单元), or units
+
+	Units []string `json:"units,omitempty"` // of scope units: codes of the affected ones
 
 	Election
 }
@@ -113,7 +115,7 @@ type MeetingDrafted struct {
 
 // ScopeTotal is the electorate of one scope.
 type ScopeTotal struct {
-	Scope string        `json:"scope"`         // estate, or building:5
+	Scope string        `json:"scope"`         // estate, building:5, stair:5-1, or units: and the motion that lists them
 	Heads int64         `json:"heads"`         // 人数
 	Area  units.CentiM2 `json:"area_centi_m2"` // 专有部分面积
 }
@@ -126,6 +128,8 @@ type RollFrozen struct {
 	Area    units.CentiM2 `json:"area_centi_m2"` // of the whole estate
 	Scopes  []ScopeTotal  `json:"scopes"`        // one for each scope of a motion
 	SeenAt  uint64        `json:"seen_at"`       // position up to which titles were read
+
+	Form int `json:"form,omitempty"` // of the blob: 1 where it says of each unit its area and what that rests on
 }
 
 // Roll is the blob that RollFrozen names: the electorate without names.
@@ -142,6 +146,17 @@ type Entry struct {
 	Area      units.CentiM2 `json:"area_centi_m2"`       // of these units, as far as it counts
 	ByScope   []ScopeTotal  `json:"by_scope,omitempty"`  // area in scopes smaller than the estate; heads is 1
 	Developer bool          `json:"developer,omitempty"` // the head of unsold and undelivered stock
+
+	ByUnit []RollUnit `json:"by_unit,omitempty"` // the units one by one, in the order of Units
+}
+
+// RollUnit is a unit on the roll.
+type RollUnit struct {
+	Unit     string        `json:"unit"`               // code
+	Building string        `json:"building,omitempty"` // 楼栋
+	Stair    string        `json:"stair,omitempty"`    // 单元
+	Area     units.CentiM2 `json:"area_centi_m2"`
+	Basis    string        `json:"basis,omitempty"` // 面积依据: 登记, 实测 or 合同 (interpretation, art. 8)
 }
 
 // NoticePosted opens the clocks. Nothing else may be voted on.

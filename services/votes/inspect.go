@@ -232,12 +232,15 @@ func (i *inspection) draft(c *facts.Commit, m meeting.Meeting, e votes.MeetingDr
 		sets = []meeting.RuleSet{set}
 	}
 	for _, at := range []es.Position{c.Position(), c.Meta().Seen} {
-		var buildings []string
-		for _, u := range i.unitsAt(e.Estate, at) {
-			buildings = append(buildings, u.Building)
-		}
+		places := meeting.PlacesOf(func(yield func(registry.Unit) bool) {
+			for _, u := range i.unitsAt(e.Estate, at) {
+				if !yield(u.Unit) {
+					return
+				}
+			}
+		})
 		for _, set := range sets {
-			if err = facts.Again(c, m, meeting.DraftMeeting{MeetingDrafted: e, Rules: set, Buildings: buildings}); err == nil {
+			if err = facts.Again(c, m, meeting.DraftMeeting{MeetingDrafted: e, Rules: set, Places: places}); err == nil {
 				return nil
 			}
 		}
@@ -258,6 +261,7 @@ func (i *inspection) freeze(c *facts.Commit, h *held, m meeting.Meeting, e votes
 	if err != nil {
 		return err
 	}
+	roll = roll.As(e.Form)
 	h.entries, h.voters = roll.Public.Entries, roll.Voters
 	h.heads = make(map[string]*head, len(h.entries))
 	sum := sha256.Sum256(roll.Blob())

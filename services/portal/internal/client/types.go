@@ -210,7 +210,9 @@ type Motion struct {
 	Title  string `json:"title"`
 	Matter string `json:"matter"` // 民法典278-1-4
 	Rule   string `json:"rule"`   // ordinary or special
-	Scope  string `json:"scope"`  // estate, building:5, …
+	Scope  string `json:"scope"`  // estate, building:5, stair:5-1 or units
+
+	Units []string `json:"units"` // of scope units
 }
 
 // Roll is the frozen electorate.
@@ -332,6 +334,17 @@ type RollEntry struct {
 	Units     []string      `json:"units"`
 	Buildings []string      `json:"buildings"`
 	Area      units.CentiM2 `json:"area_centi_m2"`
+	Developer bool          `json:"developer"`
+	ByUnit    []RollUnit    `json:"by_unit"` // empty of a roll that was frozen without
+}
+
+// RollUnit is a unit on a roll.
+type RollUnit struct {
+	Unit     string        `json:"unit"`
+	Building string        `json:"building"`
+	Stair    string        `json:"stair"`
+	Area     units.CentiM2 `json:"area_centi_m2"`
+	Basis    string        `json:"basis"` // 登记, 实测 or 合同
 }
 
 // Event is one event of the ledger.

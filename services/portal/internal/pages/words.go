@@ -125,7 +125,9 @@ func Scope(l Lang, scope string) string {
 	case "building":
 		return l.T("只涉及 "+which+" 栋的业主", "owners in building "+which+" only")
 	case "stair":
-		return l.T("只涉及 "+which+" 单元的业主", "owners of stair "+which+" only")
+		at := max(0, strings.LastIndex(which, "-"))
+		building, stair := which[:at], strings.TrimPrefix(which[at:], "-")
+		return l.T("只涉及 "+building+" 栋 "+stair+" 单元的业主", "owners of stair "+stair+" in building "+building+" only")
 	}
 	return l.T("只涉及列明的业主", "listed owners only")
 }

@@ -25,8 +25,10 @@ type MotionIn struct {
 	ID     string `json:"id" minLength:"1" maxLength:"40"`
 	Title  string `json:"title" minLength:"1" maxLength:"500"`
 	Matter string `json:"matter" maxLength:"100" doc:"article, paragraph and item, e.g. 民法典278-1-4"`
-	Scope  string `json:"scope" maxLength:"100" doc:"estate, or building: and a building"`
+	Scope  string `json:"scope" maxLength:"130" doc:"estate, building: and a building, stair: and building-stair such as stair:5-1, or units"`
 	Rule   string `json:"rule,omitempty" doc:"threshold; where stated it must be the one that the matter calls for"`
+
+	Units []string `json:"units,omitempty" maxItems:"2000" doc:"of scope units: the affected ones, by code"`
 }
 
 // Draft is what is said of a meeting before its notice.
@@ -43,11 +45,11 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}
 	for _, m := range d.Motions {
-		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope})
+		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units})
 		c.Stated = append(c.Stated, m.Rule)
 	}
 	var err error
-	c.Buildings, err = a.Board.Buildings(ctx, estate)
+	c.Places, err = a.Board.Places(ctx, estate)
 	return c, err
 }
 
@@ -121,15 +123,16 @@ func (a *API) roll(ctx context.Context, m meeting.Meeting) (meeting.FreezeRoll, 
 	if err != nil {
 		return meeting.FreezeRoll{}, err
 	}
-	hash, err := a.Blobs.Put(ctx, r.Blob())
+	blob := r.Blob()
+	hash, err := a.Blobs.Put(ctx, blob)
 	if err != nil {
 		return meeting.FreezeRoll{}, err
 	}
-	if sum := sha256.Sum256(r.Blob()); hash != hex.EncodeToString(sum[:]) {
+	if sum := sha256.Sum256(blob); hash != hex.EncodeToString(sum[:]) {
 		return meeting.FreezeRoll{}, errors.New("api: a blob is not named by its SHA-256")
 	}
 	return meeting.FreezeRoll{RollFrozen: votes.RollFrozen{
-		Meeting: m.Meeting, Roll: hash, Heads: r.Heads, Area: r.Area, Scopes: r.Scopes, SeenAt: uint64(seen),
+		Meeting: m.Meeting, Roll: hash, Heads: r.Heads, Area: r.Area, Scopes: r.Scopes, SeenAt: uint64(seen), Form: meeting.FormUnits,
 	}}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,13 +150,13 @@ func unitsOf(ctx context.Context, q readmodel.Querier, estate string, at es.Posi
 	index := map[string]int{}
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var u electorate.Unit
-		if err := rows.Scan(&u.ID, &u.Code, &u.Building, &u.Use, &u.Area, &u.State); err != nil {
+		if err := rows.Scan(&u.ID, &u.Code, &u.Building, &u.Stair, &u.Use, &u.Area, &u.Basis, &u.State); err != nil {
 			return err
 		}
 		index[u.ID] = len(all)
 		all = append(all, u)
 		return nil
-	}, `SELECT id, code, building, purpose, area, state FROM unit_version v WHERE estate = ?
+	}, `SELECT id, code, building, stair, purpose, area, basis, state FROM unit_version v WHERE estate = ?
 		AND since = (SELECT MAX(since) FROM unit_version w WHERE w.id = v.id AND w.since <= ?) ORDER BY code`, estate, int64(at))
 	if err != nil {
 		return nil, err
@@ -175,16 +176,17 @@ func unitsOf(ctx context.Context, q readmodel.Querier, estate string, at es.Posi
 	return all, err
 }
 
-// Buildings lists the buildings of an estate's units; none where no unit is known.
-func (b *Tables) Buildings(ctx context.Context, estate string) (list []string, err error) {
-	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
-		var building string
-		err := rows.Scan(&building)
-		list = append(list, building)
+// Places returns what scopes may name in an estate.
+func (b *Tables) Places(ctx context.Context, estate string) (meeting.Places, error) {
+	var all []registry.Unit
+	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
+		var u registry.Unit
+		err := rows.Scan(&u.Code, &u.Building, &u.Stair)
+		all = append(all, u)
 		return err
-	}, `SELECT DISTINCT building FROM unit_version v WHERE estate = ?
+	}, `SELECT code, building, stair FROM unit_version v WHERE estate = ?
 		AND since = (SELECT MAX(since) FROM unit_version w WHERE w.id = v.id)`, estate)
-	return list, err
+	return meeting.PlacesOf(slices.Values(all)), err
 }
 
 // Meetings lists an estate's meetings, the newest first.

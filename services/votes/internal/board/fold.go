@@ -32,7 +32,7 @@ const (
 
 var (
 	unitTable = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
-		Columns: []string{"id", "since", "estate", "code", "building", "purpose", "area", "state"}}
+		Columns: []string{"id", "since", "estate", "code", "building", "stair", "purpose", "area", "basis", "state"}}
 	titleTable  = readmodel.Table{Name: "title_version", Key: []string{"id", "since"}, Columns: []string{"id", "since", "estate", "titles"}}
 	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "posted"}}
 	voterTable  = readmodel.Table{Name: "voter", Key: []string{"meeting", "person"}, Columns: []string{"meeting", "person", "entry", "reason"}}
@@ -95,7 +95,7 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 
 func (f *folding) registry(r es.Recorded, event registry.Event) error {
 	unit := func(estate, id string, u registry.Unit) {
-		f.units = append(f.units, []any{id, int64(r.Position), estate, u.Code, u.Building, u.Use, int64(u.Area), u.State})
+		f.units = append(f.units, []any{id, int64(r.Position), estate, u.Code, u.Building, u.Stair, u.Use, int64(u.Area), u.Basis, u.State})
 	}
 	titles := func(estate, id string, titles []registry.Title) error {
 		text, err := json.Marshal(titles)
@@ -177,6 +177,7 @@ func (f *folding) roll(ctx context.Context, m meeting.Meeting) error {
 	if err != nil {
 		return err
 	}
+	roll = roll.As(m.Roll.Form)
 	if sum := sha256.Sum256(roll.Blob()); hex.EncodeToString(sum[:]) != m.Roll.Roll {
 		return errRoll
 	}

@@ -75,7 +75,7 @@ func (c HandInPaper) Decide(Ballots) ([]votes.Event, error) {
 			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: votes.Paper, At: c.At, Motions: []string{}, Reason: reason,
 		}
 		for _, m := range c.Meeting.Motions { // what it would have answered nobody knows: all it could
-			if _, ok := Weight(c.Entry, m.Scope); ok {
+			if _, ok := Weight(c.Entry, m); ok {
 				refused.Motions = append(refused.Motions, m.ID)
 			}
 		}
@@ -203,7 +203,7 @@ func (c CastBallot) slips() (wrong []problem.Field) {
 		if !isChoice(choice.Choice) {
 			field("choices", i, ".choice", "must be 赞成, 反对 or 弃权; where the paper says none, name the motion in void")
 		}
-		_, inScope := Weight(c.Entry, motion.Scope)
+		_, inScope := Weight(c.Entry, motion)
 		taken = taken || inScope
 	}
 	for i, id := range c.Void {
@@ -241,7 +241,7 @@ func (c CastBallot) refusal(id string) votes.Reason {
 	if c.Entry.Entry == "" {
 		return cmp.Or(c.NoEntry, votes.NotOnTheRoll)
 	}
-	if _, ok := Weight(c.Entry, motion.Scope); !ok {
+	if _, ok := Weight(c.Entry, motion); !ok {
 		return votes.NotInScope
 	}
 	return ""

@@ -141,7 +141,7 @@ func (c *Counter) Head(e votes.Entry, taken []Taken) {
 			c.Rows++
 			c.Accepted++
 			if k := slices.IndexFunc(c.meeting.Motions, func(m votes.Motion) bool { return m.ID == motion }); k >= 0 {
-				area, _ := Weight(e, c.meeting.Motions[k].Scope)
+				area, _ := Weight(e, c.meeting.Motions[k])
 				c.tallies[motion].Add(taken[i].Choice(motion), area)
 			}
 		}
@@ -152,13 +152,7 @@ func (c *Counter) Head(e votes.Entry, taken []Taken) {
 func (c *Counter) Results(rules RuleSet) []Result {
 	results := make([]Result, len(c.meeting.Motions))
 	for i, m := range c.meeting.Motions {
-		var electorate votes.ScopeTotal
-		for _, s := range c.meeting.Roll.Scopes {
-			if s.Scope == m.Scope {
-				electorate = s
-			}
-		}
-		results[i] = Count(rules, m, electorate, *c.tallies[m.ID])
+		results[i] = Count(rules, m, c.meeting.Electorate(m), *c.tallies[m.ID])
 	}
 	return results
 }

@@ -9,10 +9,12 @@ package meeting
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -125,9 +127,35 @@ func (r RuleSet) EarliestOpening(notice time.Time) time.Time {
 // DraftMeeting sets up a meeting with its motions and policies.
 type DraftMeeting struct {
 	votes.MeetingDrafted
-	Rules     RuleSet
-	Stated    []string // threshold that was stated for each motion; none or "": not stated
-	Buildings []string // of the estate; none: its units are not known yet
+	Rules  RuleSet
+	Stated []string // threshold that was stated for each motion; none or "": not stated
+	Places
+}
+
+// Places are what the scopes of an estate's motions may name. None: its units are
+// not known yet.
+type Places struct {
+	Buildings []string
+	Stairs    []string        // e.g. 5-1
+	Units     map[string]bool // by code
+}
+
+// PlacesOf returns the places of an estate with these units.
+func PlacesOf(units iter.Seq[registry.Unit]) Places {
+	p := Places{Units: map[string]bool{}}
+	seen := map[string]bool{}
+	for u := range units {
+		p.Units[u.Code] = true
+		if !seen[buildingScope+u.Building] {
+			seen[buildingScope+u.Building] = true
+			p.Buildings = append(p.Buildings, u.Building)
+		}
+		if stair := StairOf(u); stair != "" && !seen[stairScope+stair] {
+			seen[stairScope+stair] = true
+			p.Stairs = append(p.Stairs, stair)
+		}
+	}
+	return p
 }
 
 // Decide refuses policies that are not stated, motions the rules do not know,
@@ -171,11 +199,28 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		want(known, field("matter"), "is no matter of "+c.Rules.ID)
 		stated := i < len(c.Stated) && c.Stated[i] != ""
 		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "the law says "+matter.Threshold+" for "+motion.Matter)
-		building, ok := strings.CutPrefix(motion.Scope, buildingScope)
-		want(motion.Scope == Estate || ok && building != "", field("scope"), "is estate, or building: and a building")
-		want(!ok || building == "" || len(c.Buildings) == 0 || slices.Contains(c.Buildings, building), field("scope"), "names a building that the estate does not have")
+		c.checkScope(motion, field, want)
 	}
 	return wrong
+}
+
+func (c DraftMeeting) checkScope(motion votes.Motion, field func(string) string, want func(ok bool, name, detail string)) {
+	known := len(c.Buildings) > 0
+	building, ofBuilding := strings.CutPrefix(motion.Scope, buildingScope)
+	stair, ofStair := strings.CutPrefix(motion.Scope, stairScope)
+	listed := motion.Scope == Listed
+	want(motion.Scope == Estate || ofBuilding && building != "" || ofStair && stair != "" || listed, field("scope"), inScopes)
+	want(!ofBuilding || building == "" || !known || slices.Contains(c.Buildings, building), field("scope"), "names a building that the estate does not have")
+	want(!ofStair || stair == "" || !known || slices.Contains(c.Stairs, stair), field("scope"), "names a stair that the estate does not have")
+	want(!listed || len(motion.Units) > 0, field("units"), "is missing: the scope is a list of units")
+	want(listed || len(motion.Units) == 0, field("units"), "must be absent: the scope is no list of units")
+	seen := map[string]bool{}
+	for n, code := range motion.Units {
+		name := field(fmt.Sprintf("units[%d]", n))
+		want(code != "" && !seen[code], name, "is empty or listed twice")
+		want(!known || c.Units[code], name, "is no unit of the estate")
+		seen[code] = true
+	}
 }
 
 // FreezeRoll fixes the electorate. Until the notice it may be frozen anew, for

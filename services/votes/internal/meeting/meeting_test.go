@@ -2,9 +2,11 @@ package meeting_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -53,6 +55,11 @@ func TestMeeting(t *testing.T) {
 		return meeting.DraftMeeting{MeetingDrafted: d, Rules: set}
 	}
 
+	scoped := func(scope string, units ...string) meeting.DraftMeeting {
+		return bad(func(d *votes.MeetingDrafted) { d.Motions[1].Scope, d.Motions[1].Units = scope, units })
+	}
+	places := meeting.PlacesOf(slices.Values([]registry.Unit{{Code: "5-1-101", Building: "5", Stair: "1"}, {Code: "5-2-101", Building: "5", Stair: "2"}}))
+
 	estest.Run(t, meeting.Evolve, same, []estest.Case[meeting.Meeting, votes.Event]{
 		{Name: "draft", When: draft, Then: events{drafted}},
 		{Name: "draft twice", Given: events{drafted}, When: draft, Err: meeting.ErrDrafted},
@@ -66,6 +73,14 @@ func TestMeeting(t *testing.T) {
 
 		{Name: "draft with a building that the estate does not have", When: with(draft, func(d *meeting.DraftMeeting) { d.Buildings = []string{"4", "6"} }), Err: wrong},
 		{Name: "draft with a building that the estate has", When: with(draft, func(d *meeting.DraftMeeting) { d.Buildings = []string{"4", "5"} }), Then: events{drafted}},
+		{Name: "draft with a stair that the estate does not have", When: with(scoped("stair:5-3"), func(d *meeting.DraftMeeting) { d.Places = places }), Err: wrong},
+		{Name: "draft with a stair that the estate has", When: with(scoped("stair:5-1"), func(d *meeting.DraftMeeting) { d.Places = places }), Then: events{scoped("stair:5-1").MeetingDrafted}},
+		{Name: "draft with units that are not listed", When: scoped("units"), Err: wrong},
+		{Name: "draft with a list and another scope", When: scoped("building:5", "5-1-101"), Err: wrong},
+		{Name: "draft with a unit listed twice", When: scoped("units", "5-1-101", "5-1-101"), Err: wrong},
+		{Name: "draft with a unit that the estate does not have", When: with(scoped("units", "5-1-109"), func(d *meeting.DraftMeeting) { d.Places = places }), Err: wrong},
+		{Name: "上海 art. 69, 河南 art. 66: draft with the affected units", When: with(scoped("units", "5-1-101"), func(d *meeting.DraftMeeting) { d.Places = places }),
+			Then: events{scoped("units", "5-1-101").MeetingDrafted}},
 		{Name: "draft with a threshold the law does not have", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"", "special"} }), Err: wrong},
 		{Name: "draft with the threshold of the law", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"ordinary", ""} }), Then: events{drafted}},
 

@@ -8,16 +8,40 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
 )
 
-// Estate is the scope of all owners; "building:5" is that of one building.
-const Estate = "estate"
+// Scopes of a motion: whose question it is. "building:5" is that of one building,
+// "stair:5-1" that of a stair (单元) of it, and Listed that of the affected owners,
+// whose units the motion lists (上海 art. 69, 河南 art. 66).
+const (
+	Estate = "estate"
+	Listed = "units"
 
-const buildingScope = "building:"
+	buildingScope = "building:"
+	stairScope    = "stair:"
+	listedScope   = "units:" // and the motion, in totals: each list is an electorate of its own
+)
+
+// ScopeOf names the electorate of a motion, as the totals of a roll do.
+func ScopeOf(m votes.Motion) string {
+	if m.Scope == Listed {
+		return listedScope + m.ID
+	}
+	return m.Scope
+}
+
+// StairOf names the stair of a unit, as scopes do; "" where it has none.
+func StairOf(u registry.Unit) string {
+	if u.Building == "" || u.Stair == "" {
+		return ""
+	}
+	return u.Building + "-" + u.Stair
+}
 
 // Roll is an electorate: what is posted of it, its totals, and who is who.
 type Roll struct {
@@ -48,7 +72,7 @@ func (v Voters) Of(person string) Voter {
 // BuildRoll makes the electorate of a meeting from the units and titles of its
 // estate; who is a head is said by package electorate. Entries are numbered by
 // their first unit, so that the same papers give the same roll. A scope that
-// holds no unit is an error.
+// holds no unit is an error, as is a listed unit that gives no vote.
 func BuildRoll(id string, all []electorate.Unit, policy votes.Policy, motions []votes.Motion) (Roll, error) {
 	heads := electorate.Heads(all, policy.ParkingCountsArea)
 	for _, h := range heads {
@@ -56,9 +80,13 @@ func BuildRoll(id string, all []electorate.Unit, policy votes.Policy, motions []
 	}
 	slices.SortFunc(heads, func(a, b electorate.Head) int { return naturally(a.Units[0].Code, b.Units[0].Code) })
 
+	scopes := scopesOf(motions)
 	r := Roll{
 		Public: votes.Roll{Meeting: id, Entries: make([]votes.Entry, len(heads))},
-		Heads:  int64(len(heads)), Scopes: scopesOf(motions), Voters: Voters{},
+		Heads:  int64(len(heads)), Scopes: make([]votes.ScopeTotal, len(scopes)), Voters: Voters{},
+	}
+	for s := range scopes {
+		r.Scopes[s].Scope = scopes[s].name
 	}
 	for _, u := range all {
 		for _, t := range u.Titles {
@@ -66,47 +94,106 @@ func BuildRoll(id string, all []electorate.Unit, policy votes.Policy, motions []
 		}
 	}
 	for i, h := range heads {
-		e := entry(strconv.Itoa(i+1), h, r.Scopes)
+		e, parts := entry(strconv.Itoa(i+1), h, scopes)
 		if h.Person != "" {
 			r.Voters[h.Person] = Voter{Entry: e.Entry}
 		}
 		r.Public.Entries[i], r.Area = e, r.Area+e.Area
-		for s := range r.Scopes {
-			if area, ok := Weight(e, r.Scopes[s].Scope); ok {
+		for s, area := range parts {
+			if area > 0 {
 				r.Scopes[s].Heads, r.Scopes[s].Area = r.Scopes[s].Heads+1, r.Scopes[s].Area+area
 			}
 		}
 	}
-	for i, m := range motions {
-		if !slices.ContainsFunc(r.Scopes, func(s votes.ScopeTotal) bool { return s.Scope == m.Scope && s.Heads > 0 }) {
-			return Roll{}, problem.Invalid("unknown-scope", "no unit that gives a vote is in the scope of a motion",
-				problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Detail: "is estate, or building: and a building of the estate"})
-		}
+	if wrong := unheld(motions, r.Scopes, scopes, heads); len(wrong) > 0 {
+		return Roll{}, problem.Invalid("unknown-scope", "no unit that gives a vote is in the scope of a motion", wrong...)
 	}
 	return r, nil
 }
 
-// entry is what is posted of a head.
-func entry(number string, h electorate.Head, scopes []votes.ScopeTotal) votes.Entry {
-	e := votes.Entry{Entry: number, Units: []string{}, Buildings: []string{}, Area: h.Area, Developer: h.Developer}
+// entry is what is posted of a head, and its area in each scope.
+func entry(number string, h electorate.Head, scopes []scope) (e votes.Entry, parts []units.CentiM2) {
+	e = votes.Entry{Entry: number, Units: []string{}, Buildings: []string{}, Area: h.Area, Developer: h.Developer}
+	parts = make([]units.CentiM2, len(scopes))
 	for _, u := range h.Units {
 		e.Units = append(e.Units, u.Code)
+		e.ByUnit = append(e.ByUnit, votes.RollUnit{Unit: u.Code, Building: u.Building, Stair: u.Stair, Area: u.Area, Basis: u.Basis})
 		if u.Building != "" && !slices.Contains(e.Buildings, u.Building) {
 			e.Buildings = append(e.Buildings, u.Building)
 		}
-	}
-	for _, s := range scopes {
-		part := votes.ScopeTotal{Scope: s.Scope, Heads: 1}
-		for _, u := range h.Units {
-			if holds(s.Scope, u) {
-				part.Area += u.Area
+		for s := range scopes {
+			if scopes[s].holds(u) {
+				parts[s] += u.Area
 			}
 		}
-		if s.Scope != Estate && part.Area > 0 {
-			e.ByScope = append(e.ByScope, part)
+	}
+	for s, area := range parts {
+		if scopes[s].name != Estate && area > 0 {
+			e.ByScope = append(e.ByScope, votes.ScopeTotal{Scope: scopes[s].name, Heads: 1, Area: area})
 		}
 	}
-	return e
+	return e, parts
+}
+
+// unheld says of which motions the scope is not to be found among the heads.
+func unheld(motions []votes.Motion, totals []votes.ScopeTotal, scopes []scope, heads []electorate.Head) (wrong []problem.Field) {
+	var codes map[string]bool // that give a vote
+	buildings := map[string]string{}
+	for i, m := range motions {
+		at := slices.IndexFunc(scopes, func(s scope) bool { return s.name == ScopeOf(m) })
+		if totals[at].Heads == 0 {
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Detail: inScopes})
+			continue
+		}
+		if m.Scope != Listed && !strings.HasPrefix(m.Scope, stairScope) {
+			continue
+		}
+		if codes == nil {
+			codes = map[string]bool{}
+			for _, h := range heads {
+				for _, u := range h.Units {
+					codes[u.Code] = true
+					stair := stairScope + StairOf(u.Unit)
+					if other, ok := buildings[stair]; ok && other != u.Building {
+						buildings[stair] = "" // "1-2-3" may be stair 3 of 1-2, or 2-3 of 1
+					} else if !ok {
+						buildings[stair] = u.Building
+					}
+				}
+			}
+		}
+		if m.Scope != Listed && buildings[m.Scope] == "" {
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Detail: "fits stairs of two buildings: list the units instead"})
+		}
+		for n, code := range m.Units {
+			if m.Scope == Listed && !codes[code] {
+				wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].units[%d]", i, n), Detail: code + " is no unit of the estate that gives a vote"})
+			}
+		}
+	}
+	return wrong
+}
+
+// inScopes says what a scope may be.
+const inScopes = "is estate, building: and a building, stair: and building-stair such as stair:5-1, or units with a list of units"
+
+// Forms of the blob that a roll is posted as. A roll stays in the form that it was
+// frozen in, for its hash is of these bytes.
+const (
+	FormHeads = 0 // units by their codes
+	FormUnits = 1 // and each with its area, and what that rests on
+)
+
+// As returns the roll as it is posted in a form.
+func (r Roll) As(form int) Roll {
+	if form >= FormUnits {
+		return r
+	}
+	r.Public.Entries = slices.Clone(r.Public.Entries)
+	for i := range r.Public.Entries {
+		r.Public.Entries[i].ByUnit = nil
+	}
+	return r
 }
 
 // Blob returns the bytes that are posted; RollFrozen names them by hash.
@@ -118,33 +205,68 @@ func (r Roll) Blob() []byte {
 	return b
 }
 
-// Weight returns the area of an entry in a scope; false where it has none.
-func Weight(e votes.Entry, scope string) (units.CentiM2, bool) {
-	if scope == Estate {
+// Weight returns the area of an entry in the scope of a motion; false where it
+// has none.
+func Weight(e votes.Entry, m votes.Motion) (units.CentiM2, bool) {
+	name := ScopeOf(m)
+	if name == Estate {
 		return e.Area, true
 	}
 	for _, s := range e.ByScope {
-		if s.Scope == scope {
+		if s.Scope == name {
 			return s.Area, true
 		}
 	}
 	return 0, false
 }
 
-// scopesOf lists the scopes of motions, each once, with totals still to count.
-func scopesOf(motions []votes.Motion) (scopes []votes.ScopeTotal) {
+// Electorate returns the heads and the area in the scope of a motion, as the roll
+// was frozen.
+func (m Meeting) Electorate(motion votes.Motion) votes.ScopeTotal {
+	for _, s := range m.Roll.Scopes {
+		if s.Scope == ScopeOf(motion) {
+			return s
+		}
+	}
+	return votes.ScopeTotal{}
+}
+
+// scope is one electorate.
+type scope struct {
+	name  string
+	holds func(electorate.Unit) bool
+}
+
+// scopesOf lists the scopes of motions, each once.
+func scopesOf(motions []votes.Motion) (scopes []scope) {
 	for _, m := range motions {
-		if !slices.ContainsFunc(scopes, func(s votes.ScopeTotal) bool { return s.Scope == m.Scope }) {
-			scopes = append(scopes, votes.ScopeTotal{Scope: m.Scope})
+		if name := ScopeOf(m); !slices.ContainsFunc(scopes, func(s scope) bool { return s.name == name }) {
+			scopes = append(scopes, scope{name, holds(m)})
 		}
 	}
 	return scopes
 }
 
-// holds reports whether a unit is in a scope smaller than the estate.
-func holds(scope string, u electorate.Unit) bool {
-	building, ok := strings.CutPrefix(scope, buildingScope)
-	return ok && building != "" && building == u.Building
+// holds returns what tells whether a unit is in the scope of a motion.
+func holds(m votes.Motion) func(electorate.Unit) bool {
+	if m.Scope == Estate {
+		return func(electorate.Unit) bool { return true }
+	}
+	if m.Scope == Listed {
+		listed := make(map[string]bool, len(m.Units))
+		for _, code := range m.Units {
+			listed[code] = true
+		}
+		return func(u electorate.Unit) bool { return listed[u.Code] }
+	}
+	if building, ok := strings.CutPrefix(m.Scope, buildingScope); ok && building != "" {
+		return func(u electorate.Unit) bool { return u.Building == building }
+	}
+	stair, ok := strings.CutPrefix(m.Scope, stairScope)
+	return func(u electorate.Unit) bool {
+		rest, found := strings.CutPrefix(stair, u.Building)
+		return ok && found && u.Building != "" && u.Stair != "" && rest == "-"+u.Stair
+	}
 }
 
 // naturally compares codes as people do: 2-1-101 before 10-1-101.
