@@ -168,7 +168,11 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	case votes.NoticePosted:
 		named = e.Meeting
 		i.either(c, "notice.post", map[bool]string{true: "papers.import", false: "notice.post"}[imported], of)
-		set, _ := rules.InForce(units.DayOf(e.At))
+		day := units.DayOf(e.At)
+		set, _ := rules.InForce(day)
+		if older, ok := rules.ByHash(e.RuleHash); ok && older.Covers(day) {
+			set = older
+		}
 		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: set}
 		if past {
 			post.Now, post.At = c.Latest(), e.At

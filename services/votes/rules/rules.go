@@ -1,35 +1,85 @@
 // Package rules holds the rule sets that owners decide by: data with an id, a
-// place and dates, embedded as it was read from the law. The notice of a
-// meeting names one by id and hash, and the meeting is counted by that one for
-// ever, so a file that was ever in force is never changed: a correction is a
-// new file with a new id.
+// place and dates, embedded as it was read from the law, each line with its
+// source and whether that was read or only seen quoted. The notice of a meeting
+// names one by id and hash, and the meeting is counted by that one for ever, so a
+// file that was ever in force is never changed: a correction is a new file with a
+// new id.
 package rules
 
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the files
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
 
-//go:embed cn-2021.json
-var national []byte
+//go:embed *.yaml schema.json cn-2021.json
+var files embed.FS
 
-// sets are all rule sets, by date.
-var sets = []meeting.RuleSet{mustParse(national)}
+// national are the rule sets that are in force everywhere, by date, and local the
+// templates that add to them.
+var (
+	national = []string{"cn-2007.yaml", "cn-2021.yaml"}
+	local    = []string{"beijing.yaml", "shanghai.yaml", "shenzhen.yaml", "hangzhou.yaml", "ningbo.yaml", "henan.yaml"}
+	named    = []string{"cn-2021.json"} // by older notices: found by its hash, and in force no more
+)
 
-// All returns every rule set, by date.
-func All() []meeting.RuleSet { return slices.Clone(sets) }
+// sets are all rule sets, in the order of the lists above.
+var sets = sync.OnceValue(func() (list []meeting.RuleSet) {
+	for _, name := range slices.Concat(national, local, named) {
+		parse := Parse
+		if strings.HasSuffix(name, ".json") {
+			parse = meeting.DecodeRules
+		}
+		file, err := files.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		set, err := parse(file)
+		if err != nil {
+			panic(err) // an embedded file; the tests read every one
+		}
+		list = append(list, set)
+	}
+	return list
+})
 
-// InForce returns the national rule set of a day.
+// All returns every rule set: the national ones by date, then the templates, then
+// what only older notices name.
+func All() []meeting.RuleSet { return slices.Clone(sets()) }
+
+// Templates returns the rule sets of places, which add to the national one.
+func Templates() []meeting.RuleSet {
+	return slices.Clone(sets()[len(national) : len(national)+len(local)])
+}
+
+// everywhere are the effective rule sets of estates that have adopted nothing.
+var everywhere = sync.OnceValue(func() (list []meeting.RuleSet) {
+	for _, set := range sets()[:len(national)] {
+		composed, err := meeting.Compose(set, meeting.RuleSet{}, meeting.Own{})
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, composed)
+	}
+	return list
+})
+
+// InForce returns the effective rule set of a day where an estate has adopted
+// nothing: the national one.
 func InForce(day units.Day) (meeting.RuleSet, bool) {
-	for _, set := range sets {
+	for _, set := range everywhere() {
 		if set.Covers(day) {
 			return set, true
 		}
@@ -37,9 +87,10 @@ func InForce(day units.Day) (meeting.RuleSet, bool) {
 	return meeting.RuleSet{}, false
 }
 
-// ByHash returns the rule set that a notice named.
+// ByHash returns the rule set that the notice of an estate named which had adopted
+// nothing.
 func ByHash(hash string) (meeting.RuleSet, bool) {
-	for _, set := range sets {
+	for _, set := range slices.Concat(everywhere(), sets()[len(national)+len(local):]) {
 		if set.Hash == hash {
 			return set, true
 		}
@@ -47,36 +98,83 @@ func ByHash(hash string) (meeting.RuleSet, bool) {
 	return meeting.RuleSet{}, false
 }
 
-// Parse reads a rule set. Its hash is the SHA-256 of the file.
-func Parse(file []byte) (meeting.RuleSet, error) {
-	var set meeting.RuleSet
-	d := json.NewDecoder(bytes.NewReader(file))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&set); err != nil {
-		return meeting.RuleSet{}, fmt.Errorf("rules: %w", err)
-	}
-	if err := set.Check(); err != nil {
-		return meeting.RuleSet{}, fmt.Errorf("rules: %s: %w", set.ID, err)
-	}
-	sum := sha256.Sum256(file)
-	set.Hash = hex.EncodeToString(sum[:])
-	return set, nil
-}
-
-func mustParse(file []byte) meeting.RuleSet {
-	set, err := Parse(file)
-	if err != nil {
-		panic(err) // an embedded file; the tests read every one
-	}
-	return set
-}
-
 // File returns the text of the rule set with a hash.
 func File(hash string) ([]byte, bool) {
-	for _, file := range [][]byte{national} {
-		if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) == hash {
+	for _, set := range everywhere() {
+		if set.Hash == hash {
+			return set.Canonical(), true
+		}
+	}
+	for _, name := range slices.Concat(national, local, named) {
+		file, err := files.ReadFile(name)
+		if sum := sha256.Sum256(file); err == nil && hex.EncodeToString(sum[:]) == hash {
 			return file, true
 		}
 	}
 	return nil, false
+}
+
+// schema is what a file must look like.
+var schema = sync.OnceValue(func() *jsonschema.Schema {
+	file, err := files.ReadFile("schema.json")
+	if err != nil {
+		panic(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(file))
+	if err != nil {
+		panic(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		panic(err)
+	}
+	return c.MustCompile("schema.json")
+})
+
+// Parse reads a rule set as it is written, in YAML: lines by their names, each
+// with its value, source and basis. Its hash is the SHA-256 of the file. What it
+// does not give is not missed: see [meeting.Compose].
+func Parse(file []byte) (meeting.RuleSet, error) {
+	set, err := parse(file)
+	if err != nil {
+		return meeting.RuleSet{}, fmt.Errorf("rules: %w", err)
+	}
+	return set, nil
+}
+
+func parse(file []byte) (set meeting.RuleSet, err error) {
+	// Through JSON, so that the schema sees what the decoder will.
+	var written any
+	if err := yaml.Unmarshal(file, &written); err != nil {
+		return set, err
+	}
+	text, err := json.Marshal(written)
+	if err != nil {
+		return set, err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return set, err
+	}
+	if err := schema().Validate(doc); err != nil {
+		return set, err
+	}
+	var head struct {
+		ID    string                  `json:"id"`
+		Place string                  `json:"place"`
+		From  units.Day               `json:"from"`
+		Until units.Day               `json:"until"`
+		Name  meeting.Words           `json:"name"`
+		Lines map[string]meeting.Line `json:"lines"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return set, err
+	}
+	set, err = meeting.OfLines(meeting.RuleSet{ID: head.ID, Place: head.Place, From: head.From, Until: head.Until, Name: head.Name}, head.Lines)
+	if err != nil {
+		return set, err
+	}
+	sum := sha256.Sum256(file)
+	set.Hash = hex.EncodeToString(sum[:])
+	return set, set.CheckLines()
 }

@@ -99,7 +99,7 @@ type PageIn struct {
 // MotionOut is a motion with the threshold that its matter calls for.
 type MotionOut struct {
 	votes.Motion
-	Rule string `json:"rule" enum:"ordinary,special"`
+	Rule string `json:"rule" enum:"ordinary,special,unanimity,objection"`
 }
 
 // MeetingOut is a meeting in a list.

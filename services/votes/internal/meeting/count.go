@@ -13,7 +13,7 @@ type Result struct {
 	Motion             string        `json:"motion"`
 	Title              string        `json:"title"`
 	Matter             string        `json:"matter" doc:"article, paragraph and item of the law"`
-	Threshold          string        `json:"rule" doc:"threshold that the matter calls for" enum:"ordinary,special"`
+	Threshold          string        `json:"rule" doc:"threshold that the matter calls for" enum:"ordinary,special,unanimity,objection"`
 	Scope              string        `json:"scope"`
 	ElectorateHeads    int64         `json:"electorate_heads"`
 	ElectorateArea     units.CentiM2 `json:"electorate_area_centi_m2"`
@@ -37,7 +37,7 @@ type Step struct {
 	Measure string `json:"measure" enum:"heads,area_centi_m2"`
 	Left    Term   `json:"left"`
 	Compare string `json:"compare" enum:"≥,>,<,≤" doc:"how the products do compare"`
-	Needed  string `json:"needed" enum:"≥,>"`
+	Needed  string `json:"needed" enum:"≥,>,≤"`
 	Right   Term   `json:"right"`
 	Met     bool   `json:"met"`
 }
@@ -187,18 +187,26 @@ func Count(rules RuleSet, m votes.Motion, electorate votes.ScopeTotal, t Tally) 
 		YesHeads: t.YesHeads, YesArea: t.YesArea, NoHeads: t.NoHeads, NoArea: t.NoArea,
 		AbstainHeads: t.AbstainHeads, AbstainArea: t.AbstainArea,
 	}
-	r.Arithmetic = []Step{
-		rules.Quorum.Heads.step("quorum", "heads", r.ParticipatingHeads, r.ElectorateHeads),
-		rules.Quorum.Area.step("quorum", "area_centi_m2", int64(r.ParticipatingArea), int64(r.ElectorateArea)),
+	part, whole := votes.ScopeTotal{Heads: r.YesHeads, Area: r.YesArea}, votes.ScopeTotal{Heads: r.ParticipatingHeads, Area: r.ParticipatingArea}
+	took := r.ParticipatingHeads > 0 // nobody is no quorum, also of an electorate of nobody
+	if threshold.Counts == Objectors {
+		part, took = votes.ScopeTotal{Heads: r.NoHeads, Area: r.NoArea}, electorate.Heads > 0
 	}
-	// Nobody is no quorum, also of an electorate of nobody.
-	if r.QuorumMet = r.ParticipatingHeads > 0 && met(r.Arithmetic); !r.QuorumMet {
+	if threshold.Of == OfAll { // what is measured against all asks for no quorum
+		whole = electorate
+	} else {
+		r.Arithmetic = []Step{
+			rules.Quorum.Heads.step("quorum", "heads", r.ParticipatingHeads, r.ElectorateHeads),
+			rules.Quorum.Area.step("quorum", "area_centi_m2", int64(r.ParticipatingArea), int64(r.ElectorateArea)),
+		}
+	}
+	if r.QuorumMet = took && met(r.Arithmetic); !r.QuorumMet {
 		r.Outcome = votes.NoDecision
 		return r
 	}
 	approval := []Step{
-		threshold.Heads.step("approval", "heads", r.YesHeads, r.ParticipatingHeads),
-		threshold.Area.step("approval", "area_centi_m2", int64(r.YesArea), int64(r.ParticipatingArea)),
+		threshold.Heads.step("approval", "heads", part.Heads, whole.Heads),
+		threshold.Area.step("approval", "area_centi_m2", int64(part.Area), int64(whole.Area)),
 	}
 	r.Arithmetic = append(r.Arithmetic, approval...)
 	if r.Outcome = votes.NotAdopted; met(approval) {
@@ -214,14 +222,19 @@ func (p Part) step(test, measure string, part, whole int64) Step {
 		Left:  Term{p.Denominator, part, p.Denominator * part},
 		Right: Term{p.Numerator, whole, p.Numerator * whole},
 	}
-	if p.Strict {
+	switch {
+	case p.Strict:
 		s.Needed = ">"
+	case p.AtMost:
+		s.Needed = "≤"
 	}
 	left, right := s.Left.Product, s.Right.Product
-	s.Met = left > right || left == right && !p.Strict
+	s.Met = left > right && !p.AtMost || left < right && p.AtMost || left == right && !p.Strict
 	switch {
 	case s.Met:
 		s.Compare = s.Needed
+	case p.AtMost:
+		s.Compare = ">"
 	case p.Strict:
 		s.Compare = "≤"
 	default:
