@@ -17,7 +17,7 @@ const (
 )
 
 // Categories of the streams this context owns.
-var Categories = []string{MeetingStream, BallotStream, RefusalStream}
+var Categories = []string{MeetingStream, BallotStream, RefusalStream, ObjectionStream}
 
 // Channels (渠道) of a ballot, as the papers name them.
 const (
@@ -246,4 +246,14 @@ var Codec = codec.New(
 	codec.Of[Event, PaperEntryCompleted]("paper-entry-completed.v1"),
 	codec.Of[Event, VotingClosed]("voting-closed.v1"),
 	codec.Of[Event, KeyReleased]("key-released.v1"),
+	codec.Of[Event, MeetingCancelled]("meeting-cancelled.v1"),
+	codec.Of[Event, VotingExtended]("voting-extended.v1"),
+	codec.Of[Event, ResultPosted]("result-posted.v1"),
+	codec.Of[Event, ResultWithdrawn]("result-withdrawn.v1"),
+	codec.Of[Event, ResultObjected]("result-objected.v1"),
+	codec.Of[Event, ObjectionRead]("objection-read.v1"),
+	codec.Of[Event, ResultObjectionAnswered]("result-objection-answered.v1"),
+	codec.Of[Event, ResultFinal]("result-final.v1"),
+	codec.Of[Event, ResultFiled]("result-filed.v1"),
+	codec.Of[Event, DeadlineMissed]("deadline-missed.v1"),
 )

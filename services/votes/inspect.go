@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/registry"
@@ -50,6 +51,8 @@ type held struct {
 	turnout   votes.ScopeTotal
 	results   []meeting.Result // once counted
 	closed    string           // id of VotingClosed
+
+	objections map[string]*objection // by id
 }
 
 // head is what is known of one entry's ballots.
@@ -57,6 +60,7 @@ type head struct {
 	meeting.Ballots
 	taken []meeting.Taken // until they are counted
 	voted bool            // in time
+	since es.Position     // where the first ballot or envelope is recorded; 0: none in time
 }
 
 // Inspect returns what decides meetings and ballots again, for one estate or,
@@ -73,9 +77,12 @@ func (i *inspection) Take(c *facts.Commit) {
 	case registry.Event:
 		i.unit(c, event)
 	case votes.Event:
-		if strings.HasPrefix(c.Stream(), votes.MeetingStream) {
+		switch {
+		case strings.HasPrefix(c.Stream(), votes.MeetingStream):
 			i.meeting(c, event)
-		} else {
+		case strings.HasPrefix(c.Stream(), votes.ObjectionStream):
+			i.objection(c, event)
+		default:
 			i.ballot(c)
 		}
 	case ledger.ReactionRefused:
@@ -148,7 +155,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	id := strings.TrimPrefix(c.Stream(), votes.MeetingStream)
 	h := i.meetings[id]
 	if h == nil {
-		h = &held{heads: map[string]*head{}}
+		h = &held{heads: map[string]*head{}, objections: map[string]*objection{}}
 		i.meetings[id] = h
 		i.order = append(i.order, id)
 	}
@@ -204,7 +211,10 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 		}
 		c.Decided(facts.Again(c, m, meeting.ReleaseKey{Key: e.Key}))
 	default:
-		c.Break("wrong-stream", "no such event is in this stream")
+		if named = i.lifecycle(c, h, m, of, event); named == "" {
+			named = id
+			c.Break("wrong-stream", "no such event is in this stream")
+		}
 	}
 	if named != id {
 		c.Names(votes.MeetingStream, named)
@@ -313,6 +323,9 @@ func (i *inspection) ballot(c *facts.Commit) {
 			continue
 		}
 		of.Ballots = meeting.EvolveBallots(of.Ballots, e)
+		if _, refused := e.(votes.BallotRefused); !refused && !closed && of.since == 0 {
+			of.since = c.Position()
+		}
 		switch e := e.(type) {
 		case votes.PaperHandedIn:
 			h.envelopes++
@@ -624,8 +637,10 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			of["opens"], of["closes"], of["notice_at"] = m.Notice.Opens, m.Notice.Closes, m.Notice.At
 		}
 		ballots := object{"rows": h.rows, "turnout": turnout}
+		if m.Countable() || m.IsCancelled() {
+			of["state"] = m.State(time.Time{}) // no clock has a say in it
+		}
 		if m.Countable() {
-			of["state"] = "counted"
 			ballots["rows"], ballots["accepted"], ballots["rejected"] = h.summary.Rows, h.summary.Accepted, h.summary.Rejected
 			if len(h.summary.Reasons) > 0 {
 				ballots["reasons"] = h.summary.Reasons

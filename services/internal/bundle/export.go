@@ -168,6 +168,8 @@ func (e *exporting) note(r es.Recorded) {
 			e.blobs[event.Roll] = true
 		case votes.NoticePosted:
 			e.rules[event.RuleHash] = true
+		case votes.ResultPosted:
+			e.blobs[event.Result] = true
 		}
 	case strings.HasPrefix(r.Stream, finance.BillsStream), strings.HasPrefix(r.Stream, finance.BudgetStream):
 		switch event := decoded(finance.Codec, r).(type) {

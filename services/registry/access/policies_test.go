@@ -40,6 +40,15 @@ paper.receive       .....c. a
 paper.enter         .....c. a
 entry.complete      .....c. a
 meeting.close       .....c. a
+meeting.cancel      ..m.tc. a
+voting.extend       ..m..c. a
+result.post         ..m..c. a
+result.withdraw     ..m..c. a
+result.object       ....... .
+objection.read      ..m..c. a
+objection.answer    ..m..c. a
+result.declare      ..m..c. a
+result.file         ..m.tc. a
 budget.post         ...p.c. a
 voucher.post        ...p.c. a
 voucher.reverse     ...p.c. a
@@ -122,7 +131,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestOnesOwn(t *testing.T) {
 	p := load(t)
 	ann := authz.Principal{ID: "ann", Person: "ann"}
-	own := []string{"ballot.cast", "own.correct", "own.read", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
+	own := []string{"ballot.cast", "objection.read", "own.correct", "own.read", "result.object", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
 	for _, action := range p.Actions() {
 		if got, want := p.Allow(ann, action, authz.Resource{Type: "Person", ID: "ann", Estate: "e1", Person: "ann"}), slices.Contains(own, action); got != want {
 			t.Errorf("%s of one's own: got %t", action, got)

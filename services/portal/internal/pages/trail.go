@@ -115,7 +115,7 @@ func StreamWords(l Lang, stream string) string {
 		workorders.WorkOrderStream: {"工单", "work order"}, workorders.LimitsStream: {"时限", "time limits"},
 		finance.BudgetStream: {"预算", "budget"}, finance.VoucherStream: {"凭证", "voucher"}, finance.OpeningStream: {"期初余额", "opening balance"}, finance.PaymentStream: {"收款", "payment"},
 		finance.CollectionStream: {"每日合计", "daily total"}, finance.BillsStream: {"账单", "bills"}, finance.PeriodStream: {"账期", "period"},
-		votes.MeetingStream: {"业主大会", "owners' meeting"}, votes.BallotStream: {"选票", "ballots"}, votes.RefusalStream: {"没有计入的选票", "refused ballots"},
+		votes.MeetingStream: {"业主大会", "owners' meeting"}, votes.BallotStream: {"选票", "ballots"}, votes.RefusalStream: {"没有计入的选票", "refused ballots"}, votes.ObjectionStream: {"对结果的异议", "objection to a result"},
 		ledger.RefusedStream: {"不能接受的提交", "refused commits"}, ledger.ReactionStream: {"被拒绝的自动处理", "refused reactions"}, ledger.LogStream: {"账本的日志", "log of the ledger"},
 	}, category)
 	if words == category {

@@ -48,6 +48,8 @@ type API struct {
 	meetings es.Repo[meeting.Meeting, votes.Event]
 	ballots  es.Repo[meeting.Ballots, votes.Event]
 	refusals es.Repo[meeting.Ballots, votes.Event]
+
+	objections es.Repo[meeting.Objection, votes.Event]
 }
 
 // Meetings is the repository of meetings.
@@ -83,6 +85,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
 	a.registerPapers(api)
+	a.registerLifecycle(api)
 }
 
 // MeetingIn names a meeting.
@@ -106,7 +109,7 @@ type MotionOut struct {
 type MeetingOut struct {
 	ID     string     `json:"id"`
 	Title  string     `json:"title"`
-	State  string     `json:"state" enum:"drafted,frozen,noticed,open,closing,closed,counted"`
+	State  string     `json:"state" enum:"drafted,frozen,noticed,open,closing,closed,counted,posted,final,filed,withdrawn,cancelled"`
 	Opens  *time.Time `json:"opens,omitempty"`
 	Closes *time.Time `json:"closes,omitempty"`
 	Notice *time.Time `json:"notice_at,omitempty"`

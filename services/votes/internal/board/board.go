@@ -73,8 +73,8 @@ func build(ctx context.Context, db *readmodel.DB, log *slog.Logger) (*Tables, re
 	t := &Tables{db, log}
 	return t, readmodel.Projection{
 		Name:     projection,
-		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream},
-		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result"},
+		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream},
+		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result", "meeting_step", "objection"},
 		Fold:     t.fold,
 	}, db.Migrate(ctx, migrations)
 }

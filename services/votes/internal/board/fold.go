@@ -83,6 +83,9 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 		}
 		return f.registry(r, event)
 	}
+	if strings.HasPrefix(r.Stream, votes.ObjectionStream) {
+		return f.objection(ctx, r)
+	}
 	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
 		return f.ballot(r)
 	}
@@ -146,9 +149,12 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 	}
 	row := f.rows.Edit(id)
 	row.id, row.estate, row.state = id, m.Estate, string(state)
-	row.open = !m.Past && m.Posted() && !m.Countable()
+	row.open = !m.Past && m.Posted() && !m.IsCancelled() && !m.IsFiled()
 	if e, ok := event.(votes.MeetingDrafted); ok && e.Meeting == id {
 		row.drafted = int64(r.Position)
+	}
+	if err := f.step(ctx, id, r); err != nil {
+		return err
 	}
 	if _, ok := event.(votes.RollFrozen); ok {
 		if err := f.roll(ctx, *m); err != nil {

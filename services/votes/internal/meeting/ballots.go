@@ -33,8 +33,10 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 		b = b.open(e.Channel, e.Ballot, e.At)
 	case votes.BallotRefused:
 		b = b.open(e.Channel, e.Ballot, e.At)
-	case votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased:
-		// in the meeting's stream
+	case votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
+		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
+		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:
+		// in other streams
 	}
 	return b
 }
@@ -252,7 +254,7 @@ func (m Meeting) window(at time.Time) votes.Reason {
 	switch {
 	case !m.Posted() || at.Before(m.Notice.Opens):
 		return votes.VotingNotOpen
-	case m.Closed || !at.Before(m.Notice.Closes):
+	case m.Closed || m.IsCancelled() || !at.Before(m.Notice.Closes):
 		return votes.VotingIsClosed
 	}
 	return ""

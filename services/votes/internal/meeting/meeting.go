@@ -59,10 +59,11 @@ var ErrNotice = problem.Invalid("notice-too-short", "owners are told in time bef
 type Meeting struct {
 	votes.MeetingDrafted
 	Roll          votes.RollFrozen   // zero until frozen
-	Notice        votes.NoticePosted // zero until posted
+	Notice        votes.NoticePosted // zero until posted; Closes moves with an extension
 	EntryComplete bool
 	Closed        bool
 	Key           string // once released
+	Lifecycle
 }
 
 // Evolve applies one event. It never fails and never decides.
@@ -80,7 +81,13 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Closed = true
 	case votes.KeyReleased:
 		m.Key = e.Key
-	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused: // in streams of their own
+	case votes.VotingExtended:
+		m.Notice.Closes = e.Closes
+		m.Lifecycle = m.evolve(e)
+	case votes.MeetingCancelled, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed:
+		m.Lifecycle = m.evolve(e)
+	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:
+		// in streams of their own
 	}
 	return m
 }
@@ -98,10 +105,21 @@ func (m Meeting) Deadline() time.Time { return m.Notice.Closes.Add(Grace) }
 func (m Meeting) Countable() bool { return m.Closed && (m.Past || m.Key != "") }
 
 // State names how far the meeting is at an instant: drafted, frozen, noticed,
-// open, closing, closed or counted. A past meeting stays open until its ballots
-// are all in.
+// open, closing, closed, counted, posted, final or filed; or, beside these,
+// withdrawn or cancelled. A past meeting stays open until its ballots are all in,
+// and ends counted.
 func (m Meeting) State(now time.Time) string {
 	switch {
+	case m.IsCancelled() && !m.Posted():
+		return "withdrawn"
+	case m.IsCancelled():
+		return "cancelled"
+	case m.IsFiled():
+		return "filed"
+	case m.IsFinal():
+		return "final"
+	case m.IsPosted():
+		return "posted"
 	case m.Countable():
 		return "counted"
 	case m.Closed:
@@ -236,6 +254,8 @@ func (c FreezeRoll) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
 		return nil, ErrNoMeeting
+	case m.IsCancelled():
+		return nil, ErrCancelled
 	case m.Frozen() && m.Roll.Roll == c.Roll && (m.Posted() || m.Roll.SeenAt == c.SeenAt):
 		return nil, nil
 	case m.Posted():
@@ -264,6 +284,8 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
 		return nil, ErrNoMeeting
+	case m.IsCancelled():
+		return nil, ErrCancelled
 	case !m.Frozen():
 		return nil, ErrNoRoll
 	case m.Posted():
@@ -308,6 +330,8 @@ func (c CompletePaperEntry) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
 		return nil, ErrNoMeeting
+	case m.IsCancelled():
+		return nil, ErrCancelled
 	case m.EntryComplete || m.Closed:
 		return nil, nil
 	case !m.Posted():
@@ -334,6 +358,8 @@ func (c CloseVoting) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
 		return nil, ErrNoMeeting
+	case m.IsCancelled():
+		return nil, ErrCancelled
 	case m.Closed:
 		return nil, nil
 	case !m.Posted():

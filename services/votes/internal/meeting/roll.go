@@ -207,8 +207,9 @@ func (r Roll) Blob() []byte {
 
 // Weight returns the area of an entry in the scope of a motion; false where it
 // has none.
-func Weight(e votes.Entry, m votes.Motion) (units.CentiM2, bool) {
-	name := ScopeOf(m)
+func Weight(e votes.Entry, m votes.Motion) (units.CentiM2, bool) { return weightIn(e, ScopeOf(m)) }
+
+func weightIn(e votes.Entry, name string) (units.CentiM2, bool) {
 	if name == Estate {
 		return e.Area, true
 	}

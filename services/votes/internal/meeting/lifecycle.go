@@ -1,0 +1,461 @@
+package meeting
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/problem"
+)
+
+// Errors a caller can act on, from the extension to the filing.
+var (
+	ErrCancelled    = problem.Conflict("meeting-cancelled", "the meeting was cancelled; nothing of it goes on")
+	ErrVotingOver   = problem.Conflict("voting-over", "the deadline has passed; a meeting is cancelled or extended before it, and counted after it")
+	ErrPastMeeting  = problem.Conflict("meeting-past", "a meeting that is entered from papers ends with its count")
+	ErrNotOpen      = problem.Conflict("voting-not-open", "voting has not begun; it is extended while it goes on")
+	ErrNoExtension  = problem.Conflict("no-extension", "the rules of this meeting do not let voting be extended")
+	ErrExtended     = problem.Conflict("extended-already", "voting was extended as often as the rules of this meeting allow")
+	ErrQuorumThere  = problem.Conflict("quorum-reached", "enough owners have taken part, by heads and by area; voting ends as announced")
+	ErrNotCounted   = problem.Conflict("not-counted-yet", "the meeting is not counted yet")
+	ErrResultPosted = problem.Conflict("result-posted", "the result is posted; to post another, withdraw it first and say why")
+	ErrNotPosted    = problem.Conflict("result-not-posted", "no result is posted")
+	ErrFinal        = problem.Conflict("result-final", "the result is final; who still doubts it asks a court, within a year (interpretation of the Supreme Court, art. 12)")
+	ErrUnanswered   = problem.Conflict("objections-open", "there are objections that are not answered")
+	ErrUpheld       = problem.Conflict("objection-upheld", "an objection was upheld: withdraw the result, and post the corrected one")
+	ErrNotUpheld    = problem.Conflict("objection-not-upheld", "the objection that is named was not upheld")
+	ErrNotFinal     = problem.Conflict("result-not-final", "a result is filed once it is final")
+	ErrFiled        = problem.Conflict("result-filed", "the result is filed under another number")
+	ErrNoObjection  = problem.NotFound("no-such-objection", "there is no such objection")
+	ErrAnswered     = problem.Conflict("objection-answered", "the objection is answered")
+	ErrTooLate      = problem.Conflict("objections-closed", "the days for objections are over")
+	ErrNotAnOwner   = problem.Conflict("not-on-the-roll", "objections are for the owners on the roll of this meeting")
+	ErrStillObject  = problem.Conflict("objections-still-open", "owners may still object to the result")
+	ErrNotDue       = problem.Conflict("not-due", "that is not late")
+)
+
+// Lifecycle is what becomes of a meeting beside and after the vote.
+type Lifecycle struct {
+	Cancelled votes.MeetingCancelled // zero until then
+	Extended  []votes.VotingExtended
+	Result    votes.ResultPosted // zero while none stands
+	Postings  int                // results posted so far, withdrawn ones too
+	Withdrawn []votes.ResultWithdrawn
+	Final     votes.ResultFinal
+	Filed     votes.ResultFiled
+	Missed    []votes.DeadlineMissed
+}
+
+// evolve applies an event of the lifecycle.
+func (l Lifecycle) evolve(e votes.Event) Lifecycle {
+	switch e := e.(type) {
+	case votes.MeetingCancelled:
+		l.Cancelled = e
+	case votes.VotingExtended:
+		l.Extended = append(l.Extended[:len(l.Extended):len(l.Extended)], e)
+	case votes.ResultPosted:
+		l.Result, l.Postings = e, e.Posting
+	case votes.ResultWithdrawn:
+		l.Result = votes.ResultPosted{}
+		l.Withdrawn = append(l.Withdrawn[:len(l.Withdrawn):len(l.Withdrawn)], e)
+	case votes.ResultFinal:
+		l.Final = e
+	case votes.ResultFiled:
+		l.Filed = e
+	case votes.DeadlineMissed:
+		l.Missed = append(l.Missed[:len(l.Missed):len(l.Missed)], e)
+	default: // of the vote itself
+	}
+	return l
+}
+
+// IsCancelled, IsPosted, IsFinal and IsFiled report how far the result is.
+func (l Lifecycle) IsCancelled() bool { return !l.Cancelled.At.IsZero() }
+func (l Lifecycle) IsPosted() bool    { return l.Result.Result != "" }
+func (l Lifecycle) IsFinal() bool     { return !l.Final.At.IsZero() }
+func (l Lifecycle) IsFiled() bool     { return l.Filed.Reference != "" }
+
+// live says why nothing can be done any more to a meeting that is, or should be,
+// under way.
+func (m Meeting) live() error {
+	switch {
+	case !m.Drafted():
+		return ErrNoMeeting
+	case m.IsCancelled():
+		return ErrCancelled
+	case m.Past:
+		return ErrPastMeeting
+	}
+	return nil
+}
+
+// number finds what is somebody's phone or document in words that all may read.
+var number = regexp.MustCompile(`(^|\D)(1[3-9]\d{9}|\d{17}[\dXx])($|\D)`)
+
+// longestWords is the most that is said in public at once, in characters.
+const longestWords = 1000
+
+// public refuses words that are missing, too long, or name somebody by number.
+// Names it cannot tell from other words: forms say that there must be none.
+func public(field, words string) error {
+	detail := ""
+	switch {
+	case strings.TrimSpace(words) == "":
+		detail = "is missing"
+	case len([]rune(words)) > longestWords:
+		detail = fmt.Sprintf("must not be longer than %d characters", longestWords)
+	case number.MatchString(words):
+		detail = "holds a phone number or the number of a document; everyone can read these words for ever"
+	default:
+		return nil
+	}
+	return problem.Invalid("words-wrong", "these words cannot be posted", problem.Field{Name: field, Detail: detail})
+}
+
+// CancelMeeting calls a meeting off, or withdraws a draft.
+type CancelMeeting struct {
+	At     time.Time // now
+	Reason string    // for everyone to read
+}
+
+// Decide refuses once the deadline has passed: then there is a result, which
+// nobody has seen, and which nobody can wish away.
+func (c CancelMeeting) Decide(m Meeting) ([]votes.Event, error) {
+	if m.IsCancelled() {
+		return nil, nil
+	}
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	if m.Closed || m.EntryComplete || m.Posted() && !c.At.Before(m.Notice.Closes) {
+		return nil, ErrVotingOver
+	}
+	if err := public("reason", c.Reason); err != nil {
+		return nil, err
+	}
+	return []votes.Event{votes.MeetingCancelled{Meeting: m.Meeting, At: c.At, Reason: c.Reason}}, nil
+}
+
+// ExtendVoting gives owners more time where too few have taken part (深圳).
+type ExtendVoting struct {
+	At      time.Time // now
+	Closes  time.Time // the new deadline
+	Times   int       // how often the rules of the meeting allow it
+	Latest  time.Time // the latest deadline that they allow
+	Quorum  Threshold // of these rules
+	Turnout []votes.ScopeTotal
+}
+
+// NewExtension returns what the rules of a meeting say about extending it; when, to
+// when, and who has voted are still to be said.
+func NewExtension(RuleSet, Meeting) ExtendVoting { return ExtendVoting{} }
+
+// Decide refuses before voting opens, after the deadline, more often or for
+// longer than the rules allow, and where no scope lacks a quorum. Which ballots
+// were cast by then Turnout says, and nothing else of them is known.
+func (c ExtendVoting) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !m.Posted():
+		return nil, ErrNoNotice
+	case m.Closed || m.EntryComplete || !c.At.Before(m.Notice.Closes):
+		return nil, ErrVotingOver
+	case c.At.Before(m.Notice.Opens):
+		return nil, ErrNotOpen
+	case c.Times == 0:
+		return nil, ErrNoExtension
+	case len(m.Extended) >= c.Times:
+		return nil, ErrExtended
+	case !c.Closes.After(m.Notice.Closes) || c.Closes.After(c.Latest):
+		return nil, problem.Invalid("wrong-extension", "the new deadline is not one that the rules allow", problem.Field{
+			Name: "closes", Detail: "must be after " + day(m.Notice.Closes) + " and not after " + day(c.Latest)})
+	case c.reached(m):
+		return nil, ErrQuorumThere
+	}
+	return []votes.Event{votes.VotingExtended{Meeting: m.Meeting, At: c.At, From: m.Notice.Closes, Closes: c.Closes}}, nil
+}
+
+// reached says whether enough have taken part in every scope.
+func (c ExtendVoting) reached(m Meeting) bool {
+	for _, all := range m.Roll.Scopes {
+		var part votes.ScopeTotal
+		for _, s := range c.Turnout {
+			if s.Scope == all.Scope {
+				part = s
+			}
+		}
+		if !met([]Step{c.Quorum.Heads.step("quorum", "heads", part.Heads, all.Heads), c.Quorum.Area.step("quorum", "area_centi_m2", int64(part.Area), int64(all.Area))}) {
+			return false
+		}
+	}
+	return true
+}
+
+// Add adds an entry to the totals of the scopes it votes in.
+func Add(scopes []votes.ScopeTotal, e votes.Entry) {
+	for i := range scopes {
+		if area, ok := weightIn(e, scopes[i].Scope); ok {
+			scopes[i].Heads, scopes[i].Area = scopes[i].Heads+1, scopes[i].Area+area
+		}
+	}
+}
+
+func day(t time.Time) string { return t.In(units.Shanghai).Format(time.RFC3339) }
+
+// PostedResult is the blob that ResultPosted names: what every motion came to,
+// from which roll and by which rules.
+type PostedResult struct {
+	Meeting  string    `json:"meeting"`
+	Title    string    `json:"title"`
+	Roll     string    `json:"roll"` // hash
+	RuleSet  string    `json:"rule_set"`
+	RuleHash string    `json:"rule_hash"`
+	Opens    time.Time `json:"opens"`
+	Closes   time.Time `json:"closes"`
+	Results  []Result  `json:"results"`
+}
+
+// Blob returns the bytes that are posted, and their SHA-256.
+func (m Meeting) Blob(results []Result) (blob []byte, hash string) {
+	b, err := json.Marshal(PostedResult{
+		Meeting: m.Meeting, Title: m.Title, Roll: m.Roll.Roll, RuleSet: m.Notice.RuleSet, RuleHash: m.Notice.RuleHash,
+		Opens: m.Notice.Opens, Closes: m.Notice.Closes, Results: results,
+	})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	sum := sha256.Sum256(b)
+	return b, hex.EncodeToString(sum[:])
+}
+
+// PostResult records that somebody posted the result in the estate.
+type PostResult struct {
+	At     time.Time // now
+	Result string    // hash of the public blob
+	Photo  string    // of the notice board, SHA-256; may be missing
+}
+
+// Decide refuses before the count, and where a result stands.
+func (c PostResult) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !m.Countable():
+		return nil, ErrNotCounted
+	case m.IsPosted() && m.Result.Result == c.Result && m.Result.Photo == c.Photo:
+		return nil, nil
+	case m.IsPosted():
+		return nil, ErrResultPosted
+	}
+	return []votes.Event{votes.ResultPosted{Meeting: m.Meeting, At: c.At, Posting: m.Postings + 1, Result: c.Result, Photo: c.Photo}}, nil
+}
+
+// WithdrawResult takes a posted result back.
+type WithdrawResult struct {
+	At        time.Time // now
+	Reason    string    // for everyone to read
+	Objection string    // that was upheld; "": none led to it
+	Upheld    bool      // it was, and it is one to the result that stands
+}
+
+// Decide refuses where no result stands, and once it is final.
+func (c WithdrawResult) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !m.IsPosted():
+		return nil, ErrNotPosted
+	case m.IsFinal():
+		return nil, ErrFinal
+	case c.Objection != "" && !c.Upheld:
+		return nil, ErrNotUpheld
+	}
+	if err := public("reason", c.Reason); err != nil {
+		return nil, err
+	}
+	return []votes.Event{votes.ResultWithdrawn{Meeting: m.Meeting, At: c.At, Posting: m.Result.Posting, Reason: c.Reason, Objection: c.Objection}}, nil
+}
+
+// DeclareFinal ends the doubt about a result.
+type DeclareFinal struct {
+	At     time.Time // now
+	Ends   time.Time // first instant at which nobody may object any more; zero: the rules do not say
+	Open   int       // objections without an answer
+	Upheld int       // objections to the result that stands which were upheld
+}
+
+// Decide refuses while owners may object, and while an objection is open or the
+// result stands against one that was upheld.
+func (c DeclareFinal) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !m.IsPosted():
+		return nil, ErrNotPosted
+	case m.IsFinal():
+		return nil, nil
+	case !c.Ends.IsZero() && c.At.Before(c.Ends.Add(Grace)):
+		e := *ErrStillObject
+		e.Fields = []problem.Field{{Name: "at", Detail: "must be a minute after " + day(c.Ends)}}
+		return nil, &e
+	case c.Open > 0:
+		return nil, ErrUnanswered
+	case c.Upheld > 0:
+		return nil, ErrUpheld
+	}
+	return []votes.Event{votes.ResultFinal{Meeting: m.Meeting, At: c.At, Posting: m.Result.Posting}}, nil
+}
+
+// FileResult records that the street office has taken the result on file (备案).
+type FileResult struct {
+	At        time.Time // now
+	Reference string    // the street office's number
+}
+
+// Decide refuses before the result is final.
+func (c FileResult) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !m.IsFinal():
+		return nil, ErrNotFinal
+	case m.IsFiled() && m.Filed.Reference == c.Reference:
+		return nil, nil
+	case m.IsFiled():
+		return nil, ErrFiled
+	}
+	if err := public("reference", c.Reference); err != nil {
+		return nil, err
+	}
+	return []votes.Event{votes.ResultFiled{Meeting: m.Meeting, At: c.At, Reference: c.Reference}}, nil
+}
+
+// Objection is one objection to a result.
+type Objection struct {
+	votes.ResultObjected
+	Answer votes.ResultObjectionAnswered // zero until then
+}
+
+// EvolveObjection applies one event. It never fails and never decides.
+func EvolveObjection(o Objection, e votes.Event) Objection {
+	switch e := e.(type) {
+	case votes.ResultObjected:
+		o.ResultObjected = e
+	case votes.ResultObjectionAnswered:
+		o.Answer = e
+	default: // of other streams, or that it was read
+	}
+	return o
+}
+
+// Raised and Answered report how far an objection is.
+func (o Objection) Raised() bool   { return o.Objection != "" }
+func (o Objection) Answered() bool { return o.Raised() && o.Answer.Objection == o.Objection }
+
+// Against says whether it speaks against the result that stands.
+func (o Objection) Against(m Meeting) bool { return m.IsPosted() && o.Posting == m.Result.Posting }
+
+// Pending counts the objections that keep a meeting's result from being final:
+// those without an answer, and those upheld against the result that stands.
+func Pending(m Meeting, list []Objection) (open, upheld int) {
+	for _, o := range list {
+		switch {
+		case !o.Answered():
+			open++
+		case o.Answer.Upheld && o.Against(m):
+			upheld++
+		}
+	}
+	return open, upheld
+}
+
+// ObjectionsEnd is the first instant at which nobody may object any more to the
+// result that stands; zero where the rules do not say.
+func (r RuleSet) ObjectionsEnd(Meeting) time.Time { return time.Time{} }
+
+// ObjectToResult says something against a posted result.
+type ObjectToResult struct {
+	Objection, Person string
+	Meeting           Meeting
+	Ends              time.Time // first instant at which nobody may object any more; zero: the rules do not say, so until it is final
+	Entry             string    // of the person; "": none
+	Motion            string    // "": the whole result
+	At                time.Time // now
+	Words             codec.Sealed
+}
+
+// Decide refuses who is not on the roll, and what comes before or after its time.
+func (c ObjectToResult) Decide(o Objection) ([]votes.Event, error) {
+	if err := c.Meeting.live(); err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Raised():
+		return nil, nil
+	case !c.Meeting.IsPosted():
+		return nil, ErrNotPosted
+	case c.Meeting.IsFinal() || !c.Ends.IsZero() && !c.At.Before(c.Ends):
+		return nil, ErrTooLate
+	case c.Entry == "":
+		return nil, ErrNotAnOwner
+	case c.Words == "":
+		return nil, problem.Invalid("words-missing", "say what is wrong with the result", problem.Field{Name: "words", Detail: "is missing"})
+	}
+	if _, ok := c.Meeting.motion(c.Motion); c.Motion != "" && !ok {
+		return nil, problem.Invalid("no-such-motion", "the motion was not on the notice", problem.Field{Name: "motion", Detail: "is not on the notice"})
+	}
+	return []votes.Event{votes.ResultObjected{
+		Objection: c.Objection, Meeting: c.Meeting.Meeting, Posting: c.Meeting.Result.Posting, Entry: c.Entry, Person: c.Person,
+		Motion: c.Motion, At: c.At, Words: c.Words,
+	}}, nil
+}
+
+// ReadObjection records that someone reads the owner's words.
+type ReadObjection struct {
+	Reader string
+	At     time.Time // now
+}
+
+// Decide records every reading.
+func (c ReadObjection) Decide(o Objection) ([]votes.Event, error) {
+	if !o.Raised() {
+		return nil, ErrNoObjection
+	}
+	return []votes.Event{votes.ObjectionRead{Objection: o.Objection, Meeting: o.Meeting, Reader: c.Reader, At: c.At}}, nil
+}
+
+// AnswerObjection answers an objection, for everyone to read.
+type AnswerObjection struct {
+	At     time.Time // now
+	Upheld bool
+	Answer string
+}
+
+// Decide refuses a second answer.
+func (c AnswerObjection) Decide(o Objection) ([]votes.Event, error) {
+	switch {
+	case !o.Raised():
+		return nil, ErrNoObjection
+	case o.Answered() && o.Answer.Answer == c.Answer && o.Answer.Upheld == c.Upheld:
+		return nil, nil
+	case o.Answered():
+		return nil, ErrAnswered
+	}
+	if err := public("answer", c.Answer); err != nil {
+		return nil, err
+	}
+	return []votes.Event{votes.ResultObjectionAnswered{Objection: o.Objection, Meeting: o.Meeting, At: c.At, Upheld: c.Upheld, Answer: c.Answer}}, nil
+}
