@@ -43,7 +43,7 @@ func Backup(ctx context.Context, from, to string) (err error) {
 		return err
 	}
 	for _, statement := range []string{
-		`PRAGMA journal_mode = DELETE`, `PRAGMA secure_delete = 1`, `DELETE FROM session`, `DELETE FROM login_code`, `VACUUM`,
+		`PRAGMA journal_mode = DELETE`, `PRAGMA secure_delete = 1`, `DELETE FROM session`, `DELETE FROM login_code`, `DELETE FROM share`, `VACUUM`,
 	} {
 		if _, err := backup.ExecContext(ctx, statement); err != nil {
 			return errors.Join(err, backup.Close())

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,7 +203,7 @@ func (v *Vault) Knows(ctx context.Context, subject string) (known bool, err erro
 	return known, err
 }
 
-// OpenWith decrypts with a key that ReleaseKey returned; it needs no vault.
+// OpenWith decrypts with a key that ReleaseKey or CombineShares returned; it needs no vault.
 // Callers with many texts of one subject should use [NewOpener].
 func OpenWith(released, subject, field, sealed string) ([]byte, error) {
 	open, err := NewOpener(released, subject)
@@ -212,8 +213,12 @@ func OpenWith(released, subject, field, sealed string) ([]byte, error) {
 	return open(field, sealed)
 }
 
-// NewOpener returns a function that opens the fields of a subject with its released key.
+// NewOpener returns a function that opens the fields of a subject with its released key,
+// of ReleaseKey or of CombineShares.
 func NewOpener(released, subject string) (func(field, sealed string) ([]byte, error), error) {
+	if shared, ok := strings.CutPrefix(released, sharedKey); ok {
+		return sharedOpener(shared, subject)
+	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader([]byte(released))))
 	if err != nil {
 		return nil, fmt.Errorf("released key of %s: %w", subject, ErrCannotOpen)
