@@ -215,7 +215,7 @@ type VotingClosed struct {
 // KeyReleased opens the meeting's ballots to everyone.
 type KeyReleased struct {
 	Meeting string `json:"meeting"`
-	Key     string `json:"key"` // Tink keyset, JSON
+	Key     string `json:"key"` // Tink keyset, JSON; of one held in shares p256: and the scalar, base64
 }
 
 // Each event with the streams it is written to; docs/events.md is made of this.
@@ -256,4 +256,9 @@ var Codec = codec.New(
 	codec.Of[Event, ResultFinal]("result-final.v1"),
 	codec.Of[Event, ResultFiled]("result-filed.v1"),
 	codec.Of[Event, DeadlineMissed]("deadline-missed.v1"),
+	codec.Of[Event, TrusteesNamed]("trustees-named.v1"),
+	codec.Of[Event, ShareTaken]("share-taken.v1"),
+	codec.Of[Event, SharesAwaited]("shares-awaited.v1"),
+	codec.Of[Event, ShareGiven]("share-given.v1"),
+	codec.Of[Event, BallotsUnopened]("ballots-unopened.v1"),
 )

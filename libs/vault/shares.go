@@ -113,22 +113,30 @@ func points(commitments []string) (list secretsharing.SecretCommitment, err erro
 	return list, nil
 }
 
-// CheckShare checks that a text is the share of the trustee with a number, from
-// 1: ErrNotAShare where it is not.
-func CheckShare(commitments []string, number int, text string) error {
+// CheckShare returns the share of the trustee with a number, from 1, as it was
+// dealt, from a text as people type it: ErrNotAShare where it is not theirs.
+func CheckShare(commitments []string, number int, text string) (string, error) {
 	list, err := points(commitments)
 	if err != nil {
-		return err
+		return "", err
 	}
 	n, share, err := readShare(text)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if n != number || !secretsharing.Verify(uint(len(list)-1), share, list) {
-		return ErrNotAShare
+		return "", ErrNotAShare
 	}
-	return nil
+	value, err := share.Value.MarshalBinary()
+	if err != nil {
+		return "", fmt.Errorf("vault: share: %w", err)
+	}
+	return writeShare(byte(n), value), nil
 }
+
+// ShareEnding returns the last group of a share, by which somebody shows that
+// they have it on paper.
+func ShareEnding(share string) string { return share[strings.LastIndexByte(share, '-')+1:] }
 
 // sharedKey is what a combined key begins with, so that no Tink keyset passes for one.
 const sharedKey = "p256:"

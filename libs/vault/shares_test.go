@@ -50,21 +50,28 @@ func TestAsManySharesAsNeededOpenAndFewerDoNot(t *testing.T) {
 func TestAShareIsOfOneKeyAndOneTrustee(t *testing.T) {
 	d, other := must(vault.Deal(2, 3))(t), must(vault.Deal(2, 3))(t)
 	for i, share := range d.Shares {
-		if err := vault.CheckShare(d.Commitments, i+1, share); err != nil {
-			t.Errorf("share %d: %v", i+1, err)
+		for _, typed := range []string{share, " " + strings.ToLower(strings.ReplaceAll(share, "-", " ")) + "\n"} {
+			if got, err := vault.CheckShare(d.Commitments, i+1, typed); err != nil || got != share {
+				t.Errorf("share %d, typed %q: %q, %v", i+1, typed, got, err)
+			}
 		}
-		if err := vault.CheckShare(d.Commitments, i+1, " "+strings.ToLower(strings.ReplaceAll(share, "-", " "))+"\n"); err != nil {
-			t.Errorf("share %d, as people type it: %v", i+1, err)
+		if !strings.HasSuffix(share, "-"+vault.ShareEnding(share)) {
+			t.Errorf("%q ends in %q", share, vault.ShareEnding(share))
 		}
-		for what, err := range map[string]error{
-			"another trustee's":   vault.CheckShare(d.Commitments, (i+1)%3+1, share),
-			"of another key":      vault.CheckShare(other.Commitments, i+1, share),
-			"cut":                 vault.CheckShare(d.Commitments, i+1, share[:len(share)-1]),
-			"nothing":             vault.CheckShare(d.Commitments, i+1, ""),
-			"with a letter wrong": vault.CheckShare(d.Commitments, i+1, slip(share)),
+		for _, c := range []struct {
+			what        string
+			commitments []string
+			number      int
+			text        string
+		}{
+			{"another trustee's", d.Commitments, (i+1)%3 + 1, share},
+			{"of another key", other.Commitments, i + 1, share},
+			{"cut", d.Commitments, i + 1, share[:len(share)-1]},
+			{"nothing", d.Commitments, i + 1, ""},
+			{"with a letter wrong", d.Commitments, i + 1, slip(share)},
 		} {
-			if !errors.Is(err, vault.ErrNotAShare) {
-				t.Errorf("share %d, %s: %v", i+1, what, err)
+			if got, err := vault.CheckShare(c.commitments, c.number, c.text); !errors.Is(err, vault.ErrNotAShare) {
+				t.Errorf("share %d, %s: %q, %v", i+1, c.what, got, err)
 			}
 		}
 	}
@@ -191,7 +198,7 @@ func FuzzShare(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		for n := range 4 {
-			err := vault.CheckShare(d.Commitments, n, text)
+			_, err := vault.CheckShare(d.Commitments, n, text)
 			mine := n > 0 && n < 4 && strings.EqualFold(strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B").Replace(strings.TrimSpace(text)), strings.ReplaceAll(d.Shares[n-1], "-", ""))
 			if err == nil != mine || err != nil && !errors.Is(err, vault.ErrNotAShare) {
 				t.Fatalf("%q as share %d: %v", text, n, err)

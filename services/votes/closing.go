@@ -41,6 +41,8 @@ func (c *closing) due(ctx context.Context) (list []service.Deadline, err error) 
 	open, err := c.board.Due(ctx)
 	for _, m := range open {
 		switch {
+		case m.Closed && !m.Trust.Until.IsZero():
+			list = append(list, service.Deadline{Key: m.Meeting + sharesDue, At: m.Trust.Until})
 		case m.Closed:
 		case m.EntryComplete:
 			list = append(list, service.Deadline{Key: m.Meeting + "/entry-completed", At: m.Deadline()})
@@ -51,12 +53,22 @@ func (c *closing) due(ctx context.Context) (list []service.Deadline, err error) 
 	return list, err
 }
 
-// releaseKey names the reaction, and its stream of refusals.
-const releaseKey = "votes_release_key"
+// Names of reactions.
+const (
+	releaseKey    = "votes_release_key" // also of its stream of refusals
+	leaveUnopened = "votes_leave_unopened"
+)
 
-// close closes a meeting that is due.
+// sharesDue ends the key of the deadline for shares.
+const sharesDue = "/shares-due"
+
+// close closes a meeting that is due, or gives up its ballots.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
-	id, _, _ := strings.Cut(d.Key, "/")
+	id, what, _ := strings.Cut(d.Key, "/")
+	if "/"+what == sharesDue {
+		_, err := c.meetings.Do(ctx, id, service.ReactionRequest(ctx, c.deps, leaveUnopened, d.Key), meeting.LeaveUnopened{Now: c.deps.Clock()})
+		return err
+	}
 	envelopes, _, err := c.board.CurrentEnvelopes(ctx, id)
 	if err != nil {
 		return err
@@ -70,7 +82,8 @@ func (c *closing) close(ctx context.Context, d service.Deadline) error {
 	return err
 }
 
-// releaseKeys lets everyone open the ballots of a live meeting that was closed.
+// releaseKeys lets everyone open the ballots of a live meeting that was closed,
+// as soon as its trustees have given enough shares where there are any.
 func (c *closing) releaseKeys(ctx context.Context) error {
 	return service.Reaction{
 		Name:     releaseKey,
@@ -85,19 +98,37 @@ func (c *closing) releaseKey(ctx context.Context, r es.Recorded) error {
 	if err != nil {
 		return err
 	}
-	closed, ok := event.(votes.VotingClosed)
-	if !ok {
+	id := strings.TrimPrefix(r.Stream, votes.MeetingStream)
+	_, closed := event.(votes.VotingClosed)
+	if _, given := event.(votes.ShareGiven); !closed && !given {
 		return nil
 	}
-	if m, _, err := c.meetings.Load(ctx, closed.Meeting); err != nil || m.Past || m.Key != "" {
+	m, _, err := c.meetings.Load(ctx, id)
+	if err != nil || m.Past || m.Key != "" {
 		return err
 	}
-	key, err := c.deps.Vault.ReleaseKey(ctx, vault.MeetingKey(closed.Meeting))
+	req := service.ReactionRequest(ctx, c.deps, releaseKey, r.ID.String())
+	switch needed := m.Trust.Needed(); {
+	case needed > 0 && closed:
+		_, err = c.meetings.Do(ctx, id, req, meeting.AwaitShares{Closed: r.Created})
+		return err
+	case needed > len(m.Trust.Given):
+		return nil
+	}
+	key, err := c.key(ctx, m)
 	if err != nil {
 		return err
 	}
-	_, err = c.meetings.Do(ctx, closed.Meeting, service.ReactionRequest(ctx, c.deps, releaseKey, r.ID.String()), meeting.ReleaseKey{Key: key})
+	_, err = c.meetings.Do(ctx, id, req, meeting.ReleaseKey{Key: key})
 	return err
+}
+
+// key returns the key of a meeting's ballots, out of shares or of the vault.
+func (c *closing) key(ctx context.Context, m meeting.Meeting) (string, error) {
+	if needed := m.Trust.Needed(); needed > 0 {
+		return vault.CombineShares(m.Trust.Commitments, m.Trust.Shares()[:needed])
+	}
+	return c.deps.Vault.ReleaseKey(ctx, vault.MeetingKey(m.Meeting))
 }
 
 // refused records why a key stays in the vault, for whoever must act.

@@ -173,6 +173,34 @@ func figures(t *testing.T, s *servicetest.System, i *inspect.Inspector) (list []
 	return list
 }
 
+// found wants each forgery to be found and named, and nothing else.
+func (f *forger) found(t *testing.T, open inspect.Opener) {
+	t.Helper()
+	_, found, _ := replay(t, f.System, f.estate, open)
+	rest := map[string]bool{}
+	for _, x := range found {
+		rest[x.String()] = true
+	}
+	for _, c := range f.cases {
+		t.Run(c.name, func(t *testing.T) {
+			named, got := false, []string{}
+			for _, x := range found {
+				if strings.Contains(x.Detail, c.event.String()) {
+					got = append(got, x.String())
+					delete(rest, x.String())
+					named = named || x.Code == c.code && x.Rule == c.rule
+				}
+			}
+			if !named {
+				t.Errorf("not found as %s (%s), but: %q", c.code, c.rule, got)
+			}
+		})
+	}
+	for x := range rest {
+		t.Errorf("honest, or only a consequence: %s", x)
+	}
+}
+
 func ballotOf(f *forger, meeting, entry string, at time.Time) (uuid.UUID, votes.BallotCast) {
 	f.t.Helper()
 	commit := uuid.New()
@@ -372,29 +400,7 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, found, _ := replay(t, s, estate, open)
-	rest := map[string]bool{}
-	for _, x := range found {
-		rest[x.String()] = true
-	}
-	for _, c := range f.cases {
-		t.Run(c.name, func(t *testing.T) {
-			named, got := false, []string{}
-			for _, x := range found {
-				if strings.Contains(x.Detail, c.event.String()) {
-					got = append(got, x.String())
-					delete(rest, x.String())
-					named = named || x.Code == c.code && x.Rule == c.rule
-				}
-			}
-			if !named {
-				t.Errorf("not found as %s (%s), but: %q", c.code, c.rule, got)
-			}
-		})
-	}
-	for x := range rest {
-		t.Errorf("honest, or only a consequence: %s", x)
-	}
+	f.found(t, open)
 	t.Run("without the key the payments are listed as not verified", func(t *testing.T) {
 		_, found, unverified := replay(t, s, estate, nil)
 		for _, x := range found {

@@ -19,6 +19,8 @@ const matrix = `
 own.read            ....... .
 own.correct         ....... .
 ballot.cast         ....... .
+share.take          ....... .
+share.give          ....... .
 option.choose       ....... .
 workorder.rate      ....... .
 words.read          ...p.c. a
@@ -35,6 +37,7 @@ agreement.activate  ....tc. a
 agreement.end       ....tc. a
 meeting.call        ..m.tc. a
 roll.freeze         ..m..c. a
+trustees.name       ..m.tc. a
 notice.post         ..m.tc. a
 paper.receive       .....c. a
 paper.enter         .....c. a
@@ -131,7 +134,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestOnesOwn(t *testing.T) {
 	p := load(t)
 	ann := authz.Principal{ID: "ann", Person: "ann"}
-	own := []string{"ballot.cast", "objection.read", "own.correct", "own.read", "result.object", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
+	own := []string{"ballot.cast", "objection.read", "own.correct", "own.read", "result.object", "share.give", "share.take", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
 	for _, action := range p.Actions() {
 		if got, want := p.Allow(ann, action, authz.Resource{Type: "Person", ID: "ann", Estate: "e1", Person: "ann"}), slices.Contains(own, action); got != want {
 			t.Errorf("%s of one's own: got %t", action, got)

@@ -84,6 +84,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("enter-paper-ballot", http.MethodPost, "/meetings/{meeting}/paper-ballots", "Enter the ballot of an entry's next envelope"), a.enterPaper)
 	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
+	a.registerTrustees(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
 }

@@ -155,6 +155,9 @@ func (a *API) notice(ctx context.Context, in *struct {
 	req := service.NewRequest(ctx, a.Deps, "post-notice", in.CommandIn, in.Body)
 	req.Past = m.Past
 	done, err := a.meetings.Do(ctx, in.Meeting, req, a.postNotice(m, in.Body))
+	if err == nil && m.Trust.Needed() > 0 { // a crash may have left one that its trustee has
+		err = a.Vault.DropShares(ctx, vault.MeetingKey(in.Meeting), m.Trust.Commitments, "")
+	}
 	return service.Respond(in.Meeting, done, err)
 }
 
@@ -386,7 +389,11 @@ func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices [
 	if err != nil {
 		return "", err
 	}
-	return a.Vault.Seal(ctx, vault.MeetingKey(box.Meeting.Meeting), board.SealedField(ballot), text, len(size))
+	subject, field := vault.MeetingKey(box.Meeting.Meeting), board.SealedField(ballot)
+	if box.Trust.Needed() > 0 {
+		return vault.SealTo(box.Trust.Commitments, subject, field, text, len(size))
+	}
+	return a.Vault.Seal(ctx, subject, field, text, len(size))
 }
 
 // Envelope is a paper ballot that was handed in.

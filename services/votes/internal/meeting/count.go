@@ -153,6 +153,9 @@ func (c *Counter) Results(rules RuleSet) []Result {
 	results := make([]Result, len(c.meeting.Motions))
 	for i, m := range c.meeting.Motions {
 		results[i] = Count(rules, m, c.meeting.Electorate(m), *c.tallies[m.ID])
+		if c.meeting.Unopened {
+			results[i] = results[i].unopened()
+		}
 	}
 	return results
 }

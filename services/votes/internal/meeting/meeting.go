@@ -64,6 +64,8 @@ type Meeting struct {
 	Closed        bool
 	Key           string // once released
 	Lifecycle
+	Trust    Trust `json:",omitzero"`  // who holds the key in shares
+	Unopened bool  `json:",omitempty"` // too few shares came
 }
 
 // Evolve applies one event. It never fails and never decides.
@@ -88,6 +90,10 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Lifecycle = m.evolve(e)
 	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:
 		// in streams of their own
+	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven:
+		m.Trust = m.Trust.evolve(e)
+	case votes.BallotsUnopened:
+		m.Unopened = true
 	}
 	return m
 }
@@ -100,9 +106,9 @@ func (m Meeting) Posted() bool  { return !m.Notice.At.IsZero() }
 // Deadline is when a live meeting is closed.
 func (m Meeting) Deadline() time.Time { return m.Notice.Closes.Add(Grace) }
 
-// Countable reports whether every choice can be read: voting is closed, and of
-// a live meeting the key is released.
-func (m Meeting) Countable() bool { return m.Closed && (m.Past || m.Key != "") }
+// Countable reports whether the count can be made: voting is closed, and of a
+// live meeting the key is released, or it is certain that it will not be.
+func (m Meeting) Countable() bool { return m.Closed && (m.Past || m.Key != "" || m.Unopened) }
 
 // State names how far the meeting is at an instant: drafted, frozen, noticed,
 // open, closing, closed, counted, posted, final or filed; or, beside these,
@@ -292,6 +298,8 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrPosted
 	case !m.Past && !c.At.IsZero():
 		return nil, ErrStatedTime
+	case !m.Trust.Complete():
+		return nil, ErrSharesLeft
 	case !c.Opens.Before(c.Closes):
 		return nil, ErrWindow
 	case m.Past && (c.At.IsZero() || c.Closes.After(c.Now)):
@@ -378,7 +386,8 @@ type ReleaseKey struct {
 	Key string
 }
 
-// Decide refuses before voting is closed. A past meeting has no key.
+// Decide refuses before voting is closed, and while trustees still hold it. A past
+// meeting has no key.
 func (c ReleaseKey) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
@@ -387,6 +396,10 @@ func (c ReleaseKey) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, nil
 	case !m.Closed:
 		return nil, ErrNotClosed
+	case m.Unopened:
+		return nil, ErrUnopened
+	case len(m.Trust.Given) < m.Trust.Needed():
+		return nil, ErrSharesMissing
 	}
 	return []votes.Event{votes.KeyReleased{Meeting: m.Meeting, Key: c.Key}}, nil
 }
