@@ -35,7 +35,7 @@ type ShareTaken struct {
 // SharesAwaited says until when shares are taken in, once voting is closed.
 type SharesAwaited struct {
 	Meeting string    `json:"meeting"`
-	Until   time.Time `json:"until"`
+	Until   time.Time `json:"until"` // a share at this instant is late
 }
 
 // ShareGiven publishes a share after the close.

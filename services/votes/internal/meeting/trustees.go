@@ -12,7 +12,6 @@ import (
 
 // Errors of those who hold shares of a meeting's key.
 var (
-	ErrPastTrust     = problem.Conflict("meeting-past", "a meeting of the past has no key: its ballots are entered in clear")
 	ErrNoTrustees    = problem.Conflict("no-trustees", "the ledger's service keeps this meeting's key; there are no shares of it")
 	ErrNotATrustee   = problem.Conflict("not-a-trustee", "you hold no share of this meeting's key")
 	ErrSharesLeft    = problem.Conflict("shares-not-taken", "every trustee takes their share before the notice: until then the service has them all")
@@ -85,12 +84,10 @@ type NameTrustees struct {
 
 // Decide refuses a trust in which one party alone could open the ballots.
 func (c NameTrustees) Decide(m Meeting) ([]votes.Event, error) {
-	switch {
-	case !m.Drafted():
-		return nil, ErrNoMeeting
-	case m.Past:
-		return nil, ErrPastTrust
-	case m.Posted():
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	if m.Posted() {
 		return nil, ErrPosted
 	}
 	if wrong := c.check(); len(wrong) > 0 {

@@ -44,7 +44,7 @@ func TestTrustees(t *testing.T) {
 		{Name: "the key is given into several hands", Given: events{drafted}, When: name, Then: events{named}},
 		{Name: "into other hands, before the notice", Given: events{drafted, named, taken(1)}, When: name, Then: events{named}},
 		{Name: "not after the notice", Given: held, When: name, Err: meeting.ErrPosted},
-		{Name: "not of a meeting of the past", Given: events{with(drafted, func(d *votes.MeetingDrafted) { d.Past = true })}, When: name, Err: meeting.ErrPastTrust},
+		{Name: "not of a meeting of the past", Given: events{with(drafted, func(d *votes.MeetingDrafted) { d.Past = true })}, When: name, Err: meeting.ErrPastMeeting},
 		{Name: "not of no meeting", When: name, Err: meeting.ErrNoMeeting},
 		{Name: "not into one hand", Given: events{drafted}, When: changed(func(n *votes.TrusteesNamed) { n.Trustees, n.Commitments = n.Trustees[:1], n.Commitments[:1] }), Err: wrong},
 		{Name: "not so that one share opens", Given: events{drafted}, When: changed(func(n *votes.TrusteesNamed) { n.Commitments = n.Commitments[:1] }), Err: wrong},
