@@ -434,6 +434,54 @@ func TestWhatIsNotConfirmedYetIsLookedForAgain(t *testing.T) {
 	b.shows(b.get(strings.TrimPrefix(next, "2; url=")), http.StatusOK, "你的票已经记入账本")
 }
 
+func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
+	api, b := open(t)
+	desk := "/meetings/" + apitest.Posted + "/desk"
+	b.shows(b.get(desk), http.StatusUnauthorized, "先登录")
+	b.login(apitest.ClerkCode)
+	b.shows(b.get(desk), http.StatusOK, "下一步", "请逐条答复", "宣布终定", "撤回公示的结果", "17 号的异议", "等待答复", "公布结果的最后一天", "一张纸质票重复录入")
+	b.shows(b.post(desk, "do", "read", "objection", apitest.Objection), http.StatusOK, "我家的票没有录进去。")
+	b.shows(b.post(desk, "key", "12345678", "do", "reject", "objection", apitest.Objection, "answer", "经核对,票数无误。"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[0]; c.Path != "/api/v1/meetings/"+apitest.Posted+"/objections/"+apitest.Objection+"/answer" || c.Body["upheld"] != false || c.Body["answer"] != "经核对,票数无误。" {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.get(voting+"/desk"), http.StatusOK, "延长投票", "取消这次会议")
+	b.shows(b.post(voting+"/desk", "key", "22345678", "do", "extend", "closes", "2026-12-30T18:00"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[1]; c.Body["closes"] != "2026-12-30T18:00:00+08:00" {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.post(voting+"/desk", "key", "32345678", "do", "extend", "closes", "soon"), http.StatusUnprocessableEntity, "没有提交")
+	b.shows(b.post(voting+"/desk", "key", "42345678", "do", "dance"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1"+desk[:len(desk)-len("/desk")]+"/final"] = problem.Conflict("objections-still-open", "owners may still object")
+	})
+	b.shows(b.post(desk, "key", "52345678", "do", "final"), http.StatusConflict, "提异议的时间还没有过", "什么都没有记录")
+}
+
+func TestTheDeskIsNotForEveryOwner(t *testing.T) {
+	_, b := open(t)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(voting+"/desk"), http.StatusForbidden)
+	b.shows(b.post(voting+"/desk", "key", "12345678", "do", "cancel", "reason", "不开了"), http.StatusForbidden)
+}
+
+func TestAnOwnerObjectsToAResult(t *testing.T) {
+	api, b := open(t)
+	at := "/meetings/" + apitest.Posted
+	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次,更正后", "投票延长", "异议成立", "经过", "期限已过")
+	b.shows(b.get(at+"/objection"), http.StatusUnauthorized)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(at+"/objection"), http.StatusOK, "2026-11-22 00:00", "加密保存")
+	b.post(at+"/objection", "key", "12345678", "motion", "M1", "words", " 票数不对 ")
+	if c := api.Commands[0]; c.Body["words"] != "票数不对" || c.Body["motion"] != "M1" {
+		t.Errorf("recorded %+v", c)
+	}
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1"+at+"/objections"] = problem.Conflict("objector-not-on-the-roll", "not on the roll")
+	})
+	b.shows(b.post(at+"/objection", "key", "22345678", "words", "票数不对"), http.StatusConflict, "只有这次会议名册上的业主可以提异议", "票数不对")
+}
+
 func TestAFaultIsReportedAndAMistakeKeepsWhatWasTyped(t *testing.T) {
 	api, b := open(t)
 	b.login(apitest.OwnerCode)

@@ -30,6 +30,8 @@ const (
 	Empty        = "6e0d8a44-94a3-4a0e-8f52-0f2a8f3b9c02" // an estate without any paper
 	Closed       = "4d2f9b7a-0f4f-5d65-8f0e-3f1a2b3c4d05" // a counted meeting
 	Open         = "7a8b9c0d-1e2f-5a3b-8c4d-5e6f7a8b9c06" // one that takes ballots
+	Posted       = "8b9c0d1e-2f3a-5b4c-9d5e-6f7a8b9c0d07" // one whose result is posted; no list has it
+	Objection    = "7d2a9b1c-0000-4000-8000-000000000001" // to that, not answered
 	Voucher      = "voucher-of-PZ0068"                    // reversed
 	FirstOrder   = "order-of-GD00001"
 	MixedBallots = "ballot-" + Open + "-2" // a stream with a ballot of each kind
@@ -260,8 +262,10 @@ func New() *API {
 		{"id": Open, "estate": Estate, "title": "秀山花园业主大会第二次会议", "state": "open", "opens": "2026-11-10T09:00:00+08:00", "closes": "2026-11-30T18:00:00+08:00", "notice_at": "2026-10-20T10:00:00+08:00",
 			"policy": meeting["policy"], "motions": motions, "roll": roll, "turnout": object{"heads": 412, "area_centi_m2": 3704410}},
 	}
+	posted := maps.Clone(meetings[1])
+	posted["id"], posted["title"], posted["state"] = Posted, "秀山花园业主大会第三次会议", "posted"
 	find := func(id string) (object, error) {
-		for _, m := range meetings {
+		for _, m := range append([]object{posted}, meetings...) {
 			if m["id"] == id {
 				return m, nil
 			}
@@ -278,8 +282,37 @@ func New() *API {
 		return list(meetings)
 	})
 	get("/meetings/{meeting}", func(r *http.Request) (any, error) { return find(r.PathValue("meeting")) })
+	get("/meetings/{meeting}/timeline", func(r *http.Request) (any, error) {
+		switch r.PathValue("meeting") {
+		case Posted:
+			return object{
+				"steps": []object{
+					{"event": "meeting-drafted.v1", "revision": 0, "at": "2026-09-01T09:00:00+08:00"}, {"event": "voting-extended.v1", "revision": 3, "at": "2026-10-01T09:00:00+08:00"},
+					{"event": "result-posted.v1", "revision": 6, "at": "2026-11-02T09:00:00+08:00"}, {"event": "result-withdrawn.v1", "revision": 7, "at": "2026-11-05T09:00:00+08:00"},
+					{"event": "result-posted.v1", "revision": 8, "at": "2026-11-06T09:00:00+08:00"}, {"event": "deadline-missed.v1", "revision": 9, "at": "2026-11-07T00:00:00+08:00"},
+				},
+				"extended":  []object{{"from": "2026-10-01T18:00:00+08:00", "closes": "2026-11-01T18:00:00+08:00"}},
+				"withdrawn": []object{{"number": 1, "at": "2026-11-05T09:00:00+08:00", "reason": "一张纸质票重复录入"}},
+				"posting":   object{"number": 2, "at": "2026-11-06T09:00:00+08:00", "result": strings.Repeat("7c", 32), "objections_until": "2026-11-22T00:00:00+08:00", "objections_open": 1, "objections_upheld": 0},
+				"missed":    []object{{"deadline": "result-posting", "due": "2026-11-05T00:00:00+08:00"}},
+			}, nil
+		}
+		return object{"steps": []object{{"event": "meeting-drafted.v1", "revision": 0, "at": "2022-12-20T10:00:00+08:00"}, {"event": "notice-posted.v1", "revision": 2, "at": "2022-12-21T11:00:00+08:00"}}}, nil
+	})
+	get("/meetings/{meeting}/objections", func(*http.Request) (any, error) {
+		return list([]object{
+			{"id": Objection, "posting": 2, "entry": "17", "motion": "M1", "at": "2026-11-08T20:00:00+08:00"},
+			{"id": "7d2a9b1c-0000-4000-8000-000000000002", "posting": 1, "entry": "23", "at": "2026-11-03T20:00:00+08:00", "answered_at": "2026-11-04T20:00:00+08:00", "upheld": true, "answer": "经核对,异议成立。"},
+		})
+	})
+	get("/meetings/{meeting}/objections/{objection}/words", func(r *http.Request) (any, error) {
+		if token(r) != ClerkToken {
+			return nil, problem.Forbidden("not-allowed", "no policy permits this")
+		}
+		return object{"words": "我家的票没有录进去。"}, nil
+	})
 	get("/meetings/{meeting}/results", func(r *http.Request) (any, error) {
-		if r.PathValue("meeting") != Closed {
+		if r.PathValue("meeting") == Open {
 			return nil, problem.Conflict("not-counted-yet", "voting is not over")
 		}
 		items := []object{}
@@ -385,11 +418,16 @@ func New() *API {
 	personal("/me/workorders", object{"items": orders[:1]})
 
 	for path, answer := range map[string]object{
-		"/estates/{estate}/workorders": {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 0},
-		"/estates/{estate}/payments":   {"id": "payment-1", "stream": "payment-1", "revision": 0},
-		"/meetings/{meeting}/ballots":  {"id": "ballot-1", "stream": "ballot-" + Open + "-1", "revision": 0},
-		"/workorders/{order}/rate":     {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 4},
-		"/me/corrections":              {"id": "correction-1", "stream": "person-1", "revision": 3},
+		"/estates/{estate}/workorders":                      {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 0},
+		"/estates/{estate}/payments":                        {"id": "payment-1", "stream": "payment-1", "revision": 0},
+		"/meetings/{meeting}/ballots":                       {"id": "ballot-1", "stream": "ballot-" + Open + "-1", "revision": 0},
+		"/meetings/{meeting}/extension":                     {"id": Open, "stream": "meeting-" + Open, "revision": 3},
+		"/meetings/{meeting}/cancellation":                  {"id": Open, "stream": "meeting-" + Open, "revision": 3},
+		"/meetings/{meeting}/final":                         {"id": Posted, "stream": "meeting-" + Posted, "revision": 9},
+		"/meetings/{meeting}/objections":                    {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 0},
+		"/meetings/{meeting}/objections/{objection}/answer": {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 1},
+		"/workorders/{order}/rate":                          {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 4},
+		"/me/corrections":                                   {"id": "correction-1", "stream": "person-1", "revision": 3},
 	} {
 		a.mux.HandleFunc("POST /api/v1"+path, func(w http.ResponseWriter, r *http.Request) { a.record(w, r, answer) })
 	}

@@ -236,7 +236,7 @@ type Meeting struct {
 	ID      string     `json:"id"`
 	Estate  string     `json:"estate"`
 	Title   string     `json:"title"`
-	State   string     `json:"state"` // drafted, frozen, noticed, open, closing, closed, counted
+	State   string     `json:"state"` // drafted, frozen, noticed, open, closing, closed, counted, posted, final, filed, withdrawn, cancelled
 	Notice  *time.Time `json:"notice_at"`
 	Opens   *time.Time `json:"opens"`
 	Closes  *time.Time `json:"closes"`
@@ -587,3 +587,71 @@ func Segment(id string) string { return url.PathEscape(id) }
 
 // Number formats a revision or a position for a path or a query.
 func Number(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// Timeline is what happened to a meeting.
+type Timeline struct {
+	Bound
+	Steps     []MeetingStep    `json:"steps"`
+	Extended  []Extended       `json:"extended"`
+	Cancelled string           `json:"cancelled"` // why
+	Posting   *Posting         `json:"posting"`   // nil where no result stands
+	Withdrawn []Withdrawn      `json:"withdrawn"`
+	Filed     string           `json:"filed"` // the street office's number
+	Missed    []MissedDeadline `json:"missed"`
+}
+
+// MeetingStep is when something happened to a meeting.
+type MeetingStep struct {
+	Event    string     `json:"event"`
+	Revision uint64     `json:"revision"`
+	At       *time.Time `json:"at"`
+}
+
+// Extended says that voting was extended.
+type Extended struct {
+	From   *time.Time `json:"from"`
+	Closes *time.Time `json:"closes"`
+}
+
+// Posting is a posted result that stands.
+type Posting struct {
+	Number int        `json:"number"`
+	At     *time.Time `json:"at"`
+	Result string     `json:"result"` // hash of the public blob
+	Photo  string     `json:"photo"`
+	Until  *time.Time `json:"objections_until"` // nil where the rules do not say
+	Open   int        `json:"objections_open"`
+	Upheld int        `json:"objections_upheld"`
+}
+
+// Withdrawn is a posted result that was taken back.
+type Withdrawn struct {
+	Number    int        `json:"number"`
+	At        *time.Time `json:"at"`
+	Reason    string     `json:"reason"`
+	Objection string     `json:"objection"`
+}
+
+// MissedDeadline is a day of the rules that passed in vain.
+type MissedDeadline struct {
+	Deadline string     `json:"deadline"`
+	Due      *time.Time `json:"due"`
+}
+
+// Objection to a result, without the owner's words.
+type Objection struct {
+	ID       string     `json:"id"`
+	Posting  int        `json:"posting"`
+	Entry    string     `json:"entry"`
+	Motion   string     `json:"motion"` // empty: the whole result
+	At       *time.Time `json:"at"`
+	Answered *time.Time `json:"answered_at"`
+	Upheld   bool       `json:"upheld"`
+	Answer   string     `json:"answer"`
+}
+
+// ObjectionWords is what an owner says against a result.
+type ObjectionWords struct {
+	Words  string `json:"words"`
+	Erased bool   `json:"erased"`
+}

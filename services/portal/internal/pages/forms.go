@@ -36,6 +36,10 @@ func Explain(l Lang, err error) Problem {
 			l.T("如果你认为原因不对,请联系业委会或者居委会,请他们查看名册和公告。", "If you think the reason is wrong, ask the owners' committee to look at the roll and the notice."))
 		return out
 	}
+	if why, known := refusals[p.Code]; known {
+		say(l.T(why[0], why[1]), l.T("什么都没有记录。", "Nothing was recorded."), l.T("请看过最新的情况再试。", "Look at how it stands now, and try again."))
+		return out
+	}
 	switch p.Code {
 	case "key-reused":
 		say(l.T("这张表格已经提交过一次,内容和这次不一样。", "This form was sent before with other content."),

@@ -16,6 +16,9 @@ type MeetingModel struct {
 	Results []client.Result // empty until they are posted
 	Ballots *client.Ballots
 	Posted  bool
+
+	Timeline   client.Timeline
+	Objections []client.Objection
 }
 
 // quorum and approval are the shares of the law, to draw the line and to choose

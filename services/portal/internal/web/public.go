@@ -36,6 +36,10 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/workorders", s.orders)
 	on("GET /vouchers/{voucher}", s.voucher)
 	on("GET /meetings/{meeting}", s.meeting)
+	on("GET /meetings/{meeting}/desk", s.desk)
+	on("POST /meetings/{meeting}/desk", s.deskStep)
+	on("GET /meetings/{meeting}/objection", s.objection)
+	on("POST /meetings/{meeting}/objection", s.object)
 	on("GET /workorders/{order}", s.order)
 	on("GET /receipts/{event}", s.receipt)
 	on("GET /receipts/{stream}/{revision}", s.receiptOf)
@@ -355,6 +359,9 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	}
 	if summary, err := get[client.Ballots](q, at+"/ballots/summary", nil); err == nil {
 		model.Ballots = &summary
+	}
+	if model.Timeline, model.Objections, err = q.life(at); err != nil {
+		return err
 	}
 	q.view.Title, q.view.Figures = m.Title, true
 	if model.Posted {

@@ -52,6 +52,7 @@ func (a *API) registerLifecycle(api huma.API) {
 	huma.Register(api, service.Query("meeting-timeline", "/meetings/{meeting}/timeline", "What happened to a meeting, and when"), a.timeline)
 	huma.Register(api, service.Query("meeting-objections", "/meetings/{meeting}/objections", "The objections to a meeting's results, with their answers; the owners' own words are sealed"), a.listObjections)
 	huma.Register(api, command("cancel-meeting", "/cancellation", "Cancel a meeting before its deadline, or withdraw a draft"), a.cancel)
+	huma.Register(api, command("extend-voting", "/extension", "Extend voting before its deadline, where too few have taken part and the rules allow it"), a.extend)
 	huma.Register(api, command("post-result", "/posting", "Say that the result hangs on the notice board of the estate"), a.postResult)
 	huma.Register(api, command("withdraw-result", "/withdrawal", "Take a posted result back, and say why"), a.withdraw)
 	huma.Register(api, command("declare-result-final", "/final", "Declare the result final, once nobody may object any more and every objection is answered"), a.declareFinal)
@@ -89,6 +90,22 @@ func (a *API) cancel(ctx context.Context, in *struct {
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Meeting, "cancel-meeting", actCancel, in.CommandIn, in.Body, func(_ meeting.Meeting, now time.Time) (command, error) {
 		return meeting.CancelMeeting{At: now, Reason: in.Body.Reason}, nil
+	})
+}
+
+func (a *API) extend(ctx context.Context, in *struct {
+	service.CommandIn
+	MeetingIn
+	Body struct {
+		Closes time.Time `json:"closes" doc:"The new deadline; a ballot at this instant is late"`
+	}
+}) (*service.Recorded, error) {
+	return a.do(ctx, in.Meeting, "extend-voting", actExtend, in.CommandIn, in.Body, func(m meeting.Meeting, now time.Time) (command, error) {
+		cmd := meeting.NewExtension(a.rulesOf(m), m)
+		cmd.At, cmd.Closes = now, in.Body.Closes
+		var err error
+		cmd.Turnout, err = a.Board.CurrentTurnout(ctx, m)
+		return cmd, err
 	})
 }
 

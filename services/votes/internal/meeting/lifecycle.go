@@ -20,7 +20,7 @@ var (
 	ErrCancelled    = problem.Conflict("meeting-cancelled", "the meeting was cancelled; nothing of it goes on")
 	ErrVotingOver   = problem.Conflict("voting-over", "the deadline has passed; a meeting is cancelled or extended before it, and counted after it")
 	ErrPastMeeting  = problem.Conflict("meeting-past", "a meeting that is entered from papers ends with its count")
-	ErrNotOpen      = problem.Conflict("voting-not-open", "voting has not begun; it is extended while it goes on")
+	ErrNotOpen      = problem.Conflict("voting-not-begun", "voting has not begun; it is extended while it goes on")
 	ErrNoExtension  = problem.Conflict("no-extension", "the rules of this meeting do not let voting be extended")
 	ErrExtended     = problem.Conflict("extended-already", "voting was extended as often as the rules of this meeting allow")
 	ErrQuorumThere  = problem.Conflict("quorum-reached", "enough owners have taken part, by heads and by area; voting ends as announced")
@@ -36,7 +36,7 @@ var (
 	ErrNoObjection  = problem.NotFound("no-such-objection", "there is no such objection")
 	ErrAnswered     = problem.Conflict("objection-answered", "the objection is answered")
 	ErrTooLate      = problem.Conflict("objections-closed", "the days for objections are over")
-	ErrNotAnOwner   = problem.Conflict("not-on-the-roll", "objections are for the owners on the roll of this meeting")
+	ErrNotAnOwner   = problem.Conflict("objector-not-on-the-roll", "objections are for the owners on the roll of this meeting")
 	ErrStillObject  = problem.Conflict("objections-still-open", "owners may still object to the result")
 	ErrNotDue       = problem.Conflict("not-due", "that is not late")
 )
@@ -153,9 +153,11 @@ type ExtendVoting struct {
 	Turnout []votes.ScopeTotal
 }
 
-// NewExtension returns what the rules of a meeting say about extending it; when, to
+// NewExtension returns what the rules of a meeting say about extending it. When, to
 // when, and who has voted are still to be said.
-func NewExtension(RuleSet, Meeting) ExtendVoting { return ExtendVoting{} }
+func NewExtension(r RuleSet, m Meeting) ExtendVoting {
+	return ExtendVoting{Times: r.Extension.Times, Latest: r.Extension.Latest(m.Notice.Closes), Quorum: r.Quorum}
+}
 
 // Decide refuses before voting opens, after the deadline, more often or for
 // longer than the rules allow, and where no scope lacks a quorum. Which ballots

@@ -1,0 +1,210 @@
+package pages
+
+import (
+	"slices"
+
+	"github.com/yimu-ledger/yimu/services/portal/internal/client"
+)
+
+// DeskModel is what those who hold a meeting see of it: where it stands, what to
+// do next, and every step.
+type DeskModel struct {
+	Estate     client.Named
+	Meeting    client.Meeting
+	Timeline   client.Timeline
+	Objections []client.Objection
+	Key        string
+	Read       string            // the objection whose words are shown
+	Words      string            // its words
+	Form       map[string]string // what was filled in
+	Failed     string            // the step that was refused
+	Problem    *Problem
+	Done       bool // a step was just recorded
+}
+
+// deskLink is a page of the work on a meeting, and when it is of use.
+type deskLink struct {
+	Path   string // below the meeting
+	ZH, EN string
+	States []string // none: always
+}
+
+// deskLinks are the pages that the desk leads to, in the order of the work.
+var deskLinks = []deskLink{
+	{"", "公开的会议页面", "the public page of the meeting", nil},
+}
+
+// Links are the pages that are of use now.
+func (m DeskModel) links() []deskLink {
+	return slices.DeleteFunc(slices.Clone(deskLinks), func(l deskLink) bool {
+		return len(l.States) > 0 && !slices.Contains(l.States, m.Meeting.State)
+	})
+}
+
+// next says in plain words what is to be done now.
+func (m DeskModel) next(l Lang) string {
+	at := m.Meeting
+	switch at.State {
+	case "drafted":
+		return l.T("议题已经拟好。现在请封存业主名册:名册会算出每位业主一票、面积多少,公示以后大家可以核对。", "The motions are drafted. Now freeze the roll: who votes, with which area. It is posted for everyone to check.")
+	case "frozen":
+		return l.T("名册已经封存。名册的异议都答复以后,请张贴会议公告。公告以后,议题和名册都不能再改。", "The roll is frozen. Once objections to it are answered, post the notice. After that neither motions nor roll change.")
+	case "noticed":
+		return l.T("公告已经张贴,", "The notice is posted; voting opens ") + At(at.Opens) + l.T(" 开始投票。现在请把通知送到每一位业主手里,并留下凭证。", ". Now deliver it to every owner, and keep proof.")
+	case "open":
+		return l.T("正在投票,", "Voting goes on until ") + At(at.Closes) + l.T(" 截止。请继续提醒还没有投票的业主,登记交来的纸质票。", ". Remind those who have not voted, and record the paper that is handed in.")
+	case "closing":
+		return l.T("投票已经截止。有纸质票的,请全部录完,再点“纸质票录入完毕”;没有纸质票的,一分钟后自动结束。", "The deadline has passed. Enter all paper and declare it complete; without paper, voting is closed by itself within a minute.")
+	case "closed":
+		return l.T("投票已经结束,正在公开密钥并计票,请稍等。", "Voting is closed; the key is released and the ballots are counted in a moment.")
+	case "counted":
+		if len(m.Timeline.Withdrawn) > 0 {
+			return l.T("原来公示的结果已经撤回。请核对更正以后的结果,打印出来重新张贴,再在这里登记。", "The posted result was withdrawn. Check the corrected one, print and post it, and record that here.")
+		}
+		return l.T("计票已经完成。请打印结果,张贴在小区公告栏,再在这里登记张贴。", "The count is done. Print the result, post it on the notice board, and record that here.")
+	case "posted":
+		switch p := m.Timeline.Posting; {
+		case p == nil:
+		case p.Upheld > 0:
+			return l.T("有异议成立。请撤回结果,写明原因,更正以后重新公示。", "An objection was upheld. Withdraw the result, say why, and post the corrected one.")
+		case p.Open > 0:
+			return l.T("有业主提出异议,请逐条答复。答复是公开的。", "Owners object. Answer each; the answers are public.")
+		case p.Until != nil:
+			return l.T("结果正在公示,业主可以提异议到 ", "The result is posted; owners may object until ") + At(p.Until) + l.T("。到期没有未答复的异议,就可以宣布终定。", ". After that, with every objection answered, declare it final.")
+		}
+		return l.T("结果正在公示。没有未答复的异议,就可以宣布终定。", "The result is posted. With every objection answered, declare it final.")
+	case "final":
+		return l.T("结果已经终定。选举业委会的,请到街道办事处备案,再登记备案号。", "The result is final. Of an election, file it with the street office and record the number.")
+	case "filed":
+		return l.T("全部完成。选票和送达凭证请继续保存。", "All is done. Keep ballots and proofs of delivery.")
+	case "withdrawn", "cancelled":
+		return l.T("会议已经取消,不再进行。原因:", "The meeting is cancelled. Why: ") + m.Timeline.Cancelled
+	}
+	return ""
+}
+
+// in says whether the meeting is in one of the states.
+func (m DeskModel) in(states ...string) bool { return slices.Contains(states, m.Meeting.State) }
+
+// failed is the problem of a step, where it was refused.
+func (m DeskModel) failed(step string) *Problem {
+	if m.Failed == step {
+		return m.Problem
+	}
+	return nil
+}
+
+// upheld are the objections to the result that stands which were upheld.
+func (m DeskModel) upheld() []client.Objection {
+	return slices.DeleteFunc(slices.Clone(m.Objections), func(o client.Objection) bool {
+		return !o.Upheld || m.Timeline.Posting == nil || o.Posting != m.Timeline.Posting.Number
+	})
+}
+
+// objectionState says what became of an objection.
+func objectionState(l Lang, o client.Objection) string {
+	switch {
+	case o.Answered == nil:
+		return l.T("等待答复", "not answered yet")
+	case o.Upheld:
+		return l.T("异议成立", "upheld")
+	}
+	return l.T("异议不成立", "not upheld")
+}
+
+// objectionAbout says what an objection is about.
+func objectionAbout(l Lang, o client.Objection) string {
+	if o.Motion == "" {
+		return l.T("针对整个结果", "about the whole result")
+	}
+	return l.T("针对 ", "about ") + o.Motion
+}
+
+// DeskRoles may open a desk; each step asks the API again.
+var DeskRoles = []string{"committee", "clerk", "administrator", "principal"}
+
+// ObjectForm is an owner's objection to a result.
+type ObjectForm struct {
+	Meeting       client.Meeting
+	Until         *client.Posting
+	Key           string
+	Motion, Words string
+	Problem       *Problem
+}
+
+// happened is one line of a meeting's timeline.
+type happened struct {
+	client.MeetingStep
+	More string
+}
+
+// life lists what happened to a meeting, in order.
+func life(l Lang, t client.Timeline) (list []happened) {
+	extended, withdrawn, missed := t.Extended, t.Withdrawn, t.Missed
+	for _, s := range t.Steps {
+		h := happened{MeetingStep: s}
+		switch {
+		case s.Event == "voting-extended.v1" && len(extended) > 0:
+			h.More = l.T("截止时间改为 ", "new deadline ") + At(extended[0].Closes)
+			extended = extended[1:]
+		case s.Event == "result-withdrawn.v1" && len(withdrawn) > 0:
+			h.More = l.T("原因:", "why: ") + withdrawn[0].Reason
+			withdrawn = withdrawn[1:]
+		case s.Event == "meeting-cancelled.v1":
+			h.More = l.T("原因:", "why: ") + t.Cancelled
+		case s.Event == "result-filed.v1":
+			h.More = l.T("备案号:", "number: ") + t.Filed
+		case s.Event == "deadline-missed.v1" && len(missed) > 0:
+			h.More = DeadlineWords(l, missed[0].Deadline)
+			missed = missed[1:]
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// DeadlineWords names a day of the rules.
+func DeadlineWords(l Lang, name string) string {
+	return lookup(l, map[string][2]string{
+		"roll-objections": {"对名册提异议的最后一天", "last day to object to the roll"},
+		"opening":         {"最早可以开始投票", "voting may open"},
+		"closing":         {"投票截止", "voting closes"},
+		"shortest-window": {"投票时间的下限", "shortest time of voting"},
+		"longest-window":  {"投票时间的上限", "longest time of voting"},
+		"result-posting":  {"公布结果的最后一天", "last day to post the result"},
+		"objections":      {"对结果提异议的最后一天", "last day to object to the result"},
+		"result-standing": {"结果至少公示到", "the result stays posted until"},
+		"filing":          {"备案的最后一天", "last day to file"},
+		"court":           {"请求法院撤销的最后一天", "last day to ask a court"},
+	}, name)
+}
+
+// refusals say why a step of a meeting was refused, by the problem's code.
+var refusals = map[string][2]string{
+	"meeting-cancelled":        {"会议已经取消。", "The meeting is cancelled."},
+	"voting-over":              {"投票截止时间已过,不能再取消或延长。", "The deadline has passed: it is too late to cancel or extend."},
+	"voting-not-begun":         {"投票还没有开始。", "Voting has not begun."},
+	"no-extension":             {"这次会议适用的规则没有规定可以延长投票。", "The rules of this meeting do not let voting be extended."},
+	"extended-already":         {"已经延长过,规则不允许再延长。", "It was extended already, as often as the rules allow."},
+	"quorum-reached":           {"参与的人数和面积已经达到要求,投票按公告的时间截止,不能延长。", "Enough have taken part: voting ends as announced."},
+	"wrong-extension":          {"新的截止时间要晚于原来的,也不能超过规则允许的最长时间。", "The new deadline must be later, and not later than the rules allow."},
+	"result-posted":            {"结果已经公示。要更正,请先撤回并写明原因。", "The result is posted. To correct it, withdraw it first and say why."},
+	"result-not-posted":        {"还没有登记张贴结果。", "No result is posted."},
+	"result-final":             {"结果已经终定,不能再改。还有疑问,可以在一年内请求法院撤销。", "The result is final. Who still doubts it asks a court, within a year."},
+	"objections-open":          {"还有异议没有答复,请先逐条答复。", "Answer every objection first."},
+	"objection-upheld":         {"有异议成立,请先撤回结果,更正以后重新公示。", "An objection was upheld: withdraw the result and post the corrected one."},
+	"objections-still-open":    {"提异议的时间还没有过,到期以后才能宣布终定。", "Owners may still object; declare it final after that."},
+	"objections-closed":        {"提异议的时间已经过了。", "The time to object is over."},
+	"objector-not-on-the-roll": {"只有这次会议名册上的业主可以提异议。", "Objections are for the owners on the roll of this meeting."},
+	"objection-answered":       {"这条异议已经答复过。", "It is answered already."},
+	"result-not-final":         {"结果终定以后才能登记备案。", "A result is filed once it is final."},
+	"result-filed":             {"已经登记过另一个备案号。", "It is on file under another number."},
+	"words-wrong":              {"这段话不能公开:不能为空,不能超过一千字,也不能有电话号码或者证件号码。", "These words cannot be posted: they are missing, too long, or hold a phone or document number."},
+	"notice-too-short":         {"公告到开始投票的天数不够。", "There are too few days between the notice and the opening."},
+	"wrong-window":             {"开始时间要早于截止时间。", "Voting opens before it closes."},
+	"roll-not-frozen":          {"请先封存名册。", "Freeze the roll first."},
+	"roll-empty":               {"小区还没有登记能投票的房屋。", "No unit of the estate gives a vote."},
+	"notice-posted":            {"公告已经张贴,不能再改。", "The notice is posted and changes no more."},
+	"voting-still-open":        {"投票还没有截止。", "Voting is still open."},
+	"envelopes-waiting":        {"还有交来的纸质票没有录入。", "There are envelopes that are not entered."},
+}
