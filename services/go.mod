@@ -3,6 +3,7 @@ module github.com/yimu-ledger/yimu/services
 go 1.26.0
 
 require (
+	github.com/6tail/lunar-go v1.4.7
 	github.com/Shopify/toxiproxy/v2 v2.12.0
 	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/a-h/templ v0.3.977

@@ -9,6 +9,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
+	"github.com/yimu-ledger/yimu/services/votes/calendar"
 	"github.com/yimu-ledger/yimu/services/votes/internal/api"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
@@ -20,17 +21,24 @@ type Config struct {
 	// Ready says whether this instance's clock can be trusted with deadlines;
 	// nil: always.
 	Ready func() bool
+	// Holidays is a file of years whose public holidays the program does not know
+	// yet, or knows better; see services/votes/calendar. None: only those it knows.
+	Holidays string
 }
 
 // New builds the service.
 func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
+	days, err := calendar.Load(config.Holidays)
+	if err != nil {
+		return nil, err
+	}
 	b, err := board.New(ctx, deps.DB, deps.Store, deps.Log)
 	if err != nil {
 		return nil, err
 	}
 	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
 	routes, handler := service.NewAPI(deps, "votes", b)
-	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce}).Register(routes)
+	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce, Calendar: days}).Register(routes)
 	return &service.Service{
 		Name: "votes", Handler: handler, API: routes,
 		Projections: []*readmodel.Runner{b.Runner},

@@ -410,6 +410,13 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.must("clerk", "POST", at+"/entry-completed", nil)
 	o.await(func() bool { return o.get(at)["state"] == "counted" })
 
+	for _, item := range o.get(at + "/deadlines")["items"].([]any) {
+		d := item.(object)
+		if want := map[any]any{"opening": "met", "closing": "met", "court": "waiting"}[d["name"]]; d["state"] != want || d["rule"].(object)["zh"] == "" {
+			t.Errorf("a deadline: %v", d)
+		}
+	}
+
 	// an 10000, bo 8000 and di 7000 took part, di's paper against; ce 9000 did not.
 	results := o.get(at + "/results")["items"].([]any)
 	for i, want := range []object{

@@ -31,7 +31,8 @@ type Options struct {
 	Site  siteFlags
 	Tlog  tlogFlags
 
-	VaultLost bool // the vault need not be the ledger's
+	Holidays  string // file of public holidays; "": only those the program knows
+	VaultLost bool   // the vault need not be the ledger's
 }
 
 // Site is all of yimu in one process and on one directory: the same services as
@@ -70,7 +71,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 			return s, fmt.Errorf("the data directory cannot be made: %w", err)
 		}
 	}
-	g := ground{vaultLost: options.VaultLost}
+	g := ground{vaultLost: options.VaultLost, holidays: options.Holidays}
 	if g.watch, err = watch(ctx, "yimu", options.Log, &s.closers); err != nil {
 		return s, err
 	}

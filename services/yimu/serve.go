@@ -63,6 +63,8 @@ type serveCmd struct {
 	Blobs     string `group:"Databases and files" help:"Where public files are kept: file:///folder that all share, or s3://bucket?region=…" env:"YIMU_BLOBS" placeholder:"URL" for:"service" needs:"service" secret:"url"`
 	Refused   string `group:"Databases and files" help:"Where the bytes of refused commits are kept, as --blobs." env:"YIMU_REFUSED" placeholder:"URL" for:"ledger" needs:"ledger" secret:"url"`
 
+	Holidays string `group:"Databases and files" help:"File of years whose public holidays the program does not know yet, for the deadlines of meetings; see docs/operations.md." env:"YIMU_HOLIDAYS" type:"path" placeholder:"FILE" for:"votes"`
+
 	Tlog      string `group:"Databases and files" help:"Directory of the transparency log, which all ledgers share: one of them holds its lock and appends, the others serve it." env:"YIMU_TLOG" type:"path" placeholder:"DIR" for:"ledger" needs:"ledger"`
 	tlogFlags `group:"Databases and files"`
 
@@ -249,7 +251,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 
 // ground connects to what the services of a cluster stand on.
 func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *slog.Logger, open *closers) (g ground, err error) {
-	g.watch, g.vaultLost = watch, c.VaultLost
+	g.watch, g.vaultLost, g.holidays = watch, c.VaultLost, c.Holidays
 	if g.bus, err = c.bus(log); err != nil {
 		return g, err
 	}

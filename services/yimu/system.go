@@ -47,7 +47,8 @@ type ground struct {
 	database func(ctx context.Context, service string) (*readmodel.DB, error)
 	fatal    <-chan error // why nothing can be written any more; nil where nothing here breaks for good
 
-	vaultLost bool // the vault need not be the ledger's: that one is lost
+	holidays  string // file of public holidays; "": only those the program knows
+	vaultLost bool   // the vault need not be the ledger's: that one is lost
 }
 
 // System runs services on a ground: all of them in one process, or one.
@@ -99,7 +100,7 @@ var parts = []part{
 		return finance.New(ctx, d, finance.Config{Ready: s.clockIsRight})
 	}},
 	{"votes", ledger.Votes, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight})
+		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight, Holidays: s.holidays})
 	}},
 	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
 		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Log: s.tlog, Refused: s.refused})

@@ -32,6 +32,8 @@ type upCmd struct {
 	siteFlags
 	tlogFlags
 
+	Holidays string `help:"File of years whose public holidays the program does not know yet, for the deadlines of meetings; see docs/operations.md." env:"YIMU_HOLIDAYS" type:"path" placeholder:"FILE"`
+
 	VaultLost bool `help:"Start on a vault that is not the ledger's, because that one is lost: what was sealed stays closed for good." env:"YIMU_VAULT_LOST"`
 
 	EventstoreListen string `help:"Address to let clients of EventStoreDB read the ledger on, such as 127.0.0.1:2113; none: they cannot." env:"YIMU_EVENTSTORE_LISTEN" placeholder:"HOST:PORT"`
@@ -102,6 +104,7 @@ func (c *upCmd) options() Options {
 		Site:  c.siteFlags,
 		Tlog:  c.tlogFlags,
 
+		Holidays:  c.Holidays,
 		VaultLost: c.VaultLost,
 	}
 }

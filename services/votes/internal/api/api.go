@@ -44,6 +44,8 @@ type API struct {
 	Board   *board.Board
 	Estates *estates.Registry
 	Rules   func(units.Day) (meeting.RuleSet, bool) // in force on a day
+	// Calendar knows the public holidays.
+	Calendar meeting.Calendar
 
 	meetings es.Repo[meeting.Meeting, votes.Event]
 	ballots  es.Repo[meeting.Ballots, votes.Event]
@@ -85,6 +87,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
 	a.registerTrustees(api)
+	a.registerDeadlines(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
 }

@@ -143,6 +143,7 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 	}
 	counted := m.Countable()
 	*m = meeting.Evolve(*m, event)
+	m.Times = m.Times.Note(*m, event, r.Created)
 	state, err := json.Marshal(m)
 	if err != nil {
 		return err

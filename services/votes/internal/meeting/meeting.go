@@ -66,6 +66,7 @@ type Meeting struct {
 	Lifecycle
 	Trust    Trust `json:",omitzero"`  // who holds the key in shares
 	Unopened bool  `json:",omitempty"` // too few shares came
+	Times    Times // on the board only
 }
 
 // Evolve applies one event. It never fails and never decides.
