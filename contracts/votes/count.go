@@ -16,3 +16,14 @@ type Candidate struct {
 	ID   string `json:"id"`   // as on the paper, e.g. c1
 	Unit string `json:"unit"` // code of a unit they own; the roll says which entry it is
 }
+
+// What becomes of a candidate.
+const (
+	Elected    = "当选"
+	Substitute = "候补"   // passed, and comes next where a seat falls vacant
+	Tied       = "票数相同" // passed, with as many votes as another, for fewer seats than there are
+	NotElected = "未当选"
+)
+
+// TakesPart is what silence may count as, besides Yes and No.
+const TakesPart = "参与"

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -60,9 +61,9 @@ type held struct {
 // head is what is known of one entry's ballots.
 type head struct {
 	meeting.Ballots
-	taken []meeting.Taken // until they are counted
-	voted bool            // in time
-	since es.Position     // where the first ballot or envelope is recorded; 0: none in time
+	handed meeting.Handed // until it is counted
+	voted  bool           // in time
+	since  es.Position    // where the first ballot or envelope is recorded; 0: none in time
 }
 
 // Inspect returns what decides meetings and ballots again, for one estate or,
@@ -385,16 +386,21 @@ func (i *inspection) ballot(c *facts.Commit) {
 		case votes.PaperHandedIn:
 			h.envelopes++
 			h.lastPaper = c.Position()
+			of.handed.Envelopes = append(of.handed.Envelopes, e.At)
 		case votes.BallotRefused:
 			h.rows += len(e.Motions)
-			h.summary.Reject(e.Reason, len(e.Motions))
+			if entry && !counted {
+				of.handed.Refused = append(of.handed.Refused, e)
+			} else {
+				h.summary.Reject(e.Reason, len(e.Motions))
+			}
 		case votes.BallotCast:
 			h.rows += len(e.Motions)
 			switch {
 			case counted:
 				h.summary.Reject(votes.VotingIsClosed, len(e.Motions))
 			default:
-				of.taken = append(of.taken, meeting.Taken{BallotCast: e, Late: closed})
+				of.handed.Taken = append(of.handed.Taken, meeting.Taken{BallotCast: e, Late: closed})
 			}
 			if !closed && entry && !of.voted {
 				if posted, ok := h.entry(who); ok {
@@ -441,7 +447,7 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		h.ask(c, of, func(m meeting.Meeting) command { return meeting.HandInPaper{Meeting: m, Entry: posted, At: e.At} })
 		return nil
 	}
-	b, err := again(c, m.Past)
+	b, err := again(c, m)
 	if err != nil {
 		return err
 	}
@@ -524,7 +530,7 @@ func named(c *facts.Commit, of *head, cmd command, err error) error {
 
 // again makes the command of a ballot from its events. What a live one chose is
 // sealed: any choice will do, and none for what is void.
-func again(c *facts.Commit, past bool) (b meeting.CastBallot, err error) {
+func again(c *facts.Commit, m meeting.Meeting) (b meeting.CastBallot, err error) {
 	for n, f := range c.Facts {
 		switch e := f.Event.(type) {
 		case votes.BallotCast:
@@ -532,8 +538,8 @@ func again(c *facts.Commit, past bool) (b meeting.CastBallot, err error) {
 				return b, errors.New("what was taken of a ballot comes before what was refused")
 			}
 			b.Ballot, b.Channel, b.At, b.Sealed, b.Choices = e.Ballot, e.Channel, e.At, e.Sealed, e.Choices
-			if !past {
-				b.Choices = chosen(e.Motions, votes.Yes)
+			if !m.Past {
+				b.Choices = approving(m, e.Motions, 1)
 			}
 		case votes.BallotRefused:
 			if n == 0 {
@@ -541,14 +547,16 @@ func again(c *facts.Commit, past bool) (b meeting.CastBallot, err error) {
 				b.Sealed = "-" // there was one, and nothing was taken of it
 			}
 			switch {
-			case past:
+			case e.Reason == votes.TooManyApproved:
+				b.Choices = append(slices.Clip(b.Choices), approving(m, e.Motions, math.MaxInt)...)
+			case m.Past:
 				b.Choices = append(slices.Clip(b.Choices), chosen(e.Motions, "")...)
 			case e.Channel == votes.Paper:
 				b.Void = append(b.Void, e.Motions...)
 			case e.Reason == votes.NoSuchChoice:
 				b.Choices = append(b.Choices, chosen(e.Motions, "")...)
 			default:
-				b.Choices = append(b.Choices, chosen(e.Motions, votes.Yes)...)
+				b.Choices = append(b.Choices, approving(m, e.Motions, 1)...)
 			}
 		default:
 			return b, errors.New("no such event is in this stream")
@@ -561,6 +569,23 @@ func chosen(motions []string, choice string) []votes.Choice {
 	choices := make([]votes.Choice, len(motions))
 	for n, m := range motions {
 		choices[n] = votes.Choice{Motion: m, Choice: choice}
+	}
+	return choices
+}
+
+// approving says yes to motions and, of an election, to so many candidates.
+func approving(m meeting.Meeting, motions []string, candidates int) (choices []votes.Choice) {
+	for _, id := range motions {
+		k := slices.IndexFunc(m.Motions, func(motion votes.Motion) bool { return motion.ID == id })
+		if k < 0 || m.Motions[k].Seats == 0 {
+			choices = append(choices, votes.Choice{Motion: id, Choice: votes.Yes})
+			continue
+		}
+		for n, c := range m.Motions[k].Candidates {
+			if n < candidates {
+				choices = append(choices, votes.Choice{Motion: id, Candidate: c.ID, Choice: votes.Yes})
+			}
+		}
 	}
 	return choices
 }
@@ -578,15 +603,15 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 			c.Break("wrong-key", "what was released is no key")
 		}
 	}
-	counter := meeting.NewCounter(m)
+	counter := meeting.NewCounter(m, nil) // no delivery is recorded yet, so nobody's silence counts
 	closed, void := 0, 0
 	for _, e := range h.entries {
 		of := h.heads[e.Entry]
 		if of == nil {
 			continue
 		}
-		for n := range of.taken {
-			t := &of.taken[n]
+		for n := range of.handed.Taken {
+			t := &of.handed.Taken[n]
 			t.Opened = true
 			if m.Past {
 				continue
@@ -600,12 +625,18 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 			if err != nil || json.Unmarshal(text, &t.Choices) != nil {
 				closed++
 				t.Choices = nil
-			} else if slices.ContainsFunc(t.Motions, func(motion string) bool { return t.Choice(motion) == "" }) {
+			} else if slices.ContainsFunc(t.Motions, func(motion string) bool { return len(t.On(motion)) == 0 }) {
 				void++
 			}
 		}
-		counter.Head(e, of.taken)
-		of.taken = nil
+		counter.Head(e, of.handed)
+		of.handed = meeting.Handed{}
+	}
+	for _, of := range h.heads { // of entries that the roll does not have
+		for _, r := range of.handed.Refused {
+			counter.Reject(r.Reason, len(r.Motions))
+		}
+		of.handed.Refused = nil
 	}
 	if closed > 0 {
 		c.Break("ballot-closed", "%d ballots do not open with the key", closed)
@@ -616,6 +647,7 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 	h.results = counter.Results(set)
 	s := &h.summary
 	s.Rows, s.Accepted, s.Rejected = s.Rows+counter.Rows, counter.Accepted, s.Rejected+counter.Rejected
+	s.Paper = counter.Paper
 	for reason, n := range counter.Reasons {
 		if s.Reasons == nil {
 			s.Reasons = map[votes.Reason]int{}
@@ -634,7 +666,7 @@ func (i *inspection) End(func(proof.Finding)) (list []facts.Unverified) {
 		}
 		for _, of := range h.heads {
 			if !m.Countable() {
-				sealed += len(of.taken)
+				sealed += len(of.handed.Taken)
 			}
 		}
 	}
@@ -699,6 +731,9 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			ballots["rows"], ballots["accepted"], ballots["rejected"] = h.summary.Rows, h.summary.Accepted, h.summary.Rejected
 			if len(h.summary.Reasons) > 0 {
 				ballots["reasons"] = h.summary.Reasons
+			}
+			if h.summary.Paper != nil {
+				ballots["paper"] = h.summary.Paper
 			}
 			list = append(list, facts.NewFigure("/meetings/"+id+"/results", object{"items": h.results}))
 		}

@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -315,6 +316,7 @@ type SummaryOut struct {
 		Accepted *int                 `json:"accepted,omitempty"`
 		Rejected *int                 `json:"rejected,omitempty"`
 		Reasons  map[votes.Reason]int `json:"reasons,omitzero" required:"false"`
+		Paper    *meeting.PaperCount  `json:"paper,omitempty"`
 		Turnout  Turnout              `json:"turnout"`
 		lookback.Bound
 	}
@@ -339,6 +341,7 @@ func (a *API) getSummary(ctx context.Context, in *MeetingAtIn) (*SummaryOut, err
 	}
 	s, err := view.Tables.Summary(ctx, in.Meeting)
 	out.Body.Rows, out.Body.Accepted, out.Body.Rejected, out.Body.Reasons = s.Rows, &s.Accepted, &s.Rejected, s.Reasons
+	out.Body.Paper = s.Paper
 	return out, err
 }
 
@@ -421,7 +424,13 @@ func shown(b board.Ballot) (channel string, at time.Time, list []SettledChoice, 
 		return r.Channel, r.At, list, r.Reason
 	}
 	for i, m := range b.Taken.Motions {
-		list = append(list, SettledChoice{votes.Choice{Motion: m, Choice: b.Taken.Choice(m)}, b.Reasons[i]})
+		said := b.Taken.On(m)
+		if len(said) == 0 {
+			said = []votes.Choice{{Motion: m}}
+		}
+		for _, c := range said {
+			list = append(list, SettledChoice{c, b.Reasons[i]})
+		}
 	}
 	return b.Taken.Channel, b.Taken.At, list, ""
 }
@@ -457,7 +466,9 @@ func (a *API) listOwn(ctx context.Context, _ *struct{}) (*service.Items[OwnBallo
 		o := OwnBallot{Meeting: of[i].Meeting, Title: of[i].Title, Ballot: b.Ballot, Stream: b.Stream, Revision: b.Revision, Position: b.Position, Entry: b.Entry, Motions: []string{}}
 		o.Channel, o.At, o.Choices, o.Reason = shown(b)
 		for _, c := range o.Choices {
-			o.Motions = append(o.Motions, c.Motion)
+			if !slices.Contains(o.Motions, c.Motion) { // of an election there are several
+				o.Motions = append(o.Motions, c.Motion)
+			}
 		}
 		out.Body.Items[i] = o
 	}

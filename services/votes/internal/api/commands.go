@@ -29,6 +29,8 @@ type MotionIn struct {
 	Rule   string `json:"rule,omitempty" doc:"threshold; where stated it must be the one that the matter calls for"`
 
 	Units []string `json:"units,omitempty" maxItems:"2000" doc:"of scope units: the affected ones, by code"`
+
+	votes.Election
 }
 
 // Draft is what is said of a meeting before its notice.
@@ -45,7 +47,7 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}
 	for _, m := range d.Motions {
-		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units})
+		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units, Election: m.Election})
 		c.Stated = append(c.Stated, m.Rule)
 	}
 	var err error
@@ -365,22 +367,13 @@ var words = map[votes.Reason]string{
 	votes.ElectronicBallotStands: "your electronic ballot stands",
 	votes.PaperBallotStands:      "your paper ballot stands",
 	votes.NoSuchChoice:           "there is no such choice",
+	votes.TooManyApproved:        "you approve more candidates than one ballot may",
 }
 
 // seal closes what a live ballot says. The plaintext names only motions of the
 // notice and choices that exist, so it fits, and all are padded to one length.
 func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices []votes.Choice) (string, error) {
-	longest := make([]votes.Choice, 0, len(box.Motions))
-	said := make([]votes.Choice, 0, len(choices))
-	for _, m := range box.Motions {
-		longest = append(longest, votes.Choice{Motion: m.ID, Choice: votes.Abstain}) // every choice has two characters
-		for _, c := range choices {
-			if c.Motion == m.ID && (c.Choice == votes.Yes || c.Choice == votes.No || c.Choice == votes.Abstain) {
-				said = append(said, c)
-				break
-			}
-		}
-	}
+	said, longest := box.Sealable(choices)
 	size, err := json.Marshal(longest)
 	if err != nil {
 		return "", err

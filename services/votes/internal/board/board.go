@@ -374,7 +374,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 				taken = append(taken, *b.Taken)
 			}
 		}
-		settled := meeting.Settle(m.Policy, taken)
+		settled := m.Settle(taken)
 		for i := range head {
 			if head[i].Taken != nil {
 				head[i].Reasons, settled = settled[0], settled[1:]

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -224,23 +226,36 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err != nil {
 		return err
 	}
-	counter := meeting.NewCounter(m)
+	counter := meeting.NewCounter(m, warned(entries))
+	came, err := envelopesOf(ctx, f.tx, m.Meeting)
+	if err != nil {
+		return err
+	}
 	err = eachHead(ctx, f.tx, m, open, func(head []Ballot) error {
-		var taken []meeting.Taken
+		n, _ := strconv.Atoi(head[0].Entry)
+		handed := meeting.Handed{Envelopes: came[n]}
 		for _, b := range head {
 			if b.Refused != nil {
-				counter.Reject(b.Refused.Reason, len(b.Refused.Motions))
+				handed.Refused = append(handed.Refused, *b.Refused)
 			} else {
-				taken = append(taken, *b.Taken)
+				handed.Taken = append(handed.Taken, *b.Taken)
 			}
 		}
-		if n, _ := strconv.Atoi(head[0].Entry); n > 0 && n <= len(entries) {
-			counter.Head(entries[n-1], taken)
+		delete(came, n)
+		if n > 0 && n <= len(entries) {
+			counter.Head(entries[n-1], handed)
+		} else { // of someone who has no entry there are only refusals
+			counter.Head(votes.Entry{}, meeting.Handed{Refused: handed.Refused})
 		}
 		return nil
 	}, `1 = 1`)
 	if err != nil {
 		return err
+	}
+	for n, unopened := range came {
+		if n > 0 && n <= len(entries) {
+			counter.Head(entries[n-1], meeting.Handed{Envelopes: unopened})
+		}
 	}
 	var results [][]any
 	for i, r := range counter.Results(set) {
@@ -254,6 +269,28 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 		return err
 	}
 	return f.tx.Upsert(ctx, resultTable, results)
+}
+
+// warned are the entries whose silence a rule may count: to whom the ballot was
+// delivered with proof, and who were told what silence counts for. No delivery is
+// recorded yet, so there are none.
+func warned([]votes.Entry) map[string]votes.Entry { return nil }
+
+// envelopesOf returns when the envelopes of each entry came.
+func envelopesOf(ctx context.Context, q readmodel.Querier, id string) (map[int][]time.Time, error) {
+	came := map[int][]time.Time{}
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
+		var entry int
+		var text []byte
+		if err := rows.Scan(&entry, &text); err != nil {
+			return err
+		}
+		var e votes.PaperHandedIn
+		err := json.Unmarshal(text, &e)
+		came[entry] = append(came[entry], e.At)
+		return err
+	}, `SELECT entry, event FROM ballot WHERE meeting = ? AND kind = '`+kindEnvelope+`'`, id)
+	return came, err
 }
 
 func (f *folding) summarise(id string, s meeting.Summary) error {

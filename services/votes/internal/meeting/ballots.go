@@ -135,6 +135,9 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		}
 		c.At = b.Envelopes[0]
 		for _, motion := range c.Void {
+			if len(on(motion, c.Choices)) > 0 {
+				return nil, ErrMotionTwice
+			}
 			c.Choices = append(slices.Clip(c.Choices), votes.Choice{Motion: motion})
 		}
 	}
@@ -145,12 +148,14 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 			}
 		}
 	}
+	motions, err := c.answered()
+	if err != nil {
+		return nil, err
+	}
 	answers := slices.Clip(b.Answers)
-	for i, choice := range c.Choices {
-		if slices.ContainsFunc(c.Choices[:i], func(earlier votes.Choice) bool { return earlier.Motion == choice.Motion }) {
-			return nil, ErrMotionTwice
-		}
-		answers = append(answers, Answer{choice.Motion, c.Channel, c.At, !isChoice(choice.Choice)})
+	for _, id := range motions {
+		motion, _ := c.Meeting.motion(id)
+		answers = append(answers, Answer{id, c.Channel, c.At, fault(motion, on(id, c.Choices))})
 	}
 	standing := Standing(c.Meeting.Policy, answers)[len(b.Answers):]
 
@@ -159,15 +164,15 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		cast.Sealed = c.Sealed
 	}
 	var refused []votes.BallotRefused
-	for i, choice := range c.Choices {
-		reason := c.refusal(choice.Motion)
-		if live := !c.Meeting.Past && !paper; reason == "" && (live || !isChoice(choice.Choice)) {
+	for i, motion := range motions {
+		reason := c.refusal(motion)
+		if live := !c.Meeting.Past && !paper; reason == "" && (live || answers[len(b.Answers)+i].Void != "") {
 			reason = standing[i]
 		}
 		if reason == "" {
-			cast.Motions = append(cast.Motions, choice.Motion)
+			cast.Motions = append(cast.Motions, motion)
 			if c.Meeting.Past {
-				cast.Choices = append(cast.Choices, choice)
+				cast.Choices = append(cast.Choices, on(motion, c.Choices)...)
 			}
 			continue
 		}
@@ -178,7 +183,7 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 				Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, At: c.At, Reason: reason,
 			})
 		}
-		refused[j].Motions = append(refused[j].Motions, choice.Motion)
+		refused[j].Motions = append(refused[j].Motions, motion)
 	}
 	var events []votes.Event
 	if len(cast.Motions) > 0 {
@@ -188,6 +193,21 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		events = append(events, r)
 	}
 	return events, nil
+}
+
+// answered lists the motions that the ballot answers, each once.
+func (c CastBallot) answered() (motions []string, err error) {
+	for i, choice := range c.Choices {
+		for _, earlier := range c.Choices[:i] {
+			if earlier.Motion == choice.Motion && earlier.Candidate == choice.Candidate {
+				return nil, ErrMotionTwice
+			}
+		}
+		if !slices.Contains(motions, choice.Motion) {
+			motions = append(motions, choice.Motion)
+		}
+	}
+	return motions, nil
 }
 
 // slips names what was typed wrong of a live paper ballot, or was if none of it
@@ -206,12 +226,21 @@ func (c CastBallot) slips() (wrong []problem.Field) {
 		if !isChoice(choice.Choice) {
 			field("choices", i, ".choice", "must be 赞成, 反对 or 弃权; where the paper says none, name the motion in void")
 		}
+		if ok && !isAsked(motion, choice.Candidate) {
+			field("choices", i, ".candidate", "must be a candidate of the election, and of no other motion")
+		}
 		_, inScope := Weight(c.Entry, motion)
 		taken = taken || inScope
 	}
 	for i, id := range c.Void {
 		if _, ok := c.Meeting.motion(id); !ok {
 			field("void", i, "", noMotion)
+		}
+	}
+	for i, choice := range c.Choices {
+		motion, _ := c.Meeting.motion(choice.Motion)
+		if len(on(motion.ID, c.Choices[:i])) == 0 && fault(motion, on(motion.ID, c.Choices)) == votes.TooManyApproved {
+			field("choices", i, "", fmt.Sprintf("approve more than the %d candidates that one ballot may; a paper that does so is void: name the motion in void", motion.Approvals))
 		}
 	}
 	if taken || len(wrong) > 0 {
@@ -260,5 +289,3 @@ func (m Meeting) window(at time.Time) votes.Reason {
 	}
 	return ""
 }
-
-func isChoice(s string) bool { return s == votes.Yes || s == votes.No || s == votes.Abstain }

@@ -52,6 +52,10 @@ var (
 // stays closed.
 var ErrSlip = problem.Invalid("ballot-wrong", "the paper cannot say this; nothing is recorded, and its envelope still waits")
 
+// ErrSilence says that a meeting would count un-returned ballots by itself.
+var ErrSilence = problem.Conflict("silence-not-in-the-rules",
+	"an un-returned ballot counts for nobody, unless the owners' rules say that it does: draft the meeting without it, or adopt such rules first")
+
 // ErrNotice says that live voting would open too soon after the notice.
 var ErrNotice = problem.Invalid("notice-too-short", "owners are told in time before voting opens (物业管理条例 art. 14)")
 
@@ -212,7 +216,7 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 	want(strings.TrimSpace(c.Title) != "", "title", "is missing")
 	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
 	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
-	oneOf("policy.unreturned", c.Policy.Unreturned, votes.UnreturnedNone)
+	oneOf("policy.unreturned", c.Policy.Unreturned, c.Rules.silences()...)
 	want(len(c.Motions) > 0, "motions", "is empty")
 	seen := map[string]bool{}
 	for i, motion := range c.Motions {
@@ -225,6 +229,7 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		stated := i < len(c.Stated) && c.Stated[i] != ""
 		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "the law says "+matter.Threshold+" for "+motion.Matter)
 		c.checkScope(motion, field, want)
+		c.checkElection(motion, field, want)
 	}
 	return wrong
 }
@@ -313,7 +318,10 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 			return nil, ErrNoRules
 		}
 	}
-	if earliest := c.Rules.EarliestOpening(at); !m.Past && c.Opens.Before(earliest) {
+	if !slices.Contains(c.Rules.silences(), m.Policy.Unreturned) {
+		return nil, ErrSilence
+	}
+	if earliest := m.earliestOpening(c.Rules, at); !m.Past && c.Opens.Before(earliest) {
 		e := *ErrNotice
 		e.Fields = []problem.Field{{Name: "opens", Detail: "must not be before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
 		return nil, &e
@@ -323,9 +331,21 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 	}}, nil
 }
 
+// earliestOpening is the first instant at which voting on what the meeting decides
+// may open after a notice, which posts the candidates of an election, too.
+func (m Meeting) earliestOpening(rules RuleSet, notice time.Time) time.Time {
+	earliest := rules.EarliestOpening(notice)
+	if slices.ContainsFunc(m.Motions, isElection) {
+		if posted := notice.AddDate(0, 0, rules.Election.CandidatesPostedDays); posted.After(earliest) {
+			return posted
+		}
+	}
+	return earliest
+}
+
 // NoticeInTime reports whether the notice was posted as early as rules ask.
 func (m Meeting) NoticeInTime(rules RuleSet) bool {
-	return m.Posted() && !m.Notice.Opens.Before(rules.EarliestOpening(m.Notice.At))
+	return m.Posted() && !m.Notice.Opens.Before(m.earliestOpening(rules, m.Notice.At))
 }
 
 // CompletePaperEntry declares that every envelope was opened and entered.

@@ -108,6 +108,9 @@ func BuildRoll(id string, all []electorate.Unit, policy votes.Policy, motions []
 	if wrong := unheld(motions, r.Scopes, scopes, heads); len(wrong) > 0 {
 		return Roll{}, problem.Invalid("unknown-scope", "no unit that gives a vote is in the scope of a motion", wrong...)
 	}
+	if wrong := unlisted(motions, r.Public.Entries); len(wrong) > 0 {
+		return Roll{}, problem.Invalid("unknown-candidate", "a candidate is an owner, and no unit of theirs is on the roll", wrong...)
+	}
 	return r, nil
 }
 

@@ -118,6 +118,7 @@ type Election struct {
 	TermYears               int  `json:"term_years,omitempty"`                 // at most
 	CandidatesPostedDays    int  `json:"candidates_posted_days,omitempty"`     // before the vote, at least
 	MoreCandidatesThanSeats bool `json:"more_candidates_than_seats,omitempty"` // 差额选举
+	ApprovalsWithinSeats    bool `json:"approvals_within_seats,omitempty"`     // a ballot approves no more candidates than there are seats
 	Substitutes             bool `json:"substitutes,omitempty"`                // the next who passed take the place of who leaves (候补)
 	FiledWithinDays         int  `json:"filed_within_days,omitempty"`          // 备案
 }

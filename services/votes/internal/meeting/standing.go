@@ -12,8 +12,8 @@ import (
 type Answer struct {
 	Motion  string
 	Channel string
-	At      time.Time // received, or handed in on paper
-	Void    bool      // there is no such choice
+	At      time.Time    // received, or handed in on paper
+	Void    votes.Reason // why what it says is no choice; "" where it is one
 }
 
 // Standing says of each answer of one head whether it counts: "", or the reason
@@ -39,8 +39,8 @@ func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 		if contested {
 			lost, replaced = contest(policy, answers[before].Channel, a.Channel)
 		}
-		if lost == "" && a.Void {
-			lost = votes.NoSuchChoice
+		if lost == "" {
+			lost = a.Void
 		}
 		if reasons[i] = lost; lost != "" {
 			continue

@@ -19,7 +19,7 @@ const (
 
 func TestStanding(t *testing.T) {
 	// Answers of one head on one motion, an hour apart, and what becomes of each.
-	e, p, void := meeting.Answer{Channel: ele}, meeting.Answer{Channel: pap}, meeting.Answer{Channel: ele, Void: true}
+	e, p, void := meeting.Answer{Channel: ele}, meeting.Answer{Channel: pap}, meeting.Answer{Channel: ele, Void: votes.NoSuchChoice}
 	already, superseded, byE, byP, none := votes.AlreadyVoted, votes.Superseded, votes.ElectronicBallotStands, votes.PaperBallotStands, votes.NoSuchChoice
 	type A = []meeting.Answer
 	type R = []votes.Reason
@@ -62,7 +62,7 @@ func TestStanding(t *testing.T) {
 }
 
 func TestStandingOfTheSameInstantFollowsTheRecord(t *testing.T) {
-	got := meeting.Standing(votes.Policy{Revote: votes.LastBallotStands}, []meeting.Answer{{"M1", ele, noon, false}, {"M1", ele, noon, false}})
+	got := meeting.Standing(votes.Policy{Revote: votes.LastBallotStands}, []meeting.Answer{{"M1", ele, noon, ""}, {"M1", ele, noon, ""}})
 	if want := []votes.Reason{votes.Superseded, counts}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -80,7 +80,7 @@ func someAnswers(t *rapid.T) []meeting.Answer {
 		return meeting.Answer{
 			Motion:  rapid.SampledFrom([]string{"M1", "M2"}).Draw(t, "motion"),
 			Channel: rapid.SampledFrom([]string{ele, pap}).Draw(t, "channel"),
-			Void:    rapid.IntRange(0, 4).Draw(t, "void") == 0,
+			Void:    rapid.SampledFrom([]votes.Reason{"", "", "", votes.NoSuchChoice, votes.TooManyApproved}).Draw(t, "void"),
 		}
 	}), 0, 8).Draw(t, "answers")
 	for i := range answers {
@@ -113,7 +113,7 @@ func TestStandingKeepsThePoliciesApart(t *testing.T) {
 		for _, motion := range []string{"M1", "M2"} {
 			var valid []int
 			for i, a := range answers {
-				if a.Motion == motion && !a.Void {
+				if a.Motion == motion && a.Void == "" {
 					valid = append(valid, i)
 				}
 			}

@@ -208,7 +208,8 @@ func (c LeaveUnopened) Decide(m Meeting) ([]votes.Event, error) {
 // unopened is the result of a motion on which no ballot could be opened: it decides
 // nothing, whatever silence or a want of objections would come to.
 func (r Result) unopened() Result {
-	r.Outcome, r.QuorumMet, r.Arithmetic = votes.NoDecision, false, []Step{}
+	r.Figures = Figures{Outcome: votes.NoDecision, Arithmetic: []Step{}}
+	r.Channels, r.Silence, r.Election = nil, nil, nil
 	r.Words = Words{
 		ZH: "保管开票密钥的各方没有在规定期限内交齐所需份数,选票没有开启,本次表决不形成决定。",
 		EN: "Those who hold the key in shares did not give as many as are needed in time: the ballots were not opened, and this vote decides nothing.",

@@ -80,8 +80,8 @@ func TestTheDemoEstateGivesTheExpectedFigures(t *testing.T) {
 	for _, e := range roll.Public.Entries {
 		entries[e.Entry] = e
 	}
-	counter := meeting.NewCounter(m)
-	states, taken := map[string]meeting.Ballots{}, map[string][]meeting.Taken{}
+	counter := meeting.NewCounter(m, nil)
+	states, handed := map[string]meeting.Ballots{}, map[string]meeting.Handed{}
 	for i, row := range readRows(t, "选票.csv") {
 		at, err := time.ParseInLocation(time.DateTime, row["时间"], units.Shanghai)
 		if err != nil {
@@ -99,16 +99,16 @@ func TestTheDemoEstateGivesTheExpectedFigures(t *testing.T) {
 			states[voter.Entry] = meeting.EvolveBallots(states[voter.Entry], e)
 			switch e := e.(type) {
 			case votes.BallotCast:
-				taken[voter.Entry] = append(taken[voter.Entry], meeting.Taken{BallotCast: e, Opened: true})
+				handed[voter.Entry] = with(handed[voter.Entry], func(h *meeting.Handed) { h.Taken = append(h.Taken, meeting.Taken{BallotCast: e, Opened: true}) })
 			case votes.BallotRefused:
-				counter.Reject(e.Reason, len(e.Motions))
+				handed[voter.Entry] = with(handed[voter.Entry], func(h *meeting.Handed) { h.Refused = append(h.Refused, e) })
 			default:
 				t.Fatalf("a ballot became %T", e)
 			}
 		}
 	}
-	for id, list := range taken {
-		counter.Head(entries[id], list)
+	for id, h := range handed {
+		counter.Head(entries[id], h)
 	}
 	if !reflect.DeepEqual(counter.Summary, want.Ballots) {
 		t.Errorf("ballots %+v\nwant %+v", counter.Summary, want.Ballots)
