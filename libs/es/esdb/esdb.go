@@ -27,6 +27,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -58,6 +59,9 @@ type Config struct {
 type Store struct {
 	*connection
 	config Config
+
+	feeding sync.Mutex
+	feed    *feed // nil while nobody follows at the end
 }
 
 var _ es.Store = (*Store)(nil)
@@ -75,7 +79,7 @@ func Open(config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{c, config}, nil
+	return &Store{connection: c, config: config}, nil
 }
 
 func or(d, otherwise time.Duration) time.Duration {

@@ -95,7 +95,8 @@ type follower struct {
 //
 // First it reads on to where the server ends, in large windows; there it takes
 // the end, asked for before, as its place, for while catching up the server
-// names none where nothing matched. Then it waits in windows of one event.
+// names none where nothing matched. Then it takes part in the feed of all
+// followers, which waits in windows of one event.
 func (f *follower) run(ctx context.Context) error {
 	end, err := f.store.end(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (f *follower) run(ctx context.Context) error {
 			}
 		}
 	}
-	return f.follow(ctx, liveWindow, everything)
+	return f.share(ctx)
 }
 
 // follow yields batches until end is reached, or for ever; see run.
