@@ -48,8 +48,8 @@ type Rows[K comparable, V any] struct {
 	tx      *Tx
 	index   []int // of the key among the columns
 	entries map[K]*entry[V]
-	one     *sql.Stmt // reads one row
-	changed []K       // in the order of the first change
+	one     string // reads one row
+	changed []K    // in the order of the first change
 }
 
 type entry[V any] struct {
@@ -112,14 +112,10 @@ func (r *Rows[K, V]) entry(k K) *entry[V] {
 	if r.tx.err != nil {
 		return e
 	}
-	if r.one == nil {
-		var err error
-		if r.one, err = r.tx.prepare(r.tx.ctx, r.query(1)); err != nil {
-			r.tx.keep(err)
-			return e
-		}
+	if r.one == "" {
+		r.one = r.query(1)
 	}
-	switch err := r.one.QueryRowContext(r.tx.short(r.tx.ctx), r.m.Key(k)...).Scan(r.m.Fields(&e.value)...); {
+	switch err := r.tx.readRow(r.tx.ctx, r.one, r.m.Key(k), r.m.Fields(&e.value)); {
 	case err == nil:
 		e.exists = true
 	case !errors.Is(err, sql.ErrNoRows):

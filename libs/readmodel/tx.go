@@ -130,14 +130,9 @@ func (tx *Tx) rowsAtOnce(t Table) int {
 	return max(1, min(128, 2000/len(t.Columns)))
 }
 
-// short returns the context for a statement that touches a few rows. SQLite's
-// driver starts a goroutine for each statement that can be cancelled.
-func (tx *Tx) short(ctx context.Context) context.Context {
-	if tx.db.postgres {
-		return ctx
-	}
-	return context.WithoutCancel(ctx)
-}
+// short returns the context for a statement of SQLite that touches a few rows:
+// its driver starts a goroutine for each one that can be cancelled.
+func (tx *Tx) short(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // Upsert writes rows, each with the values of t.Columns in order, over those
 // with the same key. Where rows repeat a key the last one is kept.
@@ -175,18 +170,16 @@ func (tx *Tx) delete(ctx context.Context, t Table, keys [][]any) error {
 	})
 }
 
-// inChunks runs statements that take n rows of parameters at once: full ones,
-// then one row at a time, so that only two statements are ever prepared.
-func (tx *Tx) inChunks(ctx context.Context, rows [][]any, full int, query func(n int) string) error {
+// inChunks runs statements that take n rows of parameters at once: as many as may
+// be, and of the rest half as many each time, so that there are few statements
+// and, over a network, few round trips.
+func (tx *Tx) inChunks(ctx context.Context, rows [][]any, most int, query func(n int) string) error {
 	var args []any
-	for _, n := range []int{full, 1} {
-		if len(rows) < n || len(rows) == 0 {
+	for n := most; len(rows) > 0; n /= 2 {
+		if len(rows) < n {
 			continue
 		}
-		stmt, err := tx.prepare(ctx, query(n))
-		if err != nil {
-			return tx.fail(err)
-		}
+		statement := query(n)
 		for ; len(rows) >= n; rows = rows[n:] {
 			if err := ctx.Err(); err != nil {
 				return tx.fail(err)
@@ -195,7 +188,7 @@ func (tx *Tx) inChunks(ctx context.Context, rows [][]any, full int, query func(n
 			for _, row := range rows[:n] {
 				args = append(args, row...)
 			}
-			if _, err := stmt.ExecContext(tx.short(ctx), args...); err != nil {
+			if err := tx.run(ctx, statement, args); err != nil {
 				return tx.fail(err)
 			}
 		}
@@ -203,12 +196,37 @@ func (tx *Tx) inChunks(ctx context.Context, rows [][]any, full int, query func(n
 	return nil
 }
 
+// run runs a statement that is likely to come again.
+func (tx *Tx) run(ctx context.Context, query string, args []any) error {
+	if tx.db.postgres { // its driver keeps statements prepared from one transaction to the next
+		_, err := tx.tx.ExecContext(ctx, tx.db.rebind(query), args...)
+		return err
+	}
+	stmt, err := tx.prepare(ctx, query)
+	if err == nil {
+		_, err = stmt.ExecContext(tx.short(ctx), args...)
+	}
+	return err
+}
+
+// readRow is run for a query of one row.
+func (tx *Tx) readRow(ctx context.Context, query string, args []any, into []any) error {
+	if tx.db.postgres {
+		return tx.tx.QueryRowContext(ctx, tx.db.rebind(query), args...).Scan(into...)
+	}
+	stmt, err := tx.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRowContext(tx.short(ctx), args...).Scan(into...)
+}
+
 // prepare returns the prepared statement, the same one for the same text.
 func (tx *Tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if stmt, ok := tx.stmts[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := tx.tx.PrepareContext(ctx, tx.db.rebind(query)) // closed with the transaction
+	stmt, err := tx.tx.PrepareContext(ctx, query) // closed with the transaction
 	if err != nil {
 		return nil, err
 	}
