@@ -70,6 +70,9 @@ func fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 		for _, stream := range []string{r.stream, r.about} {
 			if _, known := estates[stream]; r.estate == "" && stream != "" && !known {
 				estates[stream] = ""
+				if stream == r.stream && r.revision == 0 {
+					continue // this is the first event
+				}
 				asked = append(asked, stream)
 			}
 		}
@@ -104,18 +107,13 @@ func fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 
 // read takes from an event what it tells, and nothing where it cannot be read.
 func read(e es.Recorded) row {
-	var meta struct {
-		Cause    string    `json:"$causationId"`
-		Actor    string    `json:"actor"`
-		Happened time.Time `json:"happened"`
-	}
 	var data struct {
 		Estate    string `json:"estate"`
 		Meeting   string `json:"meeting"`
 		Agreement string `json:"agreement"`
 	}
-	_ = json.Unmarshal(e.Meta, &meta)
 	_ = json.Unmarshal(e.Data, &data)
+	meta := readMeta(e.Meta)
 	r := row{
 		event: e.ID.String(), position: int64(e.Position), stream: clipped(e.Stream), revision: int64(e.Revision), kind: clipped(e.Type),
 		estate: clipped(data.Estate), actor: clipped(meta.Actor), recorded: e.Created.UnixMicro(),
@@ -138,6 +136,21 @@ func read(e es.Recorded) row {
 		r.about = ""
 	}
 	return r
+}
+
+// metadata is what the trail tells of an event's metadata.
+type metadata struct {
+	Cause    string    `json:"$causationId"`
+	Actor    string    `json:"actor"`
+	Happened time.Time `json:"happened"`
+}
+
+func readMeta(b []byte) (m metadata) {
+	if whole, err := es.ParseMeta(b); err == nil {
+		return metadata{whole.Cause, whole.Actor, whole.Happened}
+	}
+	_ = json.Unmarshal(b, &m) // what of it can be read
+	return m
 }
 
 // clipped makes of a name what both databases keep and can index.

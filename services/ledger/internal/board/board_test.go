@@ -179,6 +179,52 @@ func TestASearchFindsWhatMeetsAllConditions(t *testing.T) {
 	}
 }
 
+func TestAPlaceIsFoundByPositionAndByTimeThoughClocksDiffer(t *testing.T) {
+	s := open(t)
+	if _, ok, err := s.board.At(t.Context(), 7); ok || err != nil {
+		t.Fatalf("an empty trail has a place: %v", err)
+	}
+	begin, slow := s.now, []time.Duration{0, 900, 1400, 0, 2000, 300, 1999, 50, 0, 0, 1000} // ms
+	for i := range 70 {
+		s.now = begin.Add(time.Duration(i) * 400 * time.Millisecond).Add(-slow[i%len(slow)] * time.Millisecond)
+		s.add(fmt.Sprint("voucher-", i%3), "voucher-posted.v1", `{}`, es.Meta{Actor: "clerk"})
+	}
+	everything := s.all(board.Search{Limit: 1000})
+	slices.Reverse(everything)
+	last := func(is func(board.Entry) bool) (leaf uint64, ok bool) {
+		for _, e := range everything {
+			if is(e) {
+				leaf, ok = e.Leaf, true
+			}
+		}
+		return leaf, ok
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		moment := begin.Add(time.Duration(rapid.IntRange(-3000, 32000).Draw(r, "ms")) * time.Millisecond)
+		want, there := last(func(e board.Entry) bool { return !e.Recorded.After(moment) })
+		got, ok, err := s.board.Recorded(t.Context(), moment)
+		if err != nil || ok != there || got.Leaf != want {
+			r.Fatalf("by time %d, %v, %v; want %d, %v", got.Leaf, ok, err, want, there)
+		}
+		position := es.Position(rapid.IntRange(0, int(everything[69].Position)+9).Draw(r, "position"))
+		want, there = last(func(e board.Entry) bool { return e.Position <= position })
+		got, ok, err = s.board.At(t.Context(), position)
+		if err != nil || ok != there || got.Leaf != want {
+			r.Fatalf("by position %d, %v, %v; want %d, %v", got.Leaf, ok, err, want, there)
+		}
+		until := moment.Add(time.Duration(rapid.IntRange(0, 9000).Draw(r, "long")) * time.Millisecond)
+		n := 0
+		for _, e := range everything {
+			if !e.Recorded.Before(moment) && e.Recorded.Before(until) {
+				n++
+			}
+		}
+		if found := s.all(board.Search{Recorded: board.Span{Since: moment, Until: until}, Limit: 1000}); len(found) != n {
+			r.Fatalf("%d events in a span, want %d", len(found), n)
+		}
+	})
+}
+
 func TestAnEventIsOfTheEstateThatItOrItsStreamOrItsMeetingNames(t *testing.T) {
 	s := open(t)
 	s.fill()

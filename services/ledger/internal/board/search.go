@@ -3,7 +3,6 @@ package board
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -85,10 +84,6 @@ type Page struct {
 // than its limit by then, the page is short and Next says where to go on.
 var examined = 20_000 // changed by tests alone
 
-// drift is how far two events may be recorded out of the order of their times: a
-// store may have several clocks.
-const drift = 2 * time.Second
-
 // Search finds events.
 func (b *Board) Search(ctx context.Context, s Search) (p Page, err error) {
 	err = b.db.View(ctx, func(tx *readmodel.Tx) error { return p.search(ctx, tx, s) })
@@ -117,7 +112,7 @@ func (p *Page) search(ctx context.Context, tx *readmodel.Tx, s Search) error {
 	}
 	// Leaves grow with the times of recording, all but a little.
 	if t := s.Recorded.Until; !t.IsZero() {
-		end, err := leavesUntil(ctx, tx, t.Add(drift))
+		end, err := leavesUntil(ctx, tx, "recorded", t.Add(drift).UnixMicro())
 		if err != nil {
 			return err
 		}
@@ -125,7 +120,7 @@ func (p *Page) search(ctx context.Context, tx *readmodel.Tx, s Search) error {
 		rest.and("recorded < ?", t.UnixMicro())
 	}
 	if t := s.Recorded.Since; !t.IsZero() {
-		begin, err := leavesUntil(ctx, tx, t.Add(-drift))
+		begin, err := leavesUntil(ctx, tx, "recorded", t.Add(-drift).UnixMicro())
 		if err != nil {
 			return err
 		}
@@ -157,15 +152,6 @@ func (p *Page) search(ctx context.Context, tx *readmodel.Tx, s Search) error {
 		p.Next = lowest
 	}
 	return err
-}
-
-// leavesUntil says how many events were recorded by a time, about.
-func leavesUntil(ctx context.Context, q readmodel.Querier, t time.Time) (n int64, err error) {
-	err = q.QueryRow(ctx, `SELECT leaf + 1 FROM trail WHERE recorded <= ? ORDER BY recorded DESC LIMIT 1`, t.UnixMicro()).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return n, err
 }
 
 // condition is what rows must meet.
