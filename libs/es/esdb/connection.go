@@ -191,10 +191,10 @@ type received[T any] struct {
 	err   error
 }
 
-// pump receives until an error, which comes last. Up to a thousand answers wait
-// for the reader, then the server does.
-func pump[T any](ctx context.Context, c *connection, leave func(), receive func() (T, error)) <-chan received[T] {
-	out := make(chan received[T], 1000)
+// pump receives until an error, which comes last. So many answers as room is
+// there for wait for the reader, then the server does.
+func pump[T any](ctx context.Context, c *connection, room int, leave func(), receive func() (T, error)) <-chan received[T] {
+	out := make(chan received[T], room)
 	if !c.enter() {
 		leave()
 		out <- received[T]{err: ErrClosed}

@@ -252,7 +252,7 @@ func (s *Store) read(ctx context.Context, open func(context.Context) (*client.Re
 			if err != nil {
 				return started{}, err
 			}
-			in := pump(ctx, s.connection, stream.Close, stream.Recv)
+			in := pump(ctx, s.connection, 16, stream.Close, stream.Recv) // most streams are short
 			first, err := next(ctx, s.connection, in, nil)
 			return started{in, received[*client.ResolvedEvent]{first, nil}}, err
 		})

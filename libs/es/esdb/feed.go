@@ -34,8 +34,8 @@ var errAgain = errors.New("esdb: catch up again")
 
 // What a feed keeps at least, once so much has come; twice that is the most.
 const (
-	feedEvents = 2048
-	feedBytes  = 2 << 20
+	feedEvents = 1024
+	feedBytes  = 512 << 10
 )
 
 // join returns a feed that has what comes after a position in streams that start

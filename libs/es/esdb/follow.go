@@ -230,7 +230,7 @@ func (s *Store) subscribe(ctx context.Context, after client.Position, window int
 		cancel()
 		return nil, err
 	}
-	in := pump(ctx, s.connection, func() { discardSubscription(sub) }, func() (notice, error) { return notify(sub.Recv()) })
+	in := pump(ctx, s.connection, batchSize, func() { discardSubscription(sub) }, func() (notice, error) { return notify(sub.Recv()) })
 	return &subscription{s.connection, in, cancel}, nil
 }
 

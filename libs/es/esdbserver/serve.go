@@ -49,6 +49,7 @@ const (
 	maxReadsHost       = 256
 	maxStreams         = 1024 // calls of a connection; more wait at the client
 	maxHeader          = 16 << 10
+	workers            = 64 // goroutines that are used again: each call's own would grow its stack anew
 	handshakeTime      = 10 * time.Second
 	idleTime           = 10 * time.Minute
 )
@@ -67,6 +68,7 @@ func Serve(ctx context.Context, l net.Listener, store es.Store, config ServeConf
 	options := append(Options(),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeader),
+		grpc.NumStreamWorkers(workers),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTime, MaxConnectionIdle: idleTime}),
 		grpc.StreamInterceptor(limitReads(newLimit(maxReads, maxReadsHost))),
