@@ -191,7 +191,8 @@ func notOf(context string) string { return "not a stream of " + context }
 
 // check returns why a commit cannot be taken, or "".
 func (a *Appender) check(owner string, m bus.Message, c *es.Commit) string {
-	if err := json.Unmarshal(m.Value, c); err != nil {
+	var err error
+	if *c, err = es.ParseCommit(m.Value); err != nil {
 		return unreadable
 	}
 	largest, total := c.Size()

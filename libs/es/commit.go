@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,52 @@ func (c Commit) Size() (largest, total int) {
 		largest, total = max(largest, n), total+n
 	}
 	return largest, total
+}
+
+// ParseCommit reads a commit as encoding/json writes it.
+func ParseCommit(b []byte) (Commit, error) {
+	if c, ok := parseCommit(b); ok {
+		return c, nil
+	}
+	var c Commit
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("es: commit: %w", err) // with what of it can be read
+	}
+	return c, nil
+}
+
+// parseCommit is to ParseCommit what [parseMeta] is to ParseMeta.
+func parseCommit(b []byte) (c Commit, ok bool) {
+	s := scanner{rest: b, ok: true}
+	s.want("{")
+	s.text(`"id":`, c.ID.UnmarshalText)
+	s.want(`,"attempt":`)
+	c.Attempt = int(s.count())
+	s.text(`,"stream":`, func(t []byte) error { c.Stream = string(t); return nil })
+	s.want(`,"expected":`)
+	c.Expected = s.count()
+	s.want(`,"events":[`)
+	c.Events = make([]Proposed, 0, 1)
+	for more := true; s.ok && more; more = s.has(",") {
+		var e Proposed
+		s.text(`{"ID":`, e.ID.UnmarshalText)
+		s.text(`,"Type":`, func(t []byte) error { e.Type = string(t); return nil })
+		s.text(`,"Data":`, decoded(&e.Data))
+		s.text(`,"Meta":`, decoded(&e.Meta))
+		s.want("}")
+		c.Events = append(c.Events, e)
+	}
+	s.want("]}")
+	return c, s.ok && len(s.rest) == 0
+}
+
+func decoded(into *[]byte) func([]byte) error {
+	return func(t []byte) error {
+		*into = make([]byte, base64.StdEncoding.DecodedLen(len(t)))
+		n, err := base64.StdEncoding.Decode(*into, t)
+		*into = (*into)[:n]
+		return err
+	}
 }
 
 // Meta is the metadata of an event, stored as JSON beside its data. The two
@@ -116,6 +163,14 @@ func (s *scanner) maybe(key string, into *string) {
 	if s.ok && len(s.rest) > len(key) && string(s.rest[:len(key)]) == key {
 		s.text(key, func(t []byte) error { *into = string(t); return nil })
 	}
+}
+
+// count is number, or 0.
+func (s *scanner) count() uint64 {
+	if s.has("0") {
+		return 0 // what follows it is no digit, or it is not JSON
+	}
+	return s.number()
 }
 
 // number takes a whole number that fits in any case.

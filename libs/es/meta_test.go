@@ -45,3 +45,39 @@ func FuzzParseMeta(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseCommit: the same of commits.
+func FuzzParseCommit(f *testing.F) {
+	for _, c := range []Commit{
+		{ID: uuid.New(), Stream: "ballot-1-2", Events: []Proposed{{uuid.New(), "ballot-cast.v1", []byte(`{"meeting":"业"}`), []byte(`{}`)}}},
+		{ID: uuid.New(), Attempt: 4, Stream: "meeting-1", Expected: 120, Events: []Proposed{{uuid.New(), "a.v1", []byte(`1`), []byte(`12`)}, {uuid.New(), "b.v2", []byte(``), []byte(`123`)}}},
+	} {
+		b, err := json.Marshal(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if got, ok := parseCommit(b); !ok || !reflect.DeepEqual(got, c) {
+			f.Errorf("%s is read as %+v, %t", b, got, ok)
+		}
+		f.Add(b)
+	}
+	const id = `"00000000-0000-0000-0000-000000000000"`
+	for _, odd := range []string{
+		`{"id":` + id + `,"attempt":01,"stream":"s","expected":0,"events":[{"ID":` + id + `,"Type":"t","Data":"AA==","Meta":""}]}`,
+		`{"id":` + id + `,"attempt":-1,"stream":"s","expected":0,"events":[{"ID":` + id + `,"Type":"t","Data":"AAA","Meta":"AAA="}]}`,
+		`{"id":` + id + `,"attempt":0,"stream":"业","expected":1,"events":[{"ID":` + id + `,"Type":"t","Data":null,"Meta":"AB=="},]}`,
+		`{"id":` + id + `,"attempt":0,"stream":"s","expected":0,"events":[]}`, `{}`, `null`, ``,
+	} {
+		f.Add([]byte(odd))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		short, ok := parseCommit(b)
+		if !ok {
+			return
+		}
+		var long Commit
+		if err := json.Unmarshal(b, &long); err != nil || !reflect.DeepEqual(short, long) {
+			t.Fatalf("%q is %+v the short way, and %+v, %v", b, short, long, err)
+		}
+	})
+}
