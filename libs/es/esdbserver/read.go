@@ -340,9 +340,19 @@ func (r *reader) followAll(ctx context.Context, f filter, o *options) error {
 				return err
 			}
 		}
+		if caughtUp && last == 0 {
+			select {
+			case <-time.After(aside):
+			case <-ctx.Done():
+			}
+		}
 	}
 	return nil
 }
+
+// aside is the pause of a subscription after something that was not for it: where
+// others write much, it is told how far they are in steps, and not each time.
+const aside = 20 * time.Millisecond
 
 // send passes on up to count events.
 func (r *reader) send(events iter.Seq2[es.Recorded, error], count uint64) error {
