@@ -30,8 +30,9 @@ const (
 	// batchAge is how long tessera waits for a batch to become full.
 	batchAge = 10 * time.Millisecond
 	// pace is the pause after a small batch: nobody waits for a leaf as for an
-	// answer, and many are added as cheaply as one.
-	pace = 100 * time.Millisecond
+	// answer, many are added as cheaply as one, and none is signed sooner than the
+	// next checkpoint.
+	pace = signEvery
 	many = 500 // events that are no small batch
 
 	signEvery  = 200 * time.Millisecond // while there are new leaves
