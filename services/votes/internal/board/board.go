@@ -47,10 +47,9 @@ type Board struct {
 	// What is read is kept in memory until an event that changes it has passed.
 	changed  positions // of the last event of a meeting
 	voted    positions // of the last event of a meeting or ballot
-	boxes    sync.Map  // meeting → cachedBox
-	turnouts sync.Map  // meeting → cachedTurnout
+	boxes    boxes
+	turnouts sync.Map // meeting → cachedTurnout
 	loading  singleflight.Group
-	rolls    rollCache
 }
 
 const projection = "votes"
@@ -103,6 +102,10 @@ func (b *Board) passed(events []es.Recorded) {
 		if id, ok := strings.CutPrefix(r.Stream, votes.MeetingStream); ok {
 			b.changed.note(id, r.Position)
 			b.voted.note(id, r.Position)
+			switch e, _ := votes.Codec.Decode(r.Type, r.Data); e.(type) {
+			case votes.VotingClosed, votes.MeetingCancelled:
+				b.boxes.drop(id) // perhaps nobody asks for it again
+			}
 		} else if id, _, err := head(r.Stream); err == nil {
 			b.voted.note(id, r.Position)
 		}

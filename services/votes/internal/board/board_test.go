@@ -2,6 +2,7 @@ package board
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -82,7 +83,7 @@ func BenchmarkReplay(b *testing.B) {
 	}
 	b.Cleanup(func() { _ = store.Close() })
 	meeting := uuid.NewString()
-	appendAll(b, store, votes.MeetingStream+meeting, votes.MeetingDrafted{Meeting: meeting, Estate: uuid.NewString()})
+	appendAll(b, store, votes.MeetingStream+meeting, 0, votes.MeetingDrafted{Meeting: meeting, Estate: uuid.NewString()})
 	sealed := codec.Sealed(make([]byte, 0, 200))
 	for range 200 {
 		sealed += "x"
@@ -92,7 +93,7 @@ func BenchmarkReplay(b *testing.B) {
 		go func() {
 			for i := w; i < ballots; i += 64 {
 				entry := fmt.Sprint(i + 1)
-				appendAll(b, store, votes.BallotStream+meeting+"-"+entry, votes.BallotCast{
+				appendAll(b, store, votes.BallotStream+meeting+"-"+entry, 0, votes.BallotCast{
 					Ballot: uuid.NewString(), Meeting: meeting, Entry: entry, Channel: votes.Electronic, At: time.Now(), Motions: []string{"M1", "M2"}, Sealed: sealed,
 				})
 			}
@@ -120,15 +121,81 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-func appendAll(b *testing.B, store es.Store, stream string, events ...votes.Event) {
+func appendAll(b testing.TB, store es.Store, stream string, from int, events ...votes.Event) {
 	for i, e := range events {
 		name, data, err := votes.Codec.Encode(e)
 		if err == nil {
-			_, err = store.Append(b.Context(), stream, uint64(i), es.Proposed{ID: uuid.New(), Type: name, Data: data, Meta: []byte(`{}`)})
+			_, err = store.Append(b.Context(), stream, uint64(from+i), es.Proposed{ID: uuid.New(), Type: name, Data: data, Meta: []byte(`{}`)})
 		}
 		if err != nil {
 			b.Error(err)
 		}
+	}
+}
+
+func TestOnlyTheLastBoxesOfMeetingsThatAreOverAreKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	db, err := readmodel.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "votes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	b, err := New(ctx, db, store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- b.Run(ctx) }()
+	asked := func(id string) *Box {
+		if err := b.CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		box, err := b.Box(ctx, id)
+		if err != nil || box == nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		return box
+	}
+	const under = 3
+	var ids []string
+	for i := range 20 {
+		id := uuid.NewString()
+		ids = append(ids, id)
+		appendAll(t, store, votes.MeetingStream+id, 0, votes.MeetingDrafted{Meeting: id, Estate: uuid.NewString()})
+		if asked(id).Closed {
+			t.Error("closed from the start")
+		}
+		if i < under {
+			continue
+		}
+		appendAll(t, store, votes.MeetingStream+id, 1, votes.VotingClosed{Meeting: id})
+		if err := b.CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, kept := b.boxes.get(id); kept {
+			t.Error("the box of a meeting that closed is kept before anybody asks again")
+		}
+		if !asked(id).Closed || asked(id) != asked(id) {
+			t.Error("a box that is asked for again is not that of the closed meeting, or is read each time")
+		}
+	}
+	for i, id := range ids {
+		if _, kept := b.boxes.get(id); kept != (i < under || i >= len(ids)-mostOver) {
+			t.Errorf("meeting %d is kept: %t", i, kept)
+		}
+	}
+	if asked(ids[0]).Closed || !asked(ids[under]).Closed {
+		t.Error("a box that was not kept is not read again")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -55,11 +56,53 @@ type cachedBox struct {
 	at  es.Position // of the tables it was read from
 }
 
+// boxes are kept of each meeting that takes ballots, once it was asked for, and of
+// those that take none any more the ones that were read last: that of 3,000 owners
+// is half a megabyte, and many meetings of the past are never asked for again.
+type boxes struct {
+	mu   sync.Mutex
+	kept map[string]cachedBox
+	over []string // meetings that take no more ballots, the one read last at the end
+}
+
+const mostOver = 8
+
+func (b *boxes) get(id string) (cachedBox, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, ok := b.kept[id]
+	return c, ok
+}
+
+func (b *boxes) put(id string, c cachedBox) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == nil {
+		b.kept = map[string]cachedBox{}
+	}
+	b.kept[id] = c
+	b.over = slices.DeleteFunc(b.over, func(other string) bool { return other == id })
+	if c.box.Closed || c.box.IsCancelled() {
+		b.over = append(b.over, id)
+	}
+	if len(b.over) > mostOver {
+		delete(b.kept, b.over[0])
+		b.over = slices.Delete(b.over, 0, 1)
+	}
+}
+
+func (b *boxes) drop(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.kept, id)
+	b.over = slices.DeleteFunc(b.over, func(other string) bool { return other == id })
+}
+
 // Box returns a meeting with its roll as of the board's position; nil where
 // there is no such meeting.
 func (b *Board) Box(ctx context.Context, id string) (*Box, error) {
-	if c, ok := b.boxes.Load(id); ok && b.changed.include(id, c.(cachedBox).at) {
-		return c.(cachedBox).box, nil
+	if c, ok := b.boxes.get(id); ok && b.changed.include(id, c.at) {
+		return c.box, nil
 	}
 	for again := false; ; again = true {
 		loaded, err, _ := b.loading.Do(id, func() (any, error) { return b.load(ctx, id) })
@@ -87,42 +130,26 @@ func (b *Board) load(ctx context.Context, id string) (c cachedBox, err error) {
 		return err
 	})
 	if err == nil && c.box != nil {
-		b.boxes.Store(id, c)
+		b.boxes.put(id, c)
 	}
 	return c, err
 }
 
-// rollCache keeps rolls by meeting and position: they never change, and many
-// meetings of the past are never asked for again. What is posted of a roll, and
-// so its hash, may be the same where a unit has another owner.
-type rollCache struct {
-	mu    sync.Mutex
-	rolls map[rollKey]*roll
-}
-
-type rollKey struct {
-	meeting string
-	seenAt  uint64
-}
-
-const cachedRolls = 64
-
+// rollInMemory returns the roll of a meeting. A roll never changes, so where the
+// box that was read last has it, it is not read again.
 func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting.Meeting) (*roll, error) {
 	if !m.Frozen() {
 		return &roll{}, nil
 	}
-	key := rollKey{m.Meeting, m.Roll.SeenAt}
-	b.rolls.mu.Lock()
-	r, ok := b.rolls.rolls[key]
-	b.rolls.mu.Unlock()
-	if ok {
-		return r, nil
+	// What is posted of a roll, and so its hash, may be the same where a unit has another owner.
+	if c, ok := b.boxes.get(m.Meeting); ok && c.box.Frozen() && c.box.Roll.SeenAt == m.Roll.SeenAt {
+		return c.box.roll, nil
 	}
 	entries, err := rollOf(ctx, q, m.Meeting, 0, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
-	r = &roll{make([]weight, len(entries)), meeting.Voters{}}
+	r := &roll{make([]weight, len(entries)), meeting.Voters{}}
 	for i, e := range entries {
 		r.weights[i] = weight{e.Area, e.ByScope}
 	}
@@ -133,14 +160,5 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 		r.voters[person] = v
 		return err
 	}, `SELECT person, entry, reason FROM voter WHERE meeting = ?`, m.Meeting)
-	if err != nil {
-		return nil, err
-	}
-	b.rolls.mu.Lock()
-	defer b.rolls.mu.Unlock()
-	if len(b.rolls.rolls) >= cachedRolls || b.rolls.rolls == nil {
-		b.rolls.rolls = map[rollKey]*roll{}
-	}
-	b.rolls.rolls[key] = r
-	return r, nil
+	return r, err
 }
