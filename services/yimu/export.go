@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,18 @@ type exportBundleCmd struct {
 func (exportBundleCmd) Help() string {
 	return `The file is a zip archive; docs/proof.md says what is in it. It holds what everyone may read: nothing that is sealed in the
 ledger is opened. "yimu verify bundle" checks it.`
+}
+
+// Validate is asked before a server is.
+func (c *exportBundleCmd) Validate() error {
+	if c.Until == "" {
+		return nil
+	}
+	_, noPosition := strconv.ParseUint(c.Until, 10, 64)
+	if _, noTime := time.Parse(time.RFC3339, c.Until); noPosition != nil && noTime != nil {
+		return fmt.Errorf("--until: %q is neither a position of the ledger, a whole number such as 120345, nor a time with its zone, such as 2026-03-01T00:00:00+08:00", c.Until)
+	}
+	return nil
 }
 
 func (c *exportBundleCmd) Run(ctx context.Context) error {

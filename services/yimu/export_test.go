@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/libs/proof"
@@ -116,5 +118,26 @@ func TestABundleIsCheckedByOneFileAndAKey(t *testing.T) {
 	}
 	if status, _ := verifiedBundle(t, whole, "no key"); status != wrongUsage {
 		t.Errorf("without a key: status %d", status)
+	}
+}
+
+func TestUntilIsAPositionOrATimeWithItsZone(t *testing.T) {
+	for until, ok := range map[string]bool{
+		"": true, "0": true, "120345": true, "2026-03-01T00:00:00+08:00": true, "2026-03-01T00:00:00.5Z": true,
+		"foo": false, "-1": false, "2026-03-01": false, "2026-03-01T00:00:00": false,
+	} {
+		var c cli
+		k, err := kong.New(&c, kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Exit(func(int) { t.Error("it ends the program") }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"export", "bundle", "--estate", uuid.NewString()}
+		if until != "" {
+			args = append(args, "--until="+until)
+		}
+		_, err = k.Parse(args)
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "neither a position of the ledger") {
+			t.Errorf("%q: %v", until, err)
+		}
 	}
 }
