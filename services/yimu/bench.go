@@ -224,6 +224,10 @@ func (b *bench) ballots(ctx context.Context) error {
 		if err := f.Only(http.StatusCreated); err != nil {
 			return err
 		}
+		if f.Answers(http.StatusCreated) == 0 {
+			return fmt.Errorf("no ballot is left for %d clients: %d owners cast one in each of %d meetings; name more --voters or --meetings, or less --time",
+				c.number, len(b.booth.Tokens), len(b.booth.Meetings))
+		}
 		b.add(fmt.Sprintf("ballots from %d clients", c.number), c.want,
 			"%.0f/s  p50 %s  p99 %s", f.PerSecond(http.StatusCreated), ms(f.Quantile(.5)), ms(f.Quantile(.99)))
 		if used := s.CPU() - before; used > 0 {
