@@ -42,11 +42,11 @@ func (m Message) watermill() *message.Message {
 }
 
 func fromRecord(topic string, partition int, r *kafka.Record) (Message, error) {
-	key, err := kafka.ReadAll(r.Key)
+	key, err := readAll(r.Key)
 	if err != nil {
 		return Message{}, err
 	}
-	value, err := kafka.ReadAll(r.Value)
+	value, err := readAll(r.Value)
 	if err != nil {
 		return Message{}, err
 	}
@@ -62,4 +62,14 @@ func fromRecord(topic string, partition int, r *kafka.Record) (Message, error) {
 		m.Metadata[h.Key] = string(h.Value)
 	}
 	return m, nil
+}
+
+// readAll reads bytes of a record and gives back the pages they lie in, which are
+// 64 KiB each and used again.
+func readAll(b kafka.Bytes) ([]byte, error) {
+	if b == nil {
+		return nil, nil
+	}
+	defer func() { _ = b.Close() }()
+	return kafka.ReadAll(b)
 }
