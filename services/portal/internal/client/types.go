@@ -213,6 +213,16 @@ type Motion struct {
 	Scope  string `json:"scope"`  // estate, building:5, stair:5-1 or units
 
 	Units []string `json:"units"` // of scope units
+
+	Seats      int64       `json:"seats"` // of an election; 0: a question
+	Approvals  int64       `json:"approvals"`
+	Candidates []Candidate `json:"candidates"`
+}
+
+// Candidate of an election: an owner of a unit, without a name.
+type Candidate struct {
+	ID   string `json:"id"`
+	Unit string `json:"unit"`
 }
 
 // Roll is the frozen electorate.
@@ -250,13 +260,22 @@ type Meeting struct {
 
 // Result is what is posted of one motion.
 type Result struct {
-	Motion            string        `json:"motion"`
-	Title             string        `json:"title"`
-	Matter            string        `json:"matter"`
-	Rule              string        `json:"rule"`
-	Scope             string        `json:"scope"`
-	ElectorateHeads   int64         `json:"electorate_heads"`
-	ElectorateArea    units.CentiM2 `json:"electorate_area_centi_m2"`
+	Motion          string        `json:"motion"`
+	Title           string        `json:"title"`
+	Matter          string        `json:"matter"`
+	Rule            string        `json:"rule"`
+	Scope           string        `json:"scope"`
+	ElectorateHeads int64         `json:"electorate_heads"`
+	ElectorateArea  units.CentiM2 `json:"electorate_area_centi_m2"`
+	Figures
+	Words    Words          `json:"rule_in_words"`
+	Channels []ChannelCount `json:"channels"`
+	Silence  *Silence       `json:"silence"`  // nil: it counts for nobody
+	Election *Election      `json:"election"` // nil: a question
+}
+
+// Figures are what was counted of a question, or of a candidate.
+type Figures struct {
 	ParticipatingHead int64         `json:"participating_heads"`
 	ParticipatingArea units.CentiM2 `json:"participating_area_centi_m2"`
 	YesHeads          int64         `json:"yes_heads"`
@@ -267,8 +286,55 @@ type Result struct {
 	AbstainArea       units.CentiM2 `json:"abstain_area_centi_m2"`
 	QuorumMet         bool          `json:"quorum_met"`
 	Outcome           string        `json:"outcome"`
-	Words             Words         `json:"rule_in_words"`
 	Arithmetic        []Step        `json:"arithmetic"` // approval only where the quorum is met
+}
+
+// ChannelCount is what came in by one channel and counts.
+type ChannelCount struct {
+	Channel      string        `json:"channel"`
+	Heads        int64         `json:"heads"`
+	Area         units.CentiM2 `json:"area_centi_m2"`
+	YesHeads     int64         `json:"yes_heads"`
+	YesArea      units.CentiM2 `json:"yes_area_centi_m2"`
+	NoHeads      int64         `json:"no_heads"`
+	NoArea       units.CentiM2 `json:"no_area_centi_m2"`
+	AbstainHeads int64         `json:"abstain_heads"`
+	AbstainArea  units.CentiM2 `json:"abstain_area_centi_m2"`
+}
+
+// Silence is what un-returned ballots count for. Before is without them.
+type Silence struct {
+	Policy   string        `json:"policy"`
+	Heads    int64         `json:"heads"`
+	Area     units.CentiM2 `json:"area_centi_m2"`
+	CountsAs string        `json:"counts_as"` // 参与, 赞成 or 反对; "": nothing
+	Before   Figures       `json:"before"`
+	Election *Election     `json:"election"`
+}
+
+// Election is what became of the candidates.
+type Election struct {
+	Seats      int64             `json:"seats"`
+	Elected    int64             `json:"elected"`
+	Vacant     int64             `json:"vacant"`
+	Candidates []CandidateResult `json:"candidates"`
+}
+
+// CandidateResult is what became of one candidate.
+type CandidateResult struct {
+	Candidate
+	Rank   int64  `json:"rank"`
+	Status string `json:"status"` // 当选, 候补, 票数相同 or 未当选
+	Figures
+}
+
+// PaperCount sets envelopes against the ballots out of them.
+type PaperCount struct {
+	HandedIn   int64 `json:"handed_in"`
+	Counted    int64 `json:"counted"`
+	Void       int64 `json:"void"`
+	Refused    int64 `json:"refused"`
+	Difference int64 `json:"difference"`
 }
 
 // Words is one sentence in both languages.
@@ -279,10 +345,11 @@ type Words struct {
 
 // Tests and measures of a step.
 const (
-	TestQuorum   = "quorum"
-	TestApproval = "approval"
-	MeasureHeads = "heads"
-	MeasureArea  = "area_centi_m2"
+	TestQuorum    = "quorum"
+	TestApproval  = "approval"
+	TestObjection = "objection"
+	MeasureHeads  = "heads"
+	MeasureArea   = "area_centi_m2"
 )
 
 // Step is one comparison of whole numbers that decided a motion.
@@ -308,13 +375,15 @@ type Ballots struct {
 	Accepted int64            `json:"accepted"`
 	Rejected int64            `json:"rejected"`
 	Reasons  map[string]int64 `json:"reasons"`
+	Paper    *PaperCount      `json:"paper"` // nil: no envelopes
 }
 
 // Choice on one motion.
 type Choice struct {
-	Motion string `json:"motion"`
-	Choice string `json:"choice"`
-	Reason string `json:"reason,omitempty"`
+	Motion    string `json:"motion"`
+	Candidate string `json:"candidate,omitempty"` // of an election
+	Choice    string `json:"choice"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // PostedBallot is a ballot of an open vote, by unit and area, without a name.

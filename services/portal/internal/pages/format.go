@@ -112,25 +112,30 @@ func Share(part, whole int64) string {
 // Threshold is a share that a law asks for, such as 2/3.
 type Threshold struct{ Num, Den int64 }
 
-// Vote is part of whole in percent for a vote: half up with two decimals, and
-// with as many as it takes for the rounded number to be on the same side of the
-// threshold as the true one.
+// Vote is part of whole in percent for a vote: rounded down, to two decimals or,
+// where the true number is over a threshold, to as many as it takes to read so.
 func Vote(part, whole int64, t Threshold) string {
 	if whole == 0 {
 		return "—"
 	}
-	truth := compare(big.NewInt(part), big.NewInt(whole), t)
+	over := compare(big.NewInt(part), big.NewInt(whole), t) > 0
 	scale := big.NewInt(10000)
 	for decimals := 2; ; decimals++ {
-		// rounded = ⌊(2·part·scale + whole) ÷ (2·whole)⌋
-		rounded := new(big.Int).Mul(big.NewInt(2*part), scale)
-		rounded.Add(rounded, big.NewInt(whole))
-		rounded.Div(rounded, big.NewInt(2*whole))
-		if truth == 0 || decimals == 16 || compare(rounded, scale, t) == truth {
-			return scaled(rounded.Int64(), decimals) + "%"
+		down := new(big.Int).Mul(big.NewInt(part), scale)
+		down.Div(down, big.NewInt(whole))
+		if !over || decimals == 16 || compare(down, scale, t) > 0 {
+			return scaled(down.Int64(), decimals) + "%"
 		}
 		scale.Mul(scale, big.NewInt(10))
 	}
+}
+
+// Fraction is a share as it is, in words: 976 分之 760.
+func Fraction(l Lang, part, whole string) string {
+	if l == English {
+		return part + " of " + whole
+	}
+	return whole + " 分之 " + part
 }
 
 // compare is the sign of part ÷ whole − t.

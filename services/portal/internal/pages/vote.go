@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
@@ -27,8 +29,13 @@ type MeetingModel struct {
 var quorum = Threshold{2, 3}
 
 func approval(rule string) Threshold {
-	if rule == "special" {
+	switch rule {
+	case "special":
 		return Threshold{3, 4}
+	case ruleUnanimity:
+		return Threshold{1, 1}
+	case ruleObjection:
+		return Threshold{1, 3}
 	}
 	return Threshold{1, 2}
 }
@@ -94,13 +101,44 @@ func gauges(l Lang, r client.Result) []gauge {
 		return g
 	}
 	allHeads, allArea := r.ElectorateHeads, int64(r.ElectorateArea)
+	if r.Rule == ruleObjection {
+		against := func(n, of int64) []segment { return []segment{{"x", "0", str(along(n, of, 1000))}} }
+		return []gauge{
+			draw(l.T("反对人数", "Against · heads"), client.TestObjection, client.MeasureHeads, r.NoHeads, allHeads, against(r.NoHeads, allHeads)),
+			draw(l.T("反对面积", "Against · area"), client.TestObjection, client.MeasureArea, int64(r.NoArea), allArea, against(int64(r.NoArea), allArea)),
+		}
+	}
 	heads, area := r.ParticipatingHead, int64(r.ParticipatingArea)
-	return []gauge{
-		draw(l.T("参与人数", "Took part · heads"), client.TestQuorum, client.MeasureHeads, heads, allHeads, one(heads, allHeads)),
-		draw(l.T("参与面积", "Took part · area"), client.TestQuorum, client.MeasureArea, area, allArea, one(area, allArea)),
+	var list []gauge
+	if ofAll(r) {
+		heads, area = allHeads, allArea
+	} else {
+		list = []gauge{
+			draw(l.T("参与人数", "Took part · heads"), client.TestQuorum, client.MeasureHeads, heads, allHeads, one(heads, allHeads)),
+			draw(l.T("参与面积", "Took part · area"), client.TestQuorum, client.MeasureArea, area, allArea, one(area, allArea)),
+		}
+	}
+	if r.Election != nil { // each candidate is judged by itself
+		return list
+	}
+	return append(list,
 		draw(l.T("同意人数", "For · heads"), client.TestApproval, client.MeasureHeads, r.YesHeads, heads, split(r.YesHeads, r.NoHeads, heads)),
 		draw(l.T("同意面积", "For · area"), client.TestApproval, client.MeasureArea, int64(r.YesArea), area, split(int64(r.YesArea), int64(r.NoArea), area)),
-	}
+	)
+}
+
+// Rules that ask nothing of who took part.
+const (
+	ruleObjection = "objection"
+	ruleUnanimity = "unanimity"
+)
+
+// ofAll reports whether approval is measured against all owners: then there is no
+// quorum in the arithmetic.
+func ofAll(r client.Result) bool {
+	_, quorum := step(r, client.TestQuorum, client.MeasureHeads)
+	_, approval := step(r, client.TestApproval, client.MeasureHeads)
+	return r.Rule == ruleUnanimity || approval && !quorum
 }
 
 // stepWords is what a step compares.
@@ -114,6 +152,10 @@ func stepWords(l Lang, s client.Step) string {
 		return l.T("同意人数", "heads for")
 	case client.TestApproval + " " + client.MeasureArea:
 		return l.T("同意面积", "area for")
+	case client.TestObjection + " " + client.MeasureHeads:
+		return l.T("反对人数", "heads against")
+	case client.TestObjection + " " + client.MeasureArea:
+		return l.T("反对面积", "area against")
 	}
 	return s.Test
 }
@@ -147,27 +189,14 @@ func ruleWords(l Lang, rule string) string {
 	switch rule {
 	case "special":
 		return s + l.T("同意的,人数和面积都要达到参与者的四分之三。", "those in favour at least three quarters of the participants, by both.")
+	case ruleUnanimity:
+		return l.T("受影响的业主要全部同意;没有表态的不算同意。", "All affected owners must agree; silence is not consent.")
+	case ruleObjection:
+		return l.T("反对的,人数和面积都不超过全体的三分之一,就通过;没有表态的不算反对。", "Adopted if those against are at most one third of all owners, by heads and by area; silence objects to nothing.")
 	case "ordinary":
 		return s + l.T("同意的,人数和面积都要超过参与者的一半。", "those in favour more than half of the participants, by both.")
 	}
 	return ""
-}
-
-// posted is one row of the numbers a result must be posted with.
-type posted struct{ What, Heads, HeadShare, Area, AreaShare string }
-
-func postedRows(l Lang, r client.Result) []posted {
-	ph, pa := r.ParticipatingHead, int64(r.ParticipatingArea)
-	share := func(part, whole int64) string {
-		return Vote(part, whole, threshold(r, client.TestApproval, client.MeasureHeads))
-	}
-	return []posted{
-		{l.T("全体", "All"), Count(r.ElectorateHeads), "", Square(r.ElectorateArea), ""},
-		{l.T("参与(占全体)", "Took part (of all)"), Count(ph), Vote(ph, r.ElectorateHeads, quorum), Square(r.ParticipatingArea), Vote(pa, int64(r.ElectorateArea), quorum)},
-		{l.T("同意(占参与)", "For (of participants)"), Count(r.YesHeads), share(r.YesHeads, ph), Square(r.YesArea), share(int64(r.YesArea), pa)},
-		{l.T("反对(占参与)", "Against (of participants)"), Count(r.NoHeads), share(r.NoHeads, ph), Square(r.NoArea), share(int64(r.NoArea), pa)},
-		{l.T("弃权(占参与)", "Abstained (of participants)"), Count(r.AbstainHeads), share(r.AbstainHeads, ph), Square(r.AbstainArea), share(int64(r.AbstainArea), pa)},
-	}
 }
 
 // reasonRow is how many choices one reason turned away.
@@ -195,20 +224,79 @@ type BallotForm struct {
 	Meeting client.Meeting
 	Estate  client.Named
 	Key     string
-	Choices map[string]string // by motion
+	Choices map[string]string // by [AnswerKey]
 	Voted   Voted
 	Problem *Problem
+}
+
+// Asked lists what a ballot may answer of a motion, with the choice left open:
+// the question itself or, of an election, each candidate.
+func Asked(m client.Motion) []client.Choice {
+	if m.Seats == 0 {
+		return []client.Choice{{Motion: m.ID}}
+	}
+	var list []client.Choice
+	for _, c := range m.Candidates {
+		list = append(list, client.Choice{Motion: m.ID, Candidate: c.ID})
+	}
+	return list
+}
+
+// AnswerKey names an answer in the form.
+func AnswerKey(c client.Choice) string {
+	if c.Candidate == "" {
+		return c.Motion
+	}
+	return c.Motion + "/" + c.Candidate
+}
+
+// answers are the choices made on a motion, in the order of the paper.
+func (f BallotForm) answers(m client.Motion) (list []client.Choice) {
+	for _, c := range Asked(m) {
+		if c.Choice = f.Choices[AnswerKey(c)]; c.Choice != "" {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // answered are the motions with a choice, in the order of the notice.
 func (f BallotForm) answered() []client.Motion {
 	var list []client.Motion
 	for _, m := range f.Meeting.Motions {
-		if f.Choices[m.ID] != "" {
+		if len(f.answers(m)) > 0 {
 			list = append(list, m)
 		}
 	}
 	return list
+}
+
+// groupOf ties the choices on a candidate to their name; those on a question are
+// its fieldset.
+func groupOf(c client.Choice) templ.Attributes {
+	if c.Candidate == "" {
+		return nil
+	}
+	return templ.Attributes{"role": "group", "aria-labelledby": "of-" + AnswerKey(c)}
+}
+
+// candidate is how a candidate is named: by a unit of theirs.
+func candidate(m client.Motion, id string) string {
+	for _, c := range m.Candidates {
+		if c.ID == id {
+			return c.ID + "　" + c.Unit
+		}
+	}
+	return id
+}
+
+// electionHint says how an election is answered.
+func electionHint(l Lang, m client.Motion) string {
+	hint := l.T("应选 ", "Seats: ") + Count(m.Seats) + l.T(" 人。每位候选人分别选择;没有选的算弃权。", ". Choose for each candidate; one left out is abstained on.")
+	if m.Approvals > 0 {
+		hint += l.T("最多赞成 ", " Approve at most ") + Count(m.Approvals) + l.T(" 人,超过的整项作废。", ": more, and the election is void on your ballot.")
+	}
+	return hint + l.T("候选人的姓名见张贴的公告。", " Names of candidates are on the posted notice.")
 }
 
 // Receipt is the proof that a record was made, read back from the ledger itself.
@@ -289,7 +377,7 @@ func (d Voted) words(l Lang) string {
 
 // resultWords says what an outcome means, and for whom.
 func resultWords(l Lang, r client.Result) string {
-	return l.T("范围:", "Concerns ") + Scope(l, r.Scope) + l.T("。", ". ") + outcomeMeans(l, r.Outcome)
+	return l.T("范围:", "Concerns ") + Scope(l, r.Scope) + l.T("。", ". ") + means(l, r)
 }
 
 // lawWords names the item of the law, and says the rule. The rule's own words
@@ -309,7 +397,7 @@ func lawWords(l Lang, matter, rule string, words client.Words) string {
 func choiceWords(l Lang, choices []client.Choice) string {
 	parts := make([]string, len(choices))
 	for i, c := range choices {
-		parts[i] = c.Motion + " " + Choice(l, c.Choice)
+		parts[i] = strings.TrimSpace(c.Motion+" "+c.Candidate) + " " + Choice(l, c.Choice)
 		if c.Reason != "" {
 			parts[i] += " (" + Reason(l, c.Reason) + ")"
 		}
@@ -324,7 +412,7 @@ func answeredBy(b client.OwnBallot) []string {
 	}
 	var list []string
 	for _, c := range b.Choices {
-		if c.Reason == "" {
+		if c.Reason == "" && !slices.Contains(list, c.Motion) { // of an election there are several
 			list = append(list, c.Motion)
 		}
 	}

@@ -32,6 +32,7 @@ func Reason(l Lang, code string) string {
 		string(votes.ElectronicBallotStands): {"已有电子票,电子票算数", "an electronic ballot stands"},
 		string(votes.PaperBallotStands):      {"已有纸质票,纸质票算数", "a paper ballot stands"},
 		string(votes.NoSuchChoice):           {"没有这个选项", "no such choice"},
+		string(votes.TooManyApproved):        {"赞成的候选人超过了一张票可以赞成的人数", "approves more candidates than one ballot may"},
 	}, code)
 }
 
@@ -115,7 +116,18 @@ func PolicyWords(l Lang, policy string) string {
 		votes.PaperStands:       {"电子票和纸质票都投了,纸质票算数", "of an electronic and a paper ballot the paper one stands"},
 		votes.FirstStands:       {"电子票和纸质票都投了,先交的算数", "of an electronic and a paper ballot the first stands"},
 		votes.UnreturnedNone:    {"没有交回的票不计入任何一方", "ballots not returned count for nobody"},
+
+		votes.UnreturnedTakesPart:    {"选票送达并提醒过、又没有交回的,按议事规则算参与,不算同意也不算反对", "who was delivered a ballot and warned, and did not return it, counts as taking part, by the owners' rules"},
+		votes.UnreturnedWithMajority: {"选票送达并提醒过、又没有交回的,按议事规则计入多数一方", "who was delivered a ballot and warned, and did not return it, counts with the majority, by the owners' rules"},
 	}, policy)
+}
+
+// CandidateStatus is what became of a candidate.
+func CandidateStatus(l Lang, status string) string {
+	return lookup(l, map[string][2]string{
+		votes.Elected: {"当选", "elected"}, votes.Substitute: {"候补", "substitute"}, votes.NotElected: {"未当选", "not elected"},
+		votes.Tied: {"票数相同,待业主再投", "tied; to be voted on again"},
+	}, status)
 }
 
 // Scope is whom a motion concerns.

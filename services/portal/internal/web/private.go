@@ -355,10 +355,12 @@ func (s *site) cast(w http.ResponseWriter, q *request) error {
 	}
 	var choices []client.Choice
 	for _, motion := range m.Motions {
-		choice := q.PostFormValue("choice-" + motion.ID)
-		if choice == votes.Yes || choice == votes.No || choice == votes.Abstain {
-			form.Choices[motion.ID] = choice
-			choices = append(choices, client.Choice{Motion: motion.ID, Choice: choice})
+		for _, c := range pages.Asked(motion) {
+			c.Choice = q.PostFormValue("choice-" + pages.AnswerKey(c))
+			if c.Choice == votes.Yes || c.Choice == votes.No || c.Choice == votes.Abstain {
+				form.Choices[pages.AnswerKey(c)] = c.Choice
+				choices = append(choices, c)
+			}
 		}
 	}
 	step := q.PostFormValue("step")
