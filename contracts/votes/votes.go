@@ -17,7 +17,7 @@ const (
 )
 
 // Categories of the streams this context owns.
-var Categories = []string{MeetingStream, BallotStream, RefusalStream, ObjectionStream}
+var Categories = []string{MeetingStream, BallotStream, RefusalStream, ObjectionStream, ProcedureStream}
 
 // Channels (渠道) of a ballot, as the papers name them.
 const (
@@ -161,12 +161,13 @@ type RollUnit struct {
 
 // NoticePosted opens the clocks. Nothing else may be voted on.
 type NoticePosted struct {
-	Meeting  string    `json:"meeting"`
-	At       time.Time `json:"at"`        // when it was posted
-	Opens    time.Time `json:"opens"`     // first instant of voting
-	Closes   time.Time `json:"closes"`    // deadline; a ballot at this instant is late
-	RuleSet  string    `json:"rule_set"`  // id of the rules in force on this day
-	RuleHash string    `json:"rule_hash"` // SHA-256 of the rule set
+	Meeting  string         `json:"meeting"`
+	At       time.Time      `json:"at"`                // when it was posted
+	Opens    time.Time      `json:"opens"`             // first instant of voting
+	Closes   time.Time      `json:"closes"`            // deadline; a ballot at this instant is late
+	RuleSet  string         `json:"rule_set"`          // id of the rules in force on this day
+	RuleHash string         `json:"rule_hash"`         // SHA-256 of the rule set
+	Adopted  []RulesAdopted `json:"adopted,omitempty"` // what the estate had adopted by then, at most one; none: the national rules
 }
 
 // PaperHandedIn records an envelope before it is opened; the ballot in it is
@@ -246,6 +247,7 @@ var Codec = codec.New(
 	codec.Of[Event, PaperEntryCompleted]("paper-entry-completed.v1"),
 	codec.Of[Event, VotingClosed]("voting-closed.v1"),
 	codec.Of[Event, KeyReleased]("key-released.v1"),
+	codec.Of[Event, RulesAdopted]("rules-adopted.v1"),
 	codec.Of[Event, MeetingCancelled]("meeting-cancelled.v1"),
 	codec.Of[Event, VotingExtended]("voting-extended.v1"),
 	codec.Of[Event, ResultPosted]("result-posted.v1"),

@@ -35,7 +35,8 @@ type inspection struct {
 	units    map[string]*facts.Known[electorate.Unit] // by id, with titles
 	estates  map[string][]string                      // ids of units, by estate
 	meetings map[string]*held
-	order    []string // meetings as they were drafted
+	adopted  map[string]*facts.Known[meeting.Procedure] // by estate
+	order    []string                                   // meetings as they were drafted
 }
 
 // held is a meeting and what became of its ballots.
@@ -70,7 +71,7 @@ type head struct {
 // with "", for all.
 func Inspect(estate string, rights facts.Rights) facts.Part {
 	return &inspection{
-		only: estate, rights: rights, units: map[string]*facts.Known[electorate.Unit]{}, estates: map[string][]string{}, meetings: map[string]*held{},
+		only: estate, rights: rights, units: map[string]*facts.Known[electorate.Unit]{}, estates: map[string][]string{}, meetings: map[string]*held{}, adopted: map[string]*facts.Known[meeting.Procedure]{},
 	}
 }
 
@@ -85,6 +86,8 @@ func (i *inspection) Take(c *facts.Commit) {
 			i.meeting(c, event)
 		case strings.HasPrefix(c.Stream(), votes.ObjectionStream):
 			i.objection(c, event)
+		case strings.HasPrefix(c.Stream(), votes.ProcedureStream):
+			i.procedure(c, event)
 		default:
 			i.ballot(c)
 		}
@@ -178,16 +181,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	case votes.NoticePosted:
 		named = e.Meeting
 		i.either(c, "notice.post", map[bool]string{true: "papers.import", false: "notice.post"}[imported], of)
-		day := units.DayOf(e.At)
-		set, _ := rules.InForce(day)
-		if older, ok := rules.ByHash(e.RuleHash); ok && older.Covers(day) {
-			set = older
-		}
-		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: set}
-		if past {
-			post.Now, post.At = c.Latest(), e.At
-		}
-		c.Decided(facts.Again(c, m, post))
+		i.notice(c, m, e)
 	case votes.PaperEntryCompleted:
 		named = e.Meeting
 		c.May(i.rights, "entry.complete", of)
@@ -296,11 +290,7 @@ func (i *inspection) trustees(c *facts.Commit, h *held, event votes.Event) (name
 // draft decides a draft by the rules of a day that is known only where the meeting
 // is not of the past: of one that is, by any that ever were in force.
 func (i *inspection) draft(c *facts.Commit, m meeting.Meeting, e votes.MeetingDrafted) (err error) {
-	sets := rules.All()
-	if !e.Past {
-		set, _ := rules.InForce(units.DayOf(c.Meta().Happened))
-		sets = []meeting.RuleSet{set}
-	}
+	sets := i.setsOf(c, e)
 	for _, at := range []es.Position{c.Position(), c.Meta().Seen} {
 		places := meeting.PlacesOf(func(yield func(registry.Unit) bool) {
 			for _, u := range i.unitsAt(e.Estate, at) {
@@ -592,7 +582,7 @@ func approving(m meeting.Meeting, motions []string, candidates int) (choices []v
 
 // count counts a meeting by what its heads cast, opened where they were sealed.
 func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
-	set, ok := rules.ByHash(m.Notice.RuleHash)
+	set, ok := rules.Named(m.Notice)
 	if !ok {
 		return // the notice was found to name no rules
 	}
@@ -715,7 +705,7 @@ func (i *inspection) Figures() (list []facts.Figure) {
 		if m.Frozen() {
 			of["roll"] = rollFigure{m.Roll.Roll, m.Roll.Heads, m.Roll.Area, m.Roll.Scopes}
 		}
-		if set, ok := rules.ByHash(m.Notice.RuleHash); ok && m.Posted() {
+		if set, ok := rules.Named(m.Notice); ok && m.Posted() {
 			var motions []motionFigure
 			for _, motion := range m.Motions {
 				motions = append(motions, motionFigure{motion, set.Matters[motion.Matter].Threshold})

@@ -21,7 +21,7 @@ type objection struct {
 // lifecycle decides again what happens to a meeting beside and after the vote. It
 // returns the meeting that the event names, "" where it is no such event.
 func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of authz.Resource, event votes.Event) string {
-	set, _ := rules.ByHash(m.Notice.RuleHash)
+	set, _ := rules.Named(m.Notice)
 	switch e := event.(type) {
 	case votes.MeetingCancelled:
 		c.May(i.rights, "meeting.cancel", of)
@@ -121,7 +121,7 @@ func (i *inspection) objection(c *facts.Commit, event votes.Event) {
 		}
 		var refused error
 		answer := h.Ask(c, func(m meeting.Meeting) bool {
-			set, _ := rules.ByHash(m.Notice.RuleHash)
+			set, _ := rules.Named(m.Notice)
 			err := facts.Again(c, o.Objection, meeting.ObjectToResult{
 				Objection: e.Objection, Person: e.Person, Meeting: m, Ends: set.ObjectionsEnd(m), Entry: voter.Entry, Motion: e.Motion, At: e.At, Words: e.Words,
 			})

@@ -5,15 +5,12 @@ package votes
 import (
 	"context"
 
-	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/votes/calendar"
 	"github.com/yimu-ledger/yimu/services/votes/internal/api"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
-	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
-	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // Config is what the service needs besides what every service has.
@@ -38,12 +35,10 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	}
 	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
 	routes, handler := service.NewAPI(deps, "votes", b)
-	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Rules: inForce, Calendar: days}).Register(routes)
+	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Calendar: days}).Register(routes)
 	return &service.Service{
 		Name: "votes", Handler: handler, API: routes,
 		Projections: []*readmodel.Runner{b.Runner},
 		Run:         []func(context.Context) error{c.run, c.releaseKeys},
 	}, nil
 }
-
-func inForce(day units.Day) (meeting.RuleSet, bool) { return rules.InForce(day) }

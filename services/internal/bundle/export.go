@@ -167,9 +167,19 @@ func (e *exporting) note(r es.Recorded) {
 		case votes.RollFrozen:
 			e.blobs[event.Roll] = true
 		case votes.NoticePosted:
-			e.rules[event.RuleHash] = true
+			e.ruleSet(event.RuleHash)
 		case votes.ResultPosted:
 			e.blobs[event.Result] = true
+		}
+	case strings.HasPrefix(r.Stream, votes.ProcedureStream):
+		if event, ok := decoded(votes.Codec, r).(votes.RulesAdopted); ok {
+			e.ruleSet(event.RuleHash)
+			if event.Base != "" {
+				e.rules[event.BaseHash] = true
+			}
+			if event.Document != "" {
+				e.blobs[event.Document] = true
+			}
 		}
 	case strings.HasPrefix(r.Stream, finance.BillsStream), strings.HasPrefix(r.Stream, finance.BudgetStream):
 		switch event := decoded(finance.Codec, r).(type) {
@@ -178,6 +188,16 @@ func (e *exporting) note(r es.Recorded) {
 		case finance.BudgetPosted:
 			e.years = append(e.years, event.Year)
 		}
+	}
+}
+
+// ruleSet notes the rules that a notice names: a file, or what was composed of
+// several, which is a blob.
+func (e *exporting) ruleSet(hash string) {
+	if _, ok := rules.File(hash); ok {
+		e.rules[hash] = true
+	} else {
+		e.blobs[hash] = true
 	}
 }
 
@@ -210,7 +230,7 @@ func (e *exporting) files(ctx context.Context) error {
 			e.absent(proof.RuleFolder+hash+".json", errors.New("this program does not know the rule set"))
 			continue
 		}
-		if err := e.w.Add(proof.RuleFolder+hash+".json", text); err != nil {
+		if err := e.w.Add(proof.RuleFolder+hash+rules.Extension(text), text); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,7 @@ agreement.sign      ..mptc. a
 agreement.activate  ....tc. a
 agreement.end       ....tc. a
 meeting.call        ..m.tc. a
+rules.adopt         ..m.tc. a
 roll.freeze         ..m..c. a
 trustees.name       ..m.tc. a
 notice.post         ..m.tc. a

@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
 
@@ -76,6 +77,18 @@ var everywhere = sync.OnceValue(func() (list []meeting.RuleSet) {
 	return list
 })
 
+// Kind says of what kind a rule set is: national, local or older.
+func Kind(set meeting.RuleSet) string {
+	is := func(o meeting.RuleSet) bool { return o.Hash == set.Hash }
+	switch {
+	case slices.ContainsFunc(older(), is):
+		return "older"
+	case slices.ContainsFunc(Templates(), is):
+		return meeting.Local
+	}
+	return meeting.National
+}
+
 // InForce returns the effective rule set of a day where an estate has adopted
 // nothing: the national one.
 func InForce(day units.Day) (meeting.RuleSet, bool) {
@@ -87,16 +100,87 @@ func InForce(day units.Day) (meeting.RuleSet, bool) {
 	return meeting.RuleSet{}, false
 }
 
-// ByHash returns the rule set that the notice of an estate named which had adopted
-// nothing.
-func ByHash(hash string) (meeting.RuleSet, bool) {
-	for _, set := range slices.Concat(everywhere(), sets()[len(national)+len(local):]) {
-		if set.Hash == hash {
+// National returns the file of the national rules of a day.
+func National(day units.Day) (meeting.RuleSet, bool) {
+	for _, set := range sets()[:len(national)] {
+		if set.Covers(day) {
 			return set, true
 		}
 	}
 	return meeting.RuleSet{}, false
 }
+
+// Template returns the rules of a place by the id and, where it is stated, the hash
+// of their file.
+func Template(id, hash string) (meeting.RuleSet, bool) {
+	for _, set := range Templates() {
+		if set.ID == id && (hash == "" || set.Hash == hash) {
+			return set, true
+		}
+	}
+	return meeting.RuleSet{}, false
+}
+
+// Of returns the effective rule set of a day where an estate has adopted something;
+// of the zero value that is what is in force everywhere.
+func Of(a votes.RulesAdopted, day units.Day) (meeting.RuleSet, bool) {
+	if a.Estate == "" {
+		return InForce(day)
+	}
+	base, ok := National(day)
+	if !ok {
+		return meeting.RuleSet{}, false
+	}
+	var place meeting.RuleSet
+	if a.Base != "" {
+		if place, ok = Template(a.Base, a.BaseHash); !ok {
+			return meeting.RuleSet{}, false
+		}
+	}
+	set, err := meeting.Compose(base, place, meeting.OwnOf(a))
+	return set, err == nil
+}
+
+// composed are effective rule sets by their hashes, so that each is composed once.
+var composed sync.Map
+
+// Named returns the rule set that a notice named; false where none has its hash.
+func Named(notice votes.NoticePosted) (meeting.RuleSet, bool) {
+	for _, set := range slices.Concat(everywhere(), older()) {
+		if set.Hash == notice.RuleHash {
+			return set, true
+		}
+	}
+	if set, ok := composed.Load(notice.RuleHash); ok {
+		return set.(meeting.RuleSet), true
+	}
+	for _, a := range notice.Adopted {
+		if set, ok := Of(a, units.DayOf(notice.At)); ok && set.Hash == notice.RuleHash {
+			composed.Store(set.Hash, set)
+			return set, true
+		}
+	}
+	return meeting.RuleSet{}, false
+}
+
+// Could returns the rule set that a notice named where one that is posted on its
+// day, in an estate that had adopted this, could name it; else the one it should
+// have named.
+func Could(a votes.RulesAdopted, notice votes.NoticePosted) meeting.RuleSet {
+	day := units.DayOf(notice.At)
+	if a.Estate == "" {
+		for _, set := range older() {
+			if set.Hash == notice.RuleHash && set.Covers(day) {
+				return set
+			}
+		}
+	}
+	set, _ := Of(a, day) // none: nothing is in force, and the command refuses
+	return set
+}
+
+// older are the rule sets that only older notices name.
+func older() []meeting.RuleSet { return sets()[len(national)+len(local):] }
 
 // File returns the text of the rule set with a hash.
 func File(hash string) ([]byte, bool) {
@@ -112,6 +196,14 @@ func File(hash string) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Extension returns what the name of a rule set's file ends with.
+func Extension(file []byte) string {
+	if json.Valid(file) {
+		return ".json"
+	}
+	return ".yaml"
 }
 
 // schema is what a file must look like.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
@@ -20,12 +21,39 @@ func TestWhatNoticesNameIsFoundForEver(t *testing.T) {
 	for _, c := range []struct{ hash, id string }{
 		{"e4f82f23dfa4dbbb9dc06d16f62d80c4439670437d4b69f944f60d76e09cd4b0", "cn-civil-code-2021"},
 	} {
-		set, ok := rules.ByHash(c.hash)
+		set, ok := rules.Named(votes.NoticePosted{RuleHash: c.hash})
 		if !ok || set.ID != c.id || set.Check() != nil {
 			t.Errorf("%s: %q, %t", c.hash, set.ID, ok)
 		}
 		if file, ok := rules.File(c.hash); !ok || len(file) == 0 {
 			t.Errorf("%s: no file", c.hash)
+		}
+	}
+}
+
+// What is composed of files that exist may never come out otherwise.
+func TestWhatIsComposedIsWrittenTheSameForEver(t *testing.T) {
+	want := map[string]string{
+		"cn-civil-code-2021.2+estate":          "3d4e35c3596fa454da8eb4a179f698d87708adc36254b30fe735909a54407e75",
+		"cn-civil-code-2021.2+beijing+estate":  "d1702dfded2c2b78a426d142c95654fd48d6ef1c2dc8ed6d476e90b903f6f323",
+		"cn-civil-code-2021.2+shanghai+estate": "a074964115c5abb56a0ef28d33efaa8b1b5472ee169f0c6620999f7ffc6db220",
+		"cn-civil-code-2021.2+shenzhen+estate": "537f90d867a98bfafee6d65ed26224080e895cd3b7ca1ad6354e534cf2268c80",
+		"cn-civil-code-2021.2+hangzhou+estate": "b01826e5ec9017dea87974f061dee979033bb4a127160779367aa95a29d6e6eb",
+		"cn-civil-code-2021.2+ningbo+estate":   "f5a574dc94841faaf7c1d2a3837fad66290594eee3cb59ab80862aff2c433811",
+		"cn-civil-code-2021.2+henan+estate":    "6ae6fba6b59922e507a11735e9f00b3ddb02945aa2faf1a0329f6a88813e49cd",
+		"cn-property-law-2007":                 "d57a5b7c503dd57b2e1024786051c94467a870054ac9b8e01f04eee811da0744",
+		"cn-civil-code-2021.2":                 "83a9ea0bad24279cf211e89ca00a38faf0921f10c6de1d4947ac8e9fe56c4c8f",
+	}
+	for _, place := range append([]meeting.RuleSet{{}}, rules.Templates()...) {
+		a := votes.RulesAdopted{Estate: "e", From: "2030-01-01", Base: place.ID, BaseHash: place.Hash, Document: strings.Repeat("2b", 32),
+			Lines: []votes.RuleLine{{Name: "notice_days", Value: "20", Article: "第九条"}}}
+		if set, ok := rules.Of(a, a.From); !ok || set.Hash != want[set.ID] {
+			t.Errorf("%q: %q,", set.ID, set.Hash)
+		}
+	}
+	for _, day := range []units.Day{"2020-12-31", "2021-01-01"} {
+		if set, _ := rules.InForce(day); set.Hash != want[set.ID] {
+			t.Errorf("%q: %q,", set.ID, set.Hash)
 		}
 	}
 }
@@ -39,14 +67,14 @@ func TestTheNationalRulesOfADay(t *testing.T) {
 		if set.ID != want || ok != (want != "") {
 			t.Errorf("%q: %q, %t", day, set.ID, ok)
 		}
-		if again, ok := rules.ByHash(set.Hash); want != "" && (!ok || again.ID != want) {
+		if again, ok := rules.Named(votes.NoticePosted{RuleHash: set.Hash}); want != "" && (!ok || again.ID != want) {
 			t.Errorf("%q: not found by its hash", day)
 		}
 	}
 }
 
 func TestTheNewNationalFileDecidesAsTheOldOne(t *testing.T) {
-	old, _ := rules.ByHash("e4f82f23dfa4dbbb9dc06d16f62d80c4439670437d4b69f944f60d76e09cd4b0")
+	old, _ := rules.Named(votes.NoticePosted{RuleHash: "e4f82f23dfa4dbbb9dc06d16f62d80c4439670437d4b69f944f60d76e09cd4b0"})
 	set, _ := rules.InForce("2021-01-01")
 	if old.NoticeDays != set.NoticeDays || old.Quorum != set.Quorum || old.From != set.From {
 		t.Error("notice or quorum differ")

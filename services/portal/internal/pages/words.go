@@ -218,6 +218,7 @@ func EventWords(l Lang, event string) string {
 		"shares-awaited.v1":            {"等待保管人交出密钥", "shares of the key awaited"},
 		"share-given.v1":               {"保管人交出了一份密钥", "a trustee gave their share of the key"},
 		"ballots-unopened.v1":          {"密钥份数不足,选票没有开启", "too few shares: the ballots stay sealed"},
+		"rules-adopted.v1":             {"采用表决规则", "the estate's rules for deciding adopted"},
 		"meeting-cancelled.v1":         {"会议取消", "the meeting cancelled"},
 		"voting-extended.v1":           {"延长投票", "voting extended"},
 		"result-posted.v1":             {"张贴结果", "the result posted"},

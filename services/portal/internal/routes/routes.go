@@ -92,6 +92,8 @@ var table = []struct{ pattern, service string }{
 	{"/me/arrears", Finance},
 
 	{"/estates/{estate}/meetings", Votes},
+	{"/estates/{estate}/rules", Votes},
+	{"/rules", Votes},
 	{"/estates/{estate}/papers/meeting", Votes},
 	{"/estates/{estate}/papers/ballots", Votes},
 	{"/meetings/{rest...}", Votes},

@@ -44,7 +44,6 @@ type API struct {
 	service.Deps
 	Board   *board.Board
 	Estates *estates.Registry
-	Rules   func(units.Day) (meeting.RuleSet, bool) // in force on a day
 	// Calendar knows the public holidays.
 	Calendar meeting.Calendar
 
@@ -52,6 +51,7 @@ type API struct {
 	ballots  es.Repo[meeting.Ballots, votes.Event]
 	refusals es.Repo[meeting.Ballots, votes.Event]
 
+	procedures es.Repo[meeting.Procedure, votes.Event]
 	objections es.Repo[meeting.Objection, votes.Event]
 }
 
@@ -89,6 +89,7 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
 	a.registerTrustees(api)
 	a.registerDeadlines(api)
+	a.registerRules(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
 }
@@ -259,16 +260,12 @@ func (a *API) turnout(ctx context.Context, v lookback.View[*board.Tables], id st
 }
 
 // rulesOf returns the rules a meeting is decided by: those its notice named or,
-// before the notice, those in force now.
+// before the notice, those in force everywhere now.
 func (a *API) rulesOf(m meeting.Meeting) meeting.RuleSet {
-	if set, ok := rules.ByHash(m.Notice.RuleHash); ok {
-		return set
+	set, ok := rules.Named(m.Notice)
+	if !ok {
+		set, _ = rules.InForce(units.DayOf(a.Clock()))
 	}
-	return a.rulesOn(a.Clock())
-}
-
-func (a *API) rulesOn(t time.Time) meeting.RuleSet {
-	set, _ := a.Rules(units.DayOf(t)) // none: the commands refuse
 	return set
 }
 

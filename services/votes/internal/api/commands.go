@@ -60,12 +60,16 @@ func (a *API) draft(ctx context.Context, in *struct {
 	estates.In
 	Body struct {
 		Draft
-		Past bool `json:"past,omitempty" doc:"it was held before; only for those who may enter the past"`
+		Past   bool `json:"past,omitempty" doc:"it was held before; only for those who may enter the past"`
+		Secret bool `json:"secret,omitempty" doc:"refused, with the reason: no vote is secret yet"`
 	}
 }) (*service.Recorded, error) {
 	estate := estateResource(in.Estate)
 	if err := a.Allow(ctx, actCall, estate); err != nil {
 		return nil, err
+	}
+	if in.Body.Secret {
+		return nil, meeting.ErrSecret
 	}
 	if in.Body.Past {
 		if err := a.Allow(ctx, actPast, estate); err != nil {
@@ -77,7 +81,11 @@ func (a *API) draft(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "draft-meeting", in.CommandIn, in.Body)
 	id := newID(req)
-	cmd, err := a.drafting(ctx, in.Body.Draft, id, in.Estate, in.Body.Past, a.rulesOn(a.Clock()))
+	set, _, err := a.inForce(ctx, in.Estate, a.Clock())
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := a.drafting(ctx, in.Body.Draft, id, in.Estate, in.Body.Past, set)
 	if err != nil {
 		return nil, err
 	}
@@ -156,20 +164,30 @@ func (a *API) notice(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "post-notice", in.CommandIn, in.Body)
 	req.Past = m.Past
-	done, err := a.meetings.Do(ctx, in.Meeting, req, a.postNotice(m, in.Body))
+	cmd, err := a.postNotice(ctx, m, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.meetings.Do(ctx, in.Meeting, req, cmd)
 	if err == nil && m.Trust.Needed() > 0 { // a crash may have left one that its trustee has
 		err = a.Vault.DropShares(ctx, vault.MeetingKey(in.Meeting), m.Trust.Commitments, "")
 	}
 	return service.Respond(in.Meeting, done, err)
 }
 
-func (a *API) postNotice(m meeting.Meeting, w Window) meeting.PostNotice {
+// postNotice returns the command that posts the notice. The rules it names are
+// posted before.
+func (a *API) postNotice(ctx context.Context, m meeting.Meeting, w Window) (meeting.PostNotice, error) {
 	now := a.Clock()
 	at := now
 	if m.Past {
 		at = w.At
 	}
-	return meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: a.rulesOn(at)}
+	set, adopted, err := a.inForce(ctx, m.Estate, at)
+	if err == nil && set.ID != "" {
+		err = a.postRules(ctx, set)
+	}
+	return meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: set, Adopted: adopted}, err
 }
 
 // Cast is a ballot on its way in.

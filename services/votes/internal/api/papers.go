@@ -171,7 +171,10 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 	if err != nil {
 		return nil, "", err
 	}
-	set := a.rulesOn(window.At)
+	set, _, err := a.inForce(ctx, estate, window.At)
+	if err != nil {
+		return nil, "", err
+	}
 	if set.ID == "" {
 		return nil, "", meeting.ErrNoRules
 	}
@@ -201,7 +204,10 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 			return nil, "", err
 		}
 	}
-	notice := a.postNotice(m, window)
+	notice, err := a.postNotice(ctx, m, window)
+	if err != nil {
+		return nil, "", err
+	}
 	if !held.Posted() {
 		if _, err = decided(m, notice); err != nil {
 			return nil, "", err

@@ -72,8 +72,8 @@ func build(ctx context.Context, db *readmodel.DB, log *slog.Logger) (*Tables, re
 	t := &Tables{db, log}
 	return t, readmodel.Projection{
 		Name:     projection,
-		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream},
-		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result", "meeting_step", "objection"},
+		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream, votes.ProcedureStream},
+		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result", "meeting_step", "objection", "procedure_adopted"},
 		Fold:     t.fold,
 	}, db.Migrate(ctx, migrations)
 }
@@ -89,7 +89,7 @@ func (b *Board) MeetingsAt(ctx context.Context, estate string, at es.Position) (
 func (b *Board) At(ctx context.Context, estate, id string, at es.Position) (lookback.View[*Tables], error) {
 	ofEstate := lookback.OfEstate(estate)
 	return lookback.At(ctx, b.Runner, b.Tables, b.past, id, at, func(first es.Recorded) bool {
-		if strings.HasPrefix(first.Stream, registry.UnitStream) {
+		if strings.HasPrefix(first.Stream, registry.UnitStream) || strings.HasPrefix(first.Stream, votes.ProcedureStream) {
 			return ofEstate(first)
 		}
 		return strings.Contains(first.Stream, id)

@@ -88,6 +88,9 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 	if strings.HasPrefix(r.Stream, votes.ObjectionStream) {
 		return f.objection(ctx, r)
 	}
+	if strings.HasPrefix(r.Stream, votes.ProcedureStream) {
+		return f.procedure(ctx, r)
+	}
 	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
 		return f.ballot(r)
 	}
@@ -214,7 +217,7 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err := f.flush(ctx); err != nil {
 		return err
 	}
-	set, ok := rules.ByHash(m.Notice.RuleHash)
+	set, ok := rules.Named(m.Notice)
 	if !ok {
 		return fmt.Errorf("no rule set has the hash %s that the notice names", m.Notice.RuleHash)
 	}

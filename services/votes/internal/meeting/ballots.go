@@ -33,7 +33,7 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 		b = b.open(e.Channel, e.Ballot, e.At)
 	case votes.BallotRefused:
 		b = b.open(e.Channel, e.Ballot, e.At)
-	case votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
+	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
 		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
 		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:

@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
@@ -93,8 +94,12 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 		if len(m.Extended) > 0 {
 			stated = m.Extended[0].From // an extension has a bound of its own
 		}
-		list = append(list, fixed(Opening, r.EarliestOpening(n.At), n.Opens, false, Words{
-			fmt.Sprintf("公告满%d日才能开始投票", r.NoticeDays), fmt.Sprintf("voting opens %d whole days after the notice, or later", r.NoticeDays)}))
+		notice := r.NoticeDays
+		if slices.ContainsFunc(m.Motions, isElection) {
+			notice = max(notice, r.Election.CandidatesPostedDays)
+		}
+		list = append(list, fixed(Opening, m.earliestOpening(r, n.At), n.Opens, false, Words{
+			fmt.Sprintf("公告满%d日才能开始投票", notice), fmt.Sprintf("voting opens %d whole days after the notice, or later", notice)}))
 		if days := r.Window.MinDays; days > 0 {
 			list = append(list, fixed(ShortestWindow, n.Opens.In(units.Shanghai).AddDate(0, 0, days), stated, false, Words{
 				fmt.Sprintf("投票时间不少于%d日", days), fmt.Sprintf("voting goes on for %d days or longer", days)}))
@@ -124,7 +129,7 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 		list = append(list, c.may(ResultStanding, m.Result.At, 0, r.ResultStandsDays, now, Words{
 			fmt.Sprintf("结果公布不少于%d日", r.ResultStandsDays), fmt.Sprintf("the result stays posted for %d days or longer", r.ResultStandsDays)}))
 	}
-	if m.elects() && r.Election.FiledWithinDays > 0 {
+	if slices.ContainsFunc(m.Motions, isElection) && r.Election.FiledWithinDays > 0 {
 		list = append(list, c.must(Filing, t.Counted, r.Election.FiledWithinDays, m.Filed.At, now, Words{
 			fmt.Sprintf("业主委员会选出后%d日内备案", r.Election.FiledWithinDays), fmt.Sprintf("an elected committee is filed within %d days", r.Election.FiledWithinDays)}))
 	}
@@ -134,16 +139,6 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 			fmt.Sprintf("a court may be asked to cancel a decision within %d year of knowing of it; ballots and proofs of delivery are kept at least as long", r.CourtYears)}))
 	}
 	return list
-}
-
-// elects reports whether the committee is elected, or a member replaced.
-func (m Meeting) elects() bool {
-	for _, motion := range m.Motions {
-		if motion.Matter == "民法典278-1-3" || motion.Matter == "物权法76-1-3" {
-			return true
-		}
-	}
-	return false
 }
 
 // fixed is a bound on an instant that the notice states, kept or not from the

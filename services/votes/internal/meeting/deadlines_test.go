@@ -119,7 +119,7 @@ func TestWhatIsCountedFromTheResult(t *testing.T) {
 	rules := civilCode(t)
 	rules.ObjectionDays, rules.ResultStandsDays, rules.RollObjectionDays = 7, 15, 3
 	m := meeting.Meeting{MeetingDrafted: drafted, Roll: frozen, Notice: votes.NoticePosted{At: noon, Opens: opens, Closes: closes}}
-	m.Motions = append([]votes.Motion{{ID: "M3", Matter: "民法典278-1-3"}}, m.Motions...)
+	m.Motions = append([]votes.Motion{{ID: "M3", Matter: "民法典278-1-3", Election: votes.Election{Seats: 5}}}, m.Motions...)
 	times := meeting.Times{RollFrozen: shanghai(t, "2026-03-02 10:00"), Counted: shanghai(t, "2026-04-01 10:00")}
 	m.Result, m.Filed = votes.ResultPosted{At: shanghai(t, "2026-04-02 10:00")}, votes.ResultFiled{At: shanghai(t, "2026-05-06 10:00")}
 	now := shanghai(t, "2026-04-10 00:00")

@@ -93,7 +93,7 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Lifecycle = m.evolve(e)
 	case votes.MeetingCancelled, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed:
 		m.Lifecycle = m.evolve(e)
-	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:
+	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.RulesAdopted:
 		// in streams of their own
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven:
 		m.Trust = m.Trust.evolve(e)
@@ -217,6 +217,9 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
 	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
 	oneOf("policy.unreturned", c.Policy.Unreturned, c.Rules.silences()...)
+	if len(wrong) == 0 && !c.Past { // the papers of a past one say what was done
+		wrong = append(wrong, c.Rules.Departs(c.Policy)...)
+	}
 	want(len(c.Motions) > 0, "motions", "is empty")
 	seen := map[string]bool{}
 	for i, motion := range c.Motions {
@@ -283,7 +286,8 @@ type PostNotice struct {
 	Now           time.Time
 	At            time.Time // of a past meeting only: when it was posted
 	Opens, Closes time.Time
-	Rules         RuleSet // in force on the day of the notice
+	Rules         RuleSet            // in force on the day of the notice
+	Adopted       votes.RulesAdopted // what the estate had adopted of them; zero: nothing
 }
 
 // Decide refuses a live meeting that opens too soon. A past one is taken as it
@@ -326,9 +330,19 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 		e.Fields = []problem.Field{{Name: "opens", Detail: "must not be before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
 		return nil, &e
 	}
-	return []votes.Event{votes.NoticePosted{
-		Meeting: m.Meeting, At: at, Opens: c.Opens, Closes: c.Closes, RuleSet: c.Rules.ID, RuleHash: c.Rules.Hash,
-	}}, nil
+	if !m.Past { // one that was held is taken as it was
+		if err := c.Rules.window(c.Opens, c.Closes); err != nil {
+			return nil, err
+		}
+		if wrong := c.Rules.Departs(m.Policy); len(wrong) > 0 {
+			return nil, saying(ErrDeparts, wrong)
+		}
+	}
+	notice := votes.NoticePosted{Meeting: m.Meeting, At: at, Opens: c.Opens, Closes: c.Closes, RuleSet: c.Rules.ID, RuleHash: c.Rules.Hash}
+	if c.Adopted.Estate != "" {
+		notice.Adopted = []votes.RulesAdopted{c.Adopted}
+	}
+	return []votes.Event{notice}, nil
 }
 
 // earliestOpening is the first instant at which voting on what the meeting decides
