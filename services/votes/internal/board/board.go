@@ -13,11 +13,13 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
@@ -367,68 +369,114 @@ func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, a
 	return list, err
 }
 
-// eachHead calls f with all ballots of one head after another, settled.
+// ballotsAtOnce is how many ballots are opened together, and held in memory.
+const ballotsAtOnce = 4096
+
+// eachHead calls f with all ballots of one head after another, settled. f must
+// not keep them.
 func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
-	var head []Ballot
-	settle := func() error {
-		var taken []meeting.Taken
-		for _, b := range head {
-			if b.Taken != nil {
-				taken = append(taken, *b.Taken)
-			}
-		}
-		settled := m.Settle(taken)
-		for i := range head {
-			if head[i].Taken != nil {
-				head[i].Reasons, settled = settled[0], settled[1:]
-			}
-		}
-		return f(head)
-	}
-	entry, voter := -1, ""
-	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
-		var (
-			ballot  Ballot
-			e       int
-			v, kind string
-			late    bool
-			text    []byte
-			err     error
-		)
-		if err := rows.Scan(&e, &v, &ballot.Revision, &ballot.Position, &kind, &late, &text); err != nil {
+	var ballots []Ballot
+	var recorded []recordedBallot
+	pass := func() error { // all ballots of some heads
+		if err := openAll(ballots, recorded, open); err != nil {
 			return err
 		}
-		if (e != entry || v != voter) && len(head) > 0 {
-			if err := settle(); err != nil {
+		for from := 0; from < len(ballots); {
+			to := from + 1
+			for to < len(ballots) && ballots[to].Stream == ballots[from].Stream {
+				to++
+			}
+			if err := f(settled(m, ballots[from:to])); err != nil {
 				return err
 			}
-			head = head[:0]
+			from = to
 		}
-		entry, voter = e, v
-		ballot.Stream = votes.RefusalStream + m.Meeting + "-" + v
-		if e > 0 {
-			ballot.Entry = strconv.Itoa(e)
-			ballot.Stream = votes.BallotStream + m.Meeting + "-" + ballot.Entry
+		ballots, recorded = ballots[:0], recorded[:0]
+		return nil
+	}
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
+		var (
+			b     Ballot
+			entry int
+			voter string
+			r     recordedBallot
+		)
+		if err := rows.Scan(&entry, &voter, &b.Revision, &b.Position, &r.kind, &r.late, &r.text); err != nil {
+			return err
 		}
-		switch kind {
-		case kindCast:
-			ballot.Taken = &meeting.Taken{Late: late}
-			err = json.Unmarshal(text, &ballot.Taken.BallotCast)
-			ballot.Ballot = ballot.Taken.Ballot
-			open(ballot.Taken)
-		case kindRefused:
-			ballot.Refused = &votes.BallotRefused{}
-			err = json.Unmarshal(text, ballot.Refused)
-			ballot.Ballot = ballot.Refused.Ballot
+		b.Stream = votes.RefusalStream + m.Meeting + "-" + voter
+		if entry > 0 {
+			b.Entry = strconv.Itoa(entry)
+			b.Stream = votes.BallotStream + m.Meeting + "-" + b.Entry
 		}
-		head = append(head, ballot)
-		return err
+		if n := len(ballots); n >= ballotsAtOnce && ballots[n-1].Stream != b.Stream {
+			if err := pass(); err != nil {
+				return err
+			}
+		}
+		ballots, recorded = append(ballots, b), append(recorded, r)
+		return nil
 	}, `SELECT entry, voter, revision, position, kind, late, event FROM ballot
 		WHERE meeting = ? AND kind <> '`+kindEnvelope+`' AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
-	if err != nil || len(head) == 0 {
+	if err != nil {
 		return err
 	}
-	return settle()
+	return pass()
+}
+
+// recordedBallot is a row of the table ballot, still to be read.
+type recordedBallot struct {
+	kind string
+	late bool
+	text []byte
+}
+
+// openAll reads what was recorded of ballots and opens it where it may be, on all
+// processors: of a large meeting most of the time of its count is spent here.
+func openAll(ballots []Ballot, recorded []recordedBallot, open openFunc) error {
+	var g errgroup.Group
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		g.Go(func() error {
+			for i := w * len(ballots) / workers; i < (w+1)*len(ballots)/workers; i++ {
+				b, r := &ballots[i], recorded[i]
+				var err error
+				switch r.kind {
+				case kindCast:
+					b.Taken = &meeting.Taken{Late: r.late}
+					err = json.Unmarshal(r.text, &b.Taken.BallotCast)
+					b.Ballot = b.Taken.Ballot
+					open(b.Taken)
+				case kindRefused:
+					b.Refused = &votes.BallotRefused{}
+					err = json.Unmarshal(r.text, b.Refused)
+					b.Ballot = b.Refused.Ballot
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// settled says of all ballots of one head which of their motions count.
+func settled(m meeting.Meeting, head []Ballot) []Ballot {
+	var taken []meeting.Taken
+	for _, b := range head {
+		if b.Taken != nil {
+			taken = append(taken, *b.Taken)
+		}
+	}
+	reasons := m.Settle(taken)
+	for i := range head {
+		if head[i].Taken != nil {
+			head[i].Reasons, reasons = reasons[0], reasons[1:]
+		}
+	}
+	return head
 }
 
 // Envelopes returns how many envelopes were handed in, and how many of them

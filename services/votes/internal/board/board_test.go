@@ -3,11 +3,14 @@ package board
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,6 +23,9 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
+	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 func TestEveryEventOfABallotIsKept(t *testing.T) {
@@ -208,5 +214,83 @@ func TestABoxKnowsAnEntryByItsNumberAsItIsWritten(t *testing.T) {
 		if e, ok := b.Entry(number); ok {
 			t.Errorf("%q is %+v", number, e)
 		}
+	}
+}
+
+// BenchmarkCount counts a live meeting of 60,000 heads out of the tables: each has
+// cast a sealed ballot on three motions. It is to take less than a second.
+func BenchmarkCount(b *testing.B) {
+	const heads = 60_000
+	ctx, quiet := b.Context(), slog.New(slog.DiscardHandler)
+	keys, err := vault.Open(ctx, vault.Config{URL: "sqlite://" + filepath.Join(b.TempDir(), "vault.db"), KeyFile: filepath.Join(b.TempDir(), "key")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = keys.Close() })
+	db, err := readmodel.Open(ctx, "sqlite://"+filepath.Join(b.TempDir(), "votes.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tables, _, err := build(ctx, db, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, _ := rules.InForce("2030-01-01")
+	m := meeting.Meeting{Closed: true, Notice: votes.NoticePosted{RuleHash: set.Hash}, Roll: votes.RollFrozen{Scopes: []votes.ScopeTotal{{Scope: meeting.Estate, Heads: heads, Area: heads * 9000}}}}
+	m.Meeting = uuid.NewString()
+	m.Policy = votes.Policy{Revote: votes.LastBallotStands, PaperAndElectronic: votes.ElectronicStands, Unreturned: votes.UnreturnedNone}
+	for _, id := range []string{"M1", "M2", "M3"} {
+		m.Motions = append(m.Motions, votes.Motion{ID: id, Matter: "民法典278-1-4", Scope: meeting.Estate})
+	}
+	var entries, ballots [][]any
+	for n := 1; n <= heads; n++ {
+		entry, err := json.Marshal(votes.Entry{Entry: strconv.Itoa(n), Units: []string{"1-1-" + strconv.Itoa(n)}, Buildings: []string{"1"}, Area: 9000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		entries = append(entries, []any{m.Meeting, n, 9000, string(entry)})
+		cast := votes.BallotCast{Ballot: uuid.NewString(), Meeting: m.Meeting, Entry: strconv.Itoa(n), Channel: votes.Electronic, At: time.Now()}
+		var choices []votes.Choice
+		for _, motion := range m.Motions {
+			cast.Motions = append(cast.Motions, motion.ID)
+			choices = append(choices, votes.Choice{Motion: motion.ID, Choice: []string{votes.Yes, votes.Yes, votes.No}[n%3]})
+		}
+		text, err := json.Marshal(choices)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sealed, err := keys.Seal(ctx, vault.MeetingKey(m.Meeting), SealedField(cast.Ballot), text, len(text))
+		if err != nil {
+			b.Fatal(err)
+		}
+		cast.Sealed = codec.Sealed(sealed)
+		name, data, err := votes.Codec.Encode(cast)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ballots = append(ballots, []any{m.Meeting, n, "", 0, n, kinds[name], false, len(cast.Motions), data})
+	}
+	if m.Key, err = keys.ReleaseKey(ctx, vault.MeetingKey(m.Meeting)); err != nil {
+		b.Fatal(err)
+	}
+	err = db.Update(ctx, func(tx *readmodel.Tx) error {
+		return errors.Join(tx.Upsert(ctx, entryTable, entries), tx.Upsert(ctx, ballotTable, ballots))
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		err := db.Update(ctx, func(tx *readmodel.Tx) error {
+			f := &folding{Tables: tables, tx: tx, rows: meetingRows.In(tx), meetings: map[string]*meeting.Meeting{}}
+			f.rows.Edit(m.Meeting).id = m.Meeting
+			return f.count(ctx, m)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	results, err := tables.Results(ctx, m.Meeting)
+	if err != nil || len(results) != 3 || results[2].YesHeads != heads/3*2 || results[2].NoHeads != heads/3 || results[2].Outcome != votes.Adopted {
+		b.Fatalf("%+v, %v", results, err)
 	}
 }
