@@ -724,3 +724,28 @@ type ObjectionWords struct {
 	Words  string `json:"words"`
 	Erased bool   `json:"erased"`
 }
+
+// Trusteeship is who holds the key of a meeting's ballots in shares.
+type Trusteeship struct {
+	Needed   int        `json:"needed"` // 0: nobody
+	Days     int        `json:"days"`   // after the close, within which shares must come
+	Until    *time.Time `json:"until"`
+	Trustees []Trustee  `json:"trustees"`
+	Opened   bool       `json:"opened"`
+	Unopened bool       `json:"unopened"`
+}
+
+// Trustee holds one share.
+type Trustee struct {
+	Number int    `json:"number"`
+	Party  string `json:"party"`
+	Taken  bool   `json:"taken"`
+	Given  bool   `json:"given"`
+	Own    bool   `json:"own"`
+}
+
+// Share is a trustee's share, as long as it can be seen.
+type Share struct {
+	Number int    `json:"number"`
+	Share  string `json:"share"`
+}

@@ -62,6 +62,26 @@ func Explain(l Lang, err error) Problem {
 			l.T("那一天账本还没有记录,或者写的不是日期。", "The ledger had no records then, or it is no day."),
 			l.T("请返回上一页,换一天再看。", "Go back and choose another day."))
 		return out
+	case "share-wrong", "ending-wrong":
+		say(l.T("和你保管的一份对不上。", "This is not the share you hold."),
+			l.T("可能抄错了一个字母,也可能是别人的或者别的会议的一份。什么都没有记录。", "A letter may be wrong, or it may be another's, or another meeting's. Nothing was recorded."),
+			l.T("请对着纸逐组核对,再输入一次。", "Compare it with your paper, group by group, and type it again."))
+		return out
+	case "trustees-wrong", "no-such-person":
+		say(l.T("密钥不能这样分。", "The key cannot be dealt like this."),
+			l.T("至少两个人、各持一份;凑齐的份数至少两份,而且任何一方都不能单独凑齐;每个编号都要是登记过的人。", "Two people at least, a share each; at least two shares open the ballots, and no party may hold so many; each number is of somebody who is registered."),
+			l.T("请改好标出的地方,再提交一次。", "Correct what is marked and send it again."))
+		return out
+	case "not-a-trustee":
+		say(l.T("你没有被指定为这次会议的密钥保管人。", "You are no trustee of this meeting's key."),
+			l.T("这一页只有保管人自己能看到。", "Only a trustee sees this page."),
+			l.T("如果你认为应该是你,请联系业委会或者街道。", "If it should be you, ask the committee or the street office."))
+		return out
+	case "shares-not-taken":
+		say(l.T("还有保管人没有领走密钥,公告不能发。", "A trustee has not taken their share; the notice cannot be posted."),
+			l.T("在全部领走以前,密钥还在本站,选票就不算由各方共同保管。", "Until all are taken the site has the key, and the ballots are not in several hands."),
+			l.T("请通知保管人登录以后领取,再发公告。", "Ask the trustees to log in and take theirs, then post the notice."))
+		return out
 	case "not-counted-yet":
 		say(l.T("表决还没有结束,结果还没有公布。", "Voting is not over; no result is posted yet."),
 			l.T("计票以前不公布任何人的选择,也没有中间结果。", "Until the count no choice is shown, and no partial result."),
