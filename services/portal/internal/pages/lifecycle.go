@@ -32,6 +32,7 @@ type deskLink struct {
 // deskLinks are the pages that the desk leads to, in the order of the work.
 var deskLinks = []deskLink{
 	{"", "公开的会议页面", "the public page of the meeting", nil},
+	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil},
 }
 
 // Links are the pages that are of use now.

@@ -10,8 +10,8 @@ import (
 // Parties that may hold a share, in the order in which they are offered.
 var Parties = []string{votes.OfCommittee, votes.OfStreet, votes.OfResidents, votes.OfOwners}
 
-// MostTrustees is how many shares there may be.
-const MostTrustees = 9
+// Offered is for how many trustees there is room in the form; the API takes nine.
+const Offered = 5
 
 // TrusteesModel is who holds the key of a meeting.
 type TrusteesModel struct {
@@ -23,8 +23,8 @@ type TrusteesModel struct {
 // TrusteesForm names trustees.
 type TrusteesForm struct {
 	Key          string
-	People       [MostTrustees]string
-	Parties      [MostTrustees]string
+	People       [Offered]string
+	Parties      [Offered]string
 	Needed, Days string
 	Problem      *Problem
 }
