@@ -263,4 +263,8 @@ var Codec = codec.New(
 	codec.Of[Event, SharesAwaited]("shares-awaited.v1"),
 	codec.Of[Event, ShareGiven]("share-given.v1"),
 	codec.Of[Event, BallotsUnopened]("ballots-unopened.v1"),
+	codec.Of[Event, NoticeDelivered]("notice-delivered.v1"),
+	codec.Of[Event, DeliveryFailed]("delivery-failed.v1"),
+	codec.Of[Event, NoticeDisplayed]("notice-displayed.v1"),
+	codec.Of[Event, BallotCodesIssued]("ballot-codes-issued.v1"),
 )

@@ -23,6 +23,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
+	"github.com/yimu-ledger/yimu/services/votes/internal/api"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 	"github.com/yimu-ledger/yimu/services/votes/rules"
@@ -215,6 +216,13 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 			}
 		}
 		c.Decided(facts.Again(c, m, meeting.ReleaseKey{Key: e.Key}))
+	case votes.NoticeDisplayed:
+		named = e.Meeting
+		c.May(i.rights, "notice.deliver", of)
+		c.Decided(facts.Again(c, m, meeting.DisplayNotice{NoticeDisplayed: e, Now: c.Latest(), Days: rulesOf(m).PublicPostingDays}))
+	case votes.BallotCodesIssued:
+		named = e.Meeting
+		i.codes(c, h, m, of, e)
 	default:
 		if named = i.lifecycle(c, h, m, of, event); named == "" {
 			named = id
@@ -437,6 +445,10 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		h.ask(c, of, func(m meeting.Meeting) command { return meeting.HandInPaper{Meeting: m, Entry: posted, At: e.At} })
 		return nil
 	}
+	if told, ok := i.told(c, h, posted, about); ok {
+		h.ask(c, of, told)
+		return nil
+	}
 	b, err := again(c, m)
 	if err != nil {
 		return err
@@ -593,7 +605,7 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 			c.Break("wrong-key", "what was released is no key")
 		}
 	}
-	counter := meeting.NewCounter(m, nil) // no delivery is recorded yet, so nobody's silence counts
+	counter := meeting.NewCounter(m, h.warned(m, set))
 	closed, void := 0, 0
 	for _, e := range h.entries {
 		of := h.heads[e.Entry]
@@ -726,6 +738,9 @@ func (i *inspection) Figures() (list []facts.Figure) {
 				ballots["paper"] = h.summary.Paper
 			}
 			list = append(list, facts.NewFigure("/meetings/"+id+"/results", object{"items": h.results}))
+		}
+		if m.Closed {
+			list = append(list, facts.NewFigure("/meetings/"+id+"/telling", api.NewTelling(h.telling(m))))
 		}
 		list = append(list, facts.NewFigure("/meetings/"+id, of), facts.NewFigure("/meetings/"+id+"/ballots/summary", ballots))
 	}

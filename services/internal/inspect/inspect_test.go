@@ -305,6 +305,29 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	roll.Heads, roll.SeenAt = 4, uint64(s.Store.Head())
 	f.forge("a roll that counts other heads than there are", "roll-wrong", as{actor: clerkID}, votes.MeetingStream+drafted, roll)
 
+	at17 := s.Clock.Now().UTC().Truncate(time.Second)
+	reached := votes.NoticeDelivered{Meeting: meeting, Entry: "5", Channel: votes.ByHand, At: at17, Proof: strings.Repeat("ab", 32)}
+	told := func(name, rule, actor string, change func(*votes.NoticeDelivered)) {
+		t.Helper()
+		e := reached
+		change(&e)
+		f.forge(name, rule, as{actor: actor}, votes.BallotStream+meeting+"-"+e.Entry, e)
+	}
+	told("a delivery by nobody", "notice.deliver", "", func(*votes.NoticeDelivered) {})
+	told("a delivery without a proof", "delivery-wrong", clerkID, func(e *votes.NoticeDelivered) { e.Proof = "" })
+	told("a delivery before the notice", "delivery-time", clerkID, func(e *votes.NoticeDelivered) { e.At = now.Add(-time.Hour) })
+	told("a warning where silence counts for nobody", "no-silence-rule", clerkID, func(e *votes.NoticeDelivered) { e.Warned = true })
+	told("a confirmation in another's name", "wrong-owner", homes[1].Owner, func(e *votes.NoticeDelivered) { e.Channel, e.Proof = votes.ByApp, "" })
+	told("a confirmation of some time ago", "time", homes[4].Owner, func(e *votes.NoticeDelivered) { e.Channel, e.Proof, e.At = votes.ByApp, "", at17.Add(-time.Hour) })
+	f.forge("a failed delivery in words of one's own", "delivery-wrong", as{actor: clerkID}, votes.BallotStream+meeting+"-5",
+		votes.DeliveryFailed{Meeting: meeting, Entry: "5", Channel: votes.ByHand, At: at17, Why: "不想来", Next: "再次上门"})
+	f.forge("a posting from before the notice", "display-days", as{actor: clerkID}, votes.MeetingStream+meeting,
+		votes.NoticeDisplayed{Meeting: meeting, Place: "大厅", Photo: strings.Repeat("ab", 32), From: units.DayOf(now.AddDate(0, 0, -2)), Until: units.DayOf(now)})
+	f.forge("codes that an owner issues", "letters.print", as{actor: homes[0].Owner}, votes.MeetingStream+later,
+		votes.BallotCodesIssued{Meeting: later, Entries: []string{"1-5"}, Count: 5, Until: now.AddDate(0, 0, 40).UTC()})
+	f.forge("codes of entries that there are not", "entries-wrong", as{actor: clerkID}, votes.MeetingStream+later,
+		votes.BallotCodesIssued{Meeting: later, Entries: []string{"1-6"}, Count: 6, Until: now.AddDate(0, 0, 40).UTC()})
+
 	// Registry.
 	f.forge("a role granted by nobody", "role.grant", as{}, registry.PersonStream+strangerID, registry.RoleGranted{Person: strangerID, Role: registry.Administrator})
 	f.forge("a role that a clerk grants", "role.grant", as{actor: clerkID}, registry.PersonStream+strangerID, registry.RoleGranted{Person: strangerID, Role: registry.Provider, Estate: estate})

@@ -40,6 +40,9 @@ rules.adopt         ..m.tc. a
 roll.freeze         ..m..c. a
 trustees.name       ..m.tc. a
 notice.post         ..m.tc. a
+notice.deliver      ..m..c. a
+notice.confirm      ....... .
+letters.print       ..m..c. a
 paper.receive       .....c. a
 paper.enter         .....c. a
 entry.complete      .....c. a
@@ -135,7 +138,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestOnesOwn(t *testing.T) {
 	p := load(t)
 	ann := authz.Principal{ID: "ann", Person: "ann"}
-	own := []string{"ballot.cast", "objection.read", "own.correct", "own.read", "result.object", "share.give", "share.take", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
+	own := []string{"ballot.cast", "notice.confirm", "objection.read", "own.correct", "own.read", "result.object", "share.give", "share.take", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
 	for _, action := range p.Actions() {
 		if got, want := p.Allow(ann, action, authz.Resource{Type: "Person", ID: "ann", Estate: "e1", Person: "ann"}), slices.Contains(own, action); got != want {
 			t.Errorf("%s of one's own: got %t", action, got)

@@ -96,6 +96,7 @@ var table = []struct{ pattern, service string }{
 	{"/rules", Votes},
 	{"/estates/{estate}/papers/meeting", Votes},
 	{"/estates/{estate}/papers/ballots", Votes},
+	{"/estates/{estate}/papers/deliveries", Votes},
 	{"/meetings/{rest...}", Votes},
 	{"/me/ballots", Votes},
 

@@ -92,6 +92,7 @@ func (a *API) Register(api huma.API) {
 	a.registerRules(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
+	a.registerDelivery(api)
 }
 
 // MeetingIn names a meeting.

@@ -75,7 +75,7 @@ func build(ctx context.Context, db *readmodel.DB, log *slog.Logger) (*Tables, re
 	return t, readmodel.Projection{
 		Name:     projection,
 		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream, votes.ProcedureStream},
-		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "result", "meeting_step", "objection", "procedure_adopted"},
+		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "delivery", "result", "meeting_step", "objection", "procedure_adopted"},
 		Fold:     t.fold,
 	}, db.Migrate(ctx, migrations)
 }

@@ -45,6 +45,44 @@ func TestEveryEventOfABallotIsKept(t *testing.T) {
 	}
 }
 
+func TestEveryEventOfADeliveryIsKept(t *testing.T) {
+	for _, e := range []votes.Event{votes.NoticeDelivered{}, votes.DeliveryFailed{}} {
+		if name, _, err := votes.Codec.Encode(e); err != nil || deliveryKinds[name] == "" || kinds[name] != "" {
+			t.Errorf("%T: %q %v", e, name, err)
+		}
+	}
+}
+
+func TestTheCountIsToldWhomTheNoticeReachedBeforeVotingClosed(t *testing.T) {
+	store, err := pebblestore.Open(pebblestore.Config{Dir: "store", FS: vfs.NewMem(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	id, noon := uuid.NewString(), time.Date(2030, 5, 1, 4, 0, 0, 0, time.UTC)
+	appendAll(t, store, votes.BallotStream+id+"-1", 0, votes.NoticeDelivered{Meeting: id, Entry: "1", Channel: votes.ByHand, At: noon, Warned: true})
+	appendAll(t, store, votes.BallotStream+id+"-2", 0, votes.DeliveryFailed{Meeting: id, Entry: "2", At: noon})
+	appendAll(t, store, votes.BallotStream+id+"-10", 0, votes.DeliveryFailed{Meeting: id, Entry: "10", At: noon}, votes.NoticeDelivered{Meeting: id, Entry: "10", Channel: votes.ByMail, At: noon})
+	db, err := readmodel.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "votes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	board, err := New(t.Context(), db, store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = board.Run(t.Context()) }()
+	if err := board.WaitFor(t.Context(), store.Head()); err != nil {
+		t.Fatal(err)
+	}
+	m := meeting.Meeting{MeetingDrafted: votes.MeetingDrafted{Meeting: id}, Notice: votes.NoticePosted{At: noon, Closes: noon.AddDate(0, 0, 30)}}
+	got, err := reached(t.Context(), db, m)
+	want := map[string]meeting.Reached{"1": {Channel: votes.ByHand, At: noon, Warned: true}, "10": {Channel: votes.ByMail, At: noon}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
+	}
+}
+
 func TestTheStreamOfABallotNamesMeetingAndHead(t *testing.T) {
 	id := uuid.NewString()
 	for stream, want := range map[string]string{
@@ -55,9 +93,9 @@ func TestTheStreamOfABallotNamesMeetingAndHead(t *testing.T) {
 		"ballot-x-17":              "",
 		"meeting-" + id + "-17":    "",
 	} {
-		meeting, voter, err := head(stream)
-		if (err == nil) != (want != "") || voter != want || err == nil && meeting != id {
-			t.Errorf("%s: %q %q %v", stream, meeting, voter, err)
+		of, voter, err := head(stream)
+		if (err == nil) != (want != "") || voter != want || err == nil && of != id {
+			t.Errorf("%s: %q %q %v", stream, of, voter, err)
 		}
 	}
 }
@@ -88,8 +126,8 @@ func BenchmarkReplay(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	meeting := uuid.NewString()
-	appendAll(b, store, votes.MeetingStream+meeting, 0, votes.MeetingDrafted{Meeting: meeting, Estate: uuid.NewString()})
+	id := uuid.NewString()
+	appendAll(b, store, votes.MeetingStream+id, 0, votes.MeetingDrafted{Meeting: id, Estate: uuid.NewString()})
 	sealed := codec.Sealed(make([]byte, 0, 200))
 	for range 200 {
 		sealed += "x"
@@ -99,8 +137,8 @@ func BenchmarkReplay(b *testing.B) {
 		go func() {
 			for i := w; i < ballots; i += 64 {
 				entry := fmt.Sprint(i + 1)
-				appendAll(b, store, votes.BallotStream+meeting+"-"+entry, 0, votes.BallotCast{
-					Ballot: uuid.NewString(), Meeting: meeting, Entry: entry, Channel: votes.Electronic, At: time.Now(), Motions: []string{"M1", "M2"}, Sealed: sealed,
+				appendAll(b, store, votes.BallotStream+id+"-"+entry, 0, votes.BallotCast{
+					Ballot: uuid.NewString(), Meeting: id, Entry: entry, Channel: votes.Electronic, At: time.Now(), Motions: []string{"M1", "M2"}, Sealed: sealed,
 				})
 			}
 			done <- struct{}{}

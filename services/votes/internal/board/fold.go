@@ -64,7 +64,7 @@ type folding struct {
 	rows     *readmodel.Rows[string, meetingRow]
 	meetings map[string]*meeting.Meeting // decoded
 
-	units, titles, ballots [][]any // rows held back
+	units, titles, ballots, deliveries [][]any // rows held back
 }
 
 func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
@@ -90,6 +90,9 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 	}
 	if strings.HasPrefix(r.Stream, votes.ProcedureStream) {
 		return f.procedure(ctx, r)
+	}
+	if kind, ok := deliveryKinds[r.Type]; ok {
+		return f.delivery(r, kind)
 	}
 	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
 		return f.ballot(r)
@@ -229,7 +232,11 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err != nil {
 		return err
 	}
-	counter := meeting.NewCounter(m, warned(entries))
+	warned, err := f.warned(ctx, m, set, entries)
+	if err != nil {
+		return err
+	}
+	counter := meeting.NewCounter(m, warned)
 	came, err := envelopesOf(ctx, f.tx, m.Meeting)
 	if err != nil {
 		return err
@@ -275,9 +282,20 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 }
 
 // warned are the entries whose silence a rule may count: to whom the ballot was
-// delivered with proof, and who were told what silence counts for. No delivery is
-// recorded yet, so there are none.
-func warned([]votes.Entry) map[string]votes.Entry { return nil }
+// delivered with proof, and who were told what silence counts for.
+func (f *folding) warned(ctx context.Context, m meeting.Meeting, set meeting.RuleSet, entries []votes.Entry) (map[string]votes.Entry, error) {
+	if !m.Warns() {
+		return nil, nil
+	}
+	all, err := reached(ctx, f.tx, m)
+	list := map[string]votes.Entry{}
+	for _, e := range entries {
+		if set.Warned(all[e.Entry]) {
+			list[e.Entry] = e
+		}
+	}
+	return list, err
+}
 
 // envelopesOf returns when the envelopes of each entry came.
 func envelopesOf(ctx context.Context, q readmodel.Querier, id string) (map[int][]time.Time, error) {
@@ -405,8 +423,9 @@ func (f *folding) flush(ctx context.Context) error {
 		f.tx.InsertMissing(ctx, unitTable, f.units),
 		f.tx.InsertMissing(ctx, titleTable, f.titles),
 		f.tx.InsertMissing(ctx, ballotTable, f.ballots),
+		f.tx.InsertMissing(ctx, deliveryTable, f.deliveries),
 	)
-	f.units, f.titles, f.ballots = f.units[:0], f.titles[:0], f.ballots[:0]
+	f.units, f.titles, f.ballots, f.deliveries = f.units[:0], f.titles[:0], f.ballots[:0], f.deliveries[:0]
 	return err
 }
 

@@ -17,6 +17,9 @@ type Ballots struct {
 	Answers   []Answer    // cast, in recorded order
 	Envelopes []time.Time // handed in and not opened yet, in order
 	opened    string      // ballot whose envelope was opened last
+
+	Delivered []votes.NoticeDelivered // in recorded order
+	Failed    []votes.DeliveryFailed
 }
 
 // EvolveBallots applies one event. It never fails and never decides.
@@ -33,7 +36,11 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 		b = b.open(e.Channel, e.Ballot, e.At)
 	case votes.BallotRefused:
 		b = b.open(e.Channel, e.Ballot, e.At)
-	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
+	case votes.NoticeDelivered:
+		b.Delivered = append(slices.Clip(b.Delivered), e)
+	case votes.DeliveryFailed:
+		b.Failed = append(slices.Clip(b.Failed), e)
+	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticeDisplayed, votes.BallotCodesIssued, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
 		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
 		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:

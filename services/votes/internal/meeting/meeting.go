@@ -67,6 +67,7 @@ type Meeting struct {
 	EntryComplete bool
 	Closed        bool
 	Key           string // once released
+	Displayed     []votes.NoticeDisplayed
 	Lifecycle
 	Trust    Trust `json:",omitzero"`  // who holds the key in shares
 	Unopened bool  `json:",omitempty"` // too few shares came
@@ -93,7 +94,10 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Lifecycle = m.evolve(e)
 	case votes.MeetingCancelled, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed:
 		m.Lifecycle = m.evolve(e)
-	case votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.RulesAdopted:
+	case votes.NoticeDisplayed:
+		m.Displayed = append(slices.Clip(m.Displayed), e)
+	case votes.BallotCodesIssued: // the codes are in the vault
+	case votes.NoticeDelivered, votes.DeliveryFailed, votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.RulesAdopted:
 		// in streams of their own
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven:
 		m.Trust = m.Trust.evolve(e)
