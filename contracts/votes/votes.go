@@ -17,7 +17,7 @@ const (
 )
 
 // Categories of the streams this context owns.
-var Categories = []string{MeetingStream, BallotStream, RefusalStream, ObjectionStream, ProcedureStream}
+var Categories = []string{MeetingStream, BallotStream, RefusalStream, ObjectionStream, ProcedureStream, ProxyStream}
 
 // Channels (渠道) of a ballot, as the papers name them.
 const (
@@ -173,9 +173,11 @@ type NoticePosted struct {
 // PaperHandedIn records an envelope before it is opened; the ballot in it is
 // ordered and counted by this moment.
 type PaperHandedIn struct {
-	Meeting string    `json:"meeting"`
-	Entry   string    `json:"entry"`
-	At      time.Time `json:"at"` // when it was handed in
+	Meeting  string    `json:"meeting"`
+	Entry    string    `json:"entry"`
+	Envelope string    `json:"envelope,omitempty"` // its id, and that of the ballot in it
+	Channel  string    `json:"channel,omitempty"`  // 会议: a hand shown in the meeting; none: 纸质
+	At       time.Time `json:"at"`                 // when it was handed in, or shown
 }
 
 // BallotCast records a ballot that passed every test that does not depend on
@@ -185,7 +187,8 @@ type BallotCast struct {
 	Ballot  string       `json:"ballot"`
 	Meeting string       `json:"meeting"`
 	Entry   string       `json:"entry"`
-	Channel string       `json:"channel"`           // 渠道: 电子 or 纸质
+	Channel string       `json:"channel"`           // 渠道: 电子, 纸质 or 会议
+	Proxy   string       `json:"proxy,omitempty"`   // id of the mandate, where another person cast it
 	At      time.Time    `json:"at"`                // received, or handed in on paper
 	Motions []string     `json:"motions"`           // those the ballot answers
 	Choices []Choice     `json:"choices,omitempty"` // of a meeting of the past
@@ -197,7 +200,8 @@ type BallotRefused struct {
 	Ballot  string    `json:"ballot"`
 	Meeting string    `json:"meeting"`
 	Entry   string    `json:"entry,omitempty"` // none: not on the roll
-	Channel string    `json:"channel"`         // 渠道: 电子 or 纸质
+	Channel string    `json:"channel"`         // 渠道: 电子, 纸质 or 会议
+	Proxy   string    `json:"proxy,omitempty"` // id of the mandate, where another person cast it
 	At      time.Time `json:"at"`              // received, or handed in on paper
 	Motions []string  `json:"motions"`         // those the ballot answers
 	Reason  Reason    `json:"reason"`          // the first test it failed
@@ -205,7 +209,8 @@ type BallotRefused struct {
 
 // PaperEntryCompleted declares that every paper ballot handed in has been entered.
 type PaperEntryCompleted struct {
-	Meeting string `json:"meeting"`
+	Meeting string        `json:"meeting"`
+	Papers  EnvelopeCount `json:"papers,omitzero"` // what became of them
 }
 
 // VotingClosed ends the taking of ballots. Ballots recorded later do not count.
@@ -244,6 +249,14 @@ var Codec = codec.New(
 	codec.Of[Event, PaperHandedIn]("paper-handed-in.v1"),
 	codec.Of[Event, BallotCast]("ballot-cast.v1"),
 	codec.Of[Event, BallotRefused]("ballot-refused.v1"),
+	codec.Of[Event, PaperEntered]("paper-entered.v1"),
+	codec.Of[Event, PaperDisputed]("paper-disputed.v1"),
+	codec.Of[Event, PaperVoided]("paper-voided.v1"),
+	codec.Of[Event, ProxyGranted]("proxy-granted.v1"),
+	codec.Of[Event, ProxyRevoked]("proxy-revoked.v1"),
+	codec.Of[Event, MandateTaken]("mandate-taken.v1"),
+	codec.Of[Event, MandateReturned]("mandate-returned.v1"),
+	codec.Of[Event, ProxyRefused]("proxy-refused.v1"),
 	codec.Of[Event, PaperEntryCompleted]("paper-entry-completed.v1"),
 	codec.Of[Event, VotingClosed]("voting-closed.v1"),
 	codec.Of[Event, KeyReleased]("key-released.v1"),

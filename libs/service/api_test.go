@@ -47,6 +47,10 @@ func (access) Allow(_ context.Context, p authz.Principal, _ string, _ authz.Reso
 	return problem.Forbidden("not-allowed", "no role")
 }
 
+func (access) Principal(person string) authz.Principal {
+	return authz.Principal{ID: person, Person: person}
+}
+
 // follower stands at a position for ever.
 type follower es.Position
 

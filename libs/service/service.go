@@ -63,6 +63,8 @@ type Access interface {
 	Authenticate(ctx context.Context, token string) (authz.Principal, error)
 	// Allow returns nil, or a problem: 401 for someone unknown, 403 for others.
 	Allow(ctx context.Context, p authz.Principal, action string, r authz.Resource) error
+	// Principal returns a person with the roles they have now, whoever asks.
+	Principal(person string) authz.Principal
 	// A caller that was granted something at a position may use it after WaitFor.
 	Follower
 }

@@ -69,12 +69,12 @@ func (c *closing) close(ctx context.Context, d service.Deadline) error {
 		_, err := c.meetings.Do(ctx, id, service.ReactionRequest(ctx, c.deps, leaveUnopened, d.Key), meeting.LeaveUnopened{Now: c.deps.Clock()})
 		return err
 	}
-	envelopes, _, err := c.board.CurrentEnvelopes(ctx, id)
+	papers, err := c.board.CurrentPapers(ctx, id)
 	if err != nil {
 		return err
 	}
 	_, err = c.meetings.Do(ctx, id, service.ReactionRequest(ctx, c.deps, "votes_close", d.Key),
-		meeting.CloseVoting{Now: c.deps.Clock(), Paper: envelopes > 0})
+		meeting.CloseVoting{Now: c.deps.Clock(), Paper: papers.Envelopes > 0})
 	if errors.Is(err, meeting.ErrPaperOpen) {
 		c.deps.Log.InfoContext(ctx, "voting is closed once the entry of paper is complete", slog.String("meeting", id))
 		return nil

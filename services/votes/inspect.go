@@ -45,11 +45,12 @@ type held struct {
 	facts.Known[meeting.Meeting]
 	entries   []votes.Entry
 	voters    meeting.Voters
-	heads     map[string]*head // by entry
-	envelopes int              // handed in
-	waiting   int              // of them not opened
-	lastPaper es.Position      // where an envelope was handed in last
-	summary   meeting.Summary  // while nothing is counted of refusals only
+	heads     map[string]*head    // by entry
+	papers    votes.EnvelopeCount // what became of the envelopes
+	lastPaper es.Position         // where an envelope was handed in last
+	mandates  map[string]meeting.Mandates
+	revoked   map[string]bool // mandates, by id
+	summary   meeting.Summary // while nothing is counted of refusals only
 	rows      int
 	turnout   votes.ScopeTotal
 	results   []meeting.Result // once counted
@@ -63,9 +64,11 @@ type held struct {
 // head is what is known of one entry's ballots.
 type head struct {
 	meeting.Ballots
-	handed meeting.Handed // until it is counted
-	voted  bool           // in time
-	since  es.Position    // where the first ballot or envelope is recorded; 0: none in time
+	handed   meeting.Handed       // until it is counted
+	readings []votes.PaperEntered // likewise
+	granted  []votes.ProxyGranted // likewise
+	voted    bool                 // in time
+	since    es.Position          // where the first ballot or envelope is recorded; 0: none in time
 }
 
 // Inspect returns what decides meetings and ballots again, for one estate or,
@@ -89,6 +92,8 @@ func (i *inspection) Take(c *facts.Commit) {
 			i.objection(c, event)
 		case strings.HasPrefix(c.Stream(), votes.ProcedureStream):
 			i.procedure(c, event)
+		case strings.HasPrefix(c.Stream(), votes.ProxyStream):
+			i.mandate(c, event)
 		default:
 			i.ballot(c)
 		}
@@ -162,7 +167,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	id := strings.TrimPrefix(c.Stream(), votes.MeetingStream)
 	h := i.meetings[id]
 	if h == nil {
-		h = &held{heads: map[string]*head{}, objections: map[string]*objection{}}
+		h = &held{heads: map[string]*head{}, objections: map[string]*objection{}, mandates: map[string]meeting.Mandates{}, revoked: map[string]bool{}}
 		i.meetings[id] = h
 		i.order = append(i.order, id)
 	}
@@ -186,9 +191,9 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	case votes.PaperEntryCompleted:
 		named = e.Meeting
 		c.May(i.rights, "entry.complete", of)
-		complete := meeting.CompletePaperEntry{Now: c.Meta().Happened.Add(facts.Skew), Waiting: h.waiting}
-		if h.lastPaper > c.Meta().Seen {
-			complete.Waiting = 0 // it may have been handed in since
+		complete := meeting.CompletePaperEntry{Now: c.Meta().Happened.Add(facts.Skew), Papers: h.papers}
+		if h.lastPaper > c.Meta().Seen { // it may have been handed in since
+			complete.Papers = e.Papers
 		}
 		c.Decided(facts.Again(c, m, complete))
 	case votes.VotingClosed:
@@ -201,7 +206,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 		case c.Meta().Actor != reactor+"votes_close" || cause != id+"/deadline" && cause != id+"/entry-completed":
 			c.Decided(errByItself)
 		}
-		c.Decided(facts.Again(c, m, meeting.CloseVoting{Now: c.Meta().Happened.Add(facts.Skew), Paper: h.envelopes > 0}))
+		c.Decided(facts.Again(c, m, meeting.CloseVoting{Now: c.Meta().Happened.Add(facts.Skew), Paper: h.papers.Envelopes > 0}))
 		h.closedAt = c.Created()
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened:
 		named = i.trustees(c, h, event)
@@ -369,7 +374,7 @@ func (i *inspection) ballot(c *facts.Commit) {
 		c.Present()
 	}
 	c.Decided(i.cast(c, h, of, id, who, entry))
-	waiting := len(of.Envelopes)
+	papers := of.Papers
 	closed, counted := h.Now().Closed, h.Now().Countable()
 	for _, f := range c.Facts {
 		e, ok := f.Event.(votes.Event)
@@ -377,14 +382,23 @@ func (i *inspection) ballot(c *facts.Commit) {
 			continue
 		}
 		of.Ballots = meeting.EvolveBallots(of.Ballots, e)
-		if _, refused := e.(votes.BallotRefused); !refused && !closed && of.since == 0 {
-			of.since = c.Position()
+		switch e.(type) {
+		case votes.PaperHandedIn, votes.BallotCast:
+			if !closed && of.since == 0 {
+				of.since = c.Position()
+			}
+		default: // nobody has voted by it
 		}
 		switch e := e.(type) {
 		case votes.PaperHandedIn:
-			h.envelopes++
 			h.lastPaper = c.Position()
 			of.handed.Envelopes = append(of.handed.Envelopes, e.At)
+		case votes.PaperEntered:
+			of.readings = append(of.readings, e)
+		case votes.ProxyGranted:
+			of.granted = append(of.granted, e)
+		case votes.ProxyRevoked:
+			h.revoked[e.Proxy] = true
 		case votes.BallotRefused:
 			h.rows += len(e.Motions)
 			if entry && !counted {
@@ -410,7 +424,10 @@ func (i *inspection) ballot(c *facts.Commit) {
 		default: // of meetings
 		}
 	}
-	h.waiting += len(of.Envelopes) - waiting
+	h.papers.Envelopes += of.Papers.Envelopes - papers.Envelopes
+	h.papers.Cast += of.Papers.Cast - papers.Cast
+	h.papers.Void += of.Papers.Void - papers.Void
+	h.papers.Refused += of.Papers.Refused - papers.Refused
 }
 
 // entry returns an entry of the roll.
@@ -440,9 +457,8 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		}
 	}
 	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
-	if e, ok := c.Facts[0].Event.(votes.PaperHandedIn); ok {
-		c.May(i.rights, "paper.receive", about)
-		h.ask(c, of, func(m meeting.Meeting) command { return meeting.HandInPaper{Meeting: m, Entry: posted, At: e.At} })
+	if way := i.atTheDesk(c, h, of, posted, about); way != nil {
+		h.ask(c, of, way)
 		return nil
 	}
 	if told, ok := i.told(c, h, posted, about); ok {
@@ -456,6 +472,10 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 	if b.Entry = posted; b.Ballot != c.ID() {
 		c.Break("ballot-id", "the id is not made of its request")
 	}
+	set, _ := rules.Named(m.Notice)
+	if b.Partial = m.Partial(set); b.Proxy != "" {
+		i.byProxy(c, &b, of, set, about)
+	}
 	ways := []func(meeting.Meeting) command{func(m meeting.Meeting) command {
 		b := b
 		b.Meeting, b.NoEntry = m, none
@@ -466,6 +486,7 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		if !entry {
 			none = cmp.Or(h.voters.Of(who).Reason, votes.NotOnTheRoll)
 		}
+	case b.Proxy != "":
 	case b.Channel == votes.Electronic:
 		voter := h.voters.Of(actor)
 		none = voter.Reason
@@ -481,7 +502,7 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		i.either(c, "paper.enter", "paper.receive", about)
 		if _, late := c.Facts[0].Event.(votes.BallotRefused); late { // perhaps its envelope was
 			ways = append(ways, func(m meeting.Meeting) command {
-				return meeting.HandInPaper{Ballot: b.Ballot, Meeting: m, Entry: posted, At: b.At}
+				return meeting.HandInPaper{Ballot: b.Ballot, Channel: b.Channel, Meeting: m, Entry: posted, At: b.At}
 			})
 		}
 	}
@@ -539,13 +560,13 @@ func again(c *facts.Commit, m meeting.Meeting) (b meeting.CastBallot, err error)
 			if n > 0 {
 				return b, errors.New("what was taken of a ballot comes before what was refused")
 			}
-			b.Ballot, b.Channel, b.At, b.Sealed, b.Choices = e.Ballot, e.Channel, e.At, e.Sealed, e.Choices
+			b.Ballot, b.Channel, b.Proxy, b.At, b.Sealed, b.Choices = e.Ballot, e.Channel, e.Proxy, e.At, e.Sealed, e.Choices
 			if !m.Past {
 				b.Choices = approving(m, e.Motions, 1)
 			}
 		case votes.BallotRefused:
 			if n == 0 {
-				b.Ballot, b.Channel, b.At = e.Ballot, e.Channel, e.At
+				b.Ballot, b.Channel, b.Proxy, b.At = e.Ballot, e.Channel, e.Proxy, e.At
 				b.Sealed = "-" // there was one, and nothing was taken of it
 			}
 			switch {
@@ -553,7 +574,7 @@ func again(c *facts.Commit, m meeting.Meeting) (b meeting.CastBallot, err error)
 				b.Choices = append(slices.Clip(b.Choices), approving(m, e.Motions, math.MaxInt)...)
 			case m.Past:
 				b.Choices = append(slices.Clip(b.Choices), chosen(e.Motions, "")...)
-			case e.Channel == votes.Paper:
+			case e.Channel != votes.Electronic:
 				b.Void = append(b.Void, e.Motions...)
 			case e.Reason == votes.NoSuchChoice:
 				b.Choices = append(b.Choices, chosen(e.Motions, "")...)
@@ -631,8 +652,11 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 				void++
 			}
 		}
+		if open != nil {
+			i.compare(c, m, e, of, open)
+		}
 		counter.Head(e, of.handed)
-		of.handed = meeting.Handed{}
+		of.handed, of.readings, of.granted = meeting.Handed{}, nil, nil
 	}
 	for _, of := range h.heads { // of entries that the roll does not have
 		for _, r := range of.handed.Refused {
@@ -713,6 +737,9 @@ func (i *inspection) Figures() (list []facts.Figure) {
 		of := object{
 			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,
 			"turnout": turnout, "paper_entry_completed": m.EntryComplete,
+		}
+		if m.EntryComplete && m.TwoPersons() {
+			of["papers"] = m.Papers
 		}
 		if m.Frozen() {
 			of["roll"] = rollFigure{m.Roll.Roll, m.Roll.Heads, m.Roll.Area, m.Roll.Scopes}

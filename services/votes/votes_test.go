@@ -66,8 +66,8 @@ func (c committer) Commit(ctx context.Context, commit es.Commit) (es.Outcome, er
 	return o, err
 }
 
-// access takes a token for the person of that id; "clerk" may do everything but
-// what is everyone's own.
+// access takes a token for the person of that id; clerks may do everything but
+// what is everyone's own. To name a proxy is both.
 type access struct{}
 
 func (access) Position() es.Position                      { return 1 << 62 }
@@ -76,9 +76,14 @@ func (access) Authenticate(_ context.Context, token string) (authz.Principal, er
 	return authz.Principal{ID: token, Person: token}, nil
 }
 
+func (access) Principal(person string) authz.Principal {
+	return authz.Principal{ID: person, Person: person}
+}
+
 func (access) Allow(_ context.Context, p authz.Principal, action string, r authz.Resource) error {
 	own := slices.Contains([]string{"ballot.cast", "notice.confirm", "share.take", "share.give"}, action)
-	if (p.ID == "clerk") != own || own && p.Person == r.Person && p.Person != "" {
+	proxy := slices.Contains([]string{"proxy.grant", "proxy.revoke"}, action)
+	if strings.HasPrefix(p.ID, "clerk") && !own || (own || proxy) && p.Person == r.Person && p.Person != "" {
 		return nil
 	}
 	return problem.Forbidden("not-allowed", "no policy permits this")
@@ -373,9 +378,13 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.refused("time-not-yours-to-state", "clerk", "POST", at+"/ballots", object{"choices": yes("M1")["choices"], "at": open, "entry": "3"})
 	o.refused("time-not-yours-to-state", "clerk", "POST", at+"/papers", object{"entry": "4", "at": open})
 	o.refused("no-such-entry", "clerk", "POST", at+"/papers", object{"entry": "5"})
-	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]})
-	o.must("clerk", "POST", at+"/papers", object{"entry": "4"})
-	o.must("clerk", "POST", at+"/papers", object{"entry": "2"})
+	scan := strings.Repeat("5c", 32)
+	read := func(entry, envelope string, choices any, void ...string) object {
+		return object{"entry": entry, "envelope": envelope, "scan": scan, "choices": choices, "void": void}
+	}
+	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", read("4", "none", against["choices"], "M2"))
+	fourth := o.must("clerk", "POST", at+"/papers", object{"entry": "4"})["id"].(string)
+	second := o.must("clerk", "POST", at+"/papers", object{"entry": "2"})["id"].(string)
 	o.refused("not-counted-yet", "", "GET", at+"/results", nil)
 	o.refused("not-counted-yet", "", "GET", at+"/ballots", nil)
 	o.refused("closes-by-itself", "clerk", "POST", at+"/close", nil)
@@ -393,17 +402,23 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	o.refused("voting-closed", "clerk", "POST", at+"/papers", object{"entry": "3"})
 	o.refused("envelopes-waiting", "clerk", "POST", at+"/entry-completed", nil)
 	for field, choice := range map[string]object{"choices[0].choice": {"motion": "M1", "choice": "x"}, "choices[0].motion": {"motion": "M", "choice": "反对"}} {
-		status, slip := o.do("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": []object{choice}})
-		if list, _ := slip["errors"].([]any); status != 422 || len(list) != 1 || list[0].(object)["name"] != field {
+		status, slip := o.do("clerk", "POST", at+"/paper-ballots", read("4", fourth, []object{choice}, "M2"))
+		if list, _ := slip["errors"].([]any); status != 422 || len(list) == 0 || list[0].(object)["name"] != field {
 			t.Errorf("a clerk's slip: %d %v", status, slip)
 		}
 	}
-	entered := o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "4", "choices": against["choices"]}) // the envelope still waits
-	if !reflect.DeepEqual(entered["taken"], []any{"M1"}) || entered["refused"] != nil {
+	if entered := o.must("clerk", "POST", at+"/paper-ballots", read("4", fourth, against["choices"], "M2")); entered["became"] != "waiting" || entered["taken"] != nil {
+		t.Errorf("read by one person: %v", entered)
+	}
+	o.refused("read-before", "clerk", "POST", at+"/paper-ballots", read("4", fourth, against["choices"], "M2"))
+	o.refused("envelopes-waiting", "clerk", "POST", at+"/entry-completed", nil)
+	entered := o.must("clerk2", "POST", at+"/paper-ballots", read("4", fourth, against["choices"], "M2"))
+	if want := []any{object{"motions": []any{"M2"}, "reason": "no-such-choice"}}; entered["became"] != "settled" || !reflect.DeepEqual(entered["taken"], []any{"M1"}) || !reflect.DeepEqual(entered["refused"], want) {
 		t.Errorf("a paper ballot: %v", entered)
 	}
-	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", object{"entry": "3", "void": []string{"M1"}})
-	void := o.must("clerk", "POST", at+"/paper-ballots", object{"entry": "2", "void": []string{"M1"}})
+	o.refused("no-envelope", "clerk", "POST", at+"/paper-ballots", read("3", fourth, nil, "M1", "M2"))
+	o.must("clerk", "POST", at+"/paper-ballots", read("2", second, nil, "M1"))
+	void := o.must("clerk2", "POST", at+"/paper-ballots", read("2", second, nil, "M1"))
 	if want := []any{object{"motions": []any{"M1"}, "reason": "no-such-choice"}}; void["taken"] != nil || !reflect.DeepEqual(void["refused"], want) {
 		t.Errorf("a spoilt paper: %v", void)
 	}
@@ -415,6 +430,9 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 		if want := map[any]any{"opening": "met", "closing": "met", "court": "waiting"}[d["name"]]; d["state"] != want || d["rule"].(object)["zh"] == "" {
 			t.Errorf("a deadline: %v", d)
 		}
+	}
+	if papers := o.get(at)["papers"]; !reflect.DeepEqual(papers, object{"envelopes": 2.0, "cast": 1.0, "void": 1.0, "refused": 0.0}) {
+		t.Errorf("what became of the envelopes: %v", papers)
 	}
 
 	// an 10000, bo 8000 and di 7000 took part, di's paper against; ce 9000 did not.
@@ -433,12 +451,12 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 	}
 	s := o.get(at + "/ballots/summary")
 	want := object{"superseded": 1.0, "paper-ballot-stands": 1.0, "not-in-scope": 2.0, "not-the-representative": 1.0, "not-on-the-roll": 1.0,
-		"no-such-motion": 1.0, "no-such-choice": 2.0, "voting-not-open": 1.0, "voting-closed": 3.0}
+		"no-such-motion": 1.0, "no-such-choice": 3.0, "voting-not-open": 1.0, "voting-closed": 3.0}
 	if !reflect.DeepEqual(s["reasons"], want) || s["accepted"] != 4.0 {
 		t.Errorf("summary %v, want %v", s, want)
 	}
 	// The ballots of every head that handed one in, limit heads to a page, and no page after the last.
-	for limit, pages := range map[int][]int{1: {6, 3, 2, 4}, 2: {9, 6}, 4: {15}, 200: {15}} {
+	for limit, pages := range map[int][]int{1: {6, 3, 2, 5}, 2: {9, 7}, 4: {16}, 200: {16}} {
 		var got []int
 		for after, more := "0", true; more && len(got) < 20; {
 			page := o.get(fmt.Sprintf("%s/ballots?limit=%d&after=%s", at, limit, after))
@@ -453,7 +471,7 @@ func TestALiveMeetingFromTheRollToTheResult(t *testing.T) {
 		t.Errorf("a page after the last: %v", page)
 	}
 	own := o.must("di", "GET", "/me/ballots", nil)["items"].([]any)
-	if len(own) != 4 {
+	if len(own) != 5 {
 		t.Errorf("own ballots %v", own)
 	}
 	before := []object{s, o.get(at), o.get(at + "/ballots"), o.get(at + "/roll"), o.get(at + "/results")}

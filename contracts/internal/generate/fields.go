@@ -55,7 +55,7 @@ func (c context) fieldsOf(t reflect.Type) ([]field, error) {
 		if name == "" || meaning == "" {
 			return nil, fmt.Errorf("generate: %s.%s.%s has no JSON name or no comment that says what it means", c.name, t.Name(), f.Name)
 		}
-		all = append(all, field{name, f.Type, options == "omitempty", meaning})
+		all = append(all, field{name, f.Type, options == "omitempty" || options == "omitzero", meaning})
 	}
 	return all, nil
 }

@@ -139,6 +139,8 @@ type Rights interface {
 	// Anywhere is Allowed for an action in whatever estate, where the event does
 	// not say which.
 	Anywhere(c *Commit, action string) Answer
+	// Of answers whether something holds of a person with the roles they had.
+	Of(c *Commit, person string, holds func(authz.Principal) bool) Answer
 	// Owners returns the people with a title to a unit.
 	Owners(unit string) []string
 }

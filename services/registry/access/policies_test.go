@@ -45,7 +45,10 @@ notice.confirm      ....... .
 letters.print       ..m..c. a
 paper.receive       .....c. a
 paper.enter         .....c. a
+paper.void          ..m.t.. .
 entry.complete      .....c. a
+proxy.grant         .....c. a
+proxy.revoke        .....c. a
 meeting.close       .....c. a
 meeting.cancel      ..m.tc. a
 voting.extend       ..m..c. a
@@ -138,7 +141,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestOnesOwn(t *testing.T) {
 	p := load(t)
 	ann := authz.Principal{ID: "ann", Person: "ann"}
-	own := []string{"ballot.cast", "notice.confirm", "objection.read", "own.correct", "own.read", "result.object", "share.give", "share.take", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
+	own := []string{"ballot.cast", "notice.confirm", "objection.read", "own.correct", "own.read", "proxy.grant", "proxy.revoke", "result.object", "share.give", "share.take", "token.issue", "token.revoke", "words.read", "workorder.rate", "workorder.reopen"}
 	for _, action := range p.Actions() {
 		if got, want := p.Allow(ann, action, authz.Resource{Type: "Person", ID: "ann", Estate: "e1", Person: "ann"}), slices.Contains(own, action); got != want {
 			t.Errorf("%s of one's own: got %t", action, got)

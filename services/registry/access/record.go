@@ -123,6 +123,15 @@ func (r *Record) token(c *facts.Commit, id string) {
 // Owners implements facts.Rights.
 func (r *Record) Owners(unit string) []string { return r.now.owners[unit] }
 
+// Of implements facts.Rights.
+func (r *Record) Of(c *facts.Commit, person string, holds func(authz.Principal) bool) facts.Answer {
+	k := r.people[person]
+	if k == nil {
+		k = &facts.Known[holder]{}
+	}
+	return k.Ask(c, func(h holder) bool { return holds(authz.Principal{ID: person, Person: person, Grants: h.grants}) })
+}
+
 // Allowed implements facts.Rights.
 func (r *Record) Allowed(c *facts.Commit, action string, of authz.Resource) facts.Answer {
 	return r.ask(c, func(who authz.Principal, key string) bool { return r.allowed(c, who, key, action, of) })

@@ -32,6 +32,9 @@ const (
 	actNotice   = "notice.post"
 	actReceive  = "paper.receive"
 	actEnter    = "paper.enter"
+	actVoid     = "paper.void"
+	actGrant    = "proxy.grant"
+	actRevoke   = "proxy.revoke"
 	actComplete = "entry.complete"
 	actClose    = "meeting.close"
 	actCast     = "ballot.cast"
@@ -50,6 +53,7 @@ type API struct {
 	meetings es.Repo[meeting.Meeting, votes.Event]
 	ballots  es.Repo[meeting.Ballots, votes.Event]
 	refusals es.Repo[meeting.Ballots, votes.Event]
+	mandates es.Repo[meeting.Mandates, votes.Event]
 
 	procedures es.Repo[meeting.Procedure, votes.Event]
 	objections es.Repo[meeting.Objection, votes.Event]
@@ -83,13 +87,12 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Command("freeze-roll", http.MethodPost, "/meetings/{meeting}/roll", "Freeze the roll, as titles stand now"), a.freeze)
 	huma.Register(api, service.Command("post-notice", http.MethodPost, "/meetings/{meeting}/notice", "Post the notice"), a.notice)
 	huma.Register(api, service.Command("cast-ballot", http.MethodPost, "/meetings/{meeting}/ballots", "Cast one's ballot"), a.cast)
-	huma.Register(api, service.Command("hand-in-paper", http.MethodPost, "/meetings/{meeting}/papers", "Record an envelope with a paper ballot, before it is opened"), a.handIn)
-	huma.Register(api, service.Command("enter-paper-ballot", http.MethodPost, "/meetings/{meeting}/paper-ballots", "Enter the ballot of an entry's next envelope"), a.enterPaper)
-	huma.Register(api, service.Command("complete-paper-entry", http.MethodPost, "/meetings/{meeting}/entry-completed", "Declare that every envelope was opened and entered"), a.completeEntry)
 	huma.Register(api, service.Command("close-voting", http.MethodPost, "/meetings/{meeting}/close", "Close a meeting of the past; a live one closes by itself"), a.close)
 	a.registerTrustees(api)
 	a.registerDeadlines(api)
 	a.registerRules(api)
+	a.registerDesk(api)
+	a.registerProxies(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
 	a.registerDelivery(api)
@@ -136,6 +139,8 @@ type MeetingDetail struct {
 		NoticeInTime *bool        `json:"notice_in_time,omitempty" doc:"posted as many days before the opening as the rules ask"`
 		Turnout      Turnout      `json:"turnout"`
 		PaperEntry   bool         `json:"paper_entry_completed"`
+
+		Papers *votes.EnvelopeCount `json:"papers,omitempty" doc:"what became of the envelopes, once their entry is complete: envelopes = cast + void + refused"`
 		lookback.Bound
 	}
 }
@@ -239,6 +244,9 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = meetingOut(m, a.now(view)), m.Estate, m.Policy, m.EntryComplete
 	for _, motion := range m.Motions {
 		b.Motions = append(b.Motions, MotionOut{motion, set.Matters[motion.Matter].Threshold})
+	}
+	if m.EntryComplete && m.TwoPersons() {
+		b.Papers = &m.Papers
 	}
 	if m.Frozen() {
 		b.Roll = &RollOut{m.Roll.Roll, m.Roll.Heads, m.Roll.Area, m.Roll.Scopes}

@@ -192,7 +192,7 @@ func (a *API) postNotice(ctx context.Context, m meeting.Meeting, w Window) (meet
 
 // Cast is a ballot on its way in.
 type Cast struct {
-	Channel string         `json:"channel,omitempty" enum:"电子,纸质" doc:"of a meeting of the past only"`
+	Channel string         `json:"channel,omitempty" enum:"电子,纸质,会议" doc:"of a meeting of the past only"`
 	Entry   string         `json:"entry,omitempty" doc:"of a meeting of the past only: whose ballot it is"`
 	At      time.Time      `json:"at,omitzero" required:"false" doc:"of a meeting of the past only: when it was received or handed in"`
 	Choices []votes.Choice `json:"choices" minItems:"1" maxItems:"100"`
@@ -218,13 +218,13 @@ func (a *API) cast(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if in.Body.Channel == votes.Paper {
-		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office", problem.Field{Name: "channel", Detail: "is 电子"})
+	if in.Body.Channel != "" && in.Body.Channel != votes.Electronic {
+		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office, and hands are shown in the meeting", problem.Field{Name: "channel", Detail: "is 电子"})
 	}
 	req := service.NewRequest(ctx, a.Deps, "cast-ballot", in.CommandIn, in.Body)
 	entry, reason := box.Of(person)
 	return answer(a.take(ctx, req, box, meeting.CastBallot{
-		Entry: entry, NoEntry: reason, Channel: votes.Electronic, At: req.Happened, Choices: in.Body.Choices,
+		Entry: entry, NoEntry: reason, Channel: votes.Electronic, At: req.Happened, Choices: in.Body.Choices, Partial: box.Partial(a.rulesOf(box.Meeting)),
 	}, person))
 }
 
@@ -385,13 +385,20 @@ var words = map[votes.Reason]string{
 	votes.ElectronicBallotStands: "your electronic ballot stands",
 	votes.PaperBallotStands:      "your paper ballot stands",
 	votes.NoSuchChoice:           "there is no such choice",
+	votes.ProxyCapExceeded:       "this person holds as many mandates as one person may",
+	votes.ProxyBarred:            "this person may hold no mandate: the provider's staff vote for nobody",
+	votes.OwnBallotStands:        "the owner has voted in person, and that stands",
 	votes.TooManyApproved:        "you approve more candidates than one ballot may",
 }
 
 // seal closes what a live ballot says. The plaintext names only motions of the
 // notice and choices that exist, so it fits, and all are padded to one length.
-func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices []votes.Choice) (string, error) {
+// Of a paper's reading void names the motions on which it says nothing that counts.
+func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices []votes.Choice, void ...string) (string, error) {
 	said, longest := box.Sealable(choices)
+	for _, motion := range void {
+		said = append(said, votes.Choice{Motion: motion, Choice: votes.Void})
+	}
 	size, err := json.Marshal(longest)
 	if err != nil {
 		return "", err
@@ -405,88 +412,6 @@ func (a *API) seal(ctx context.Context, box *board.Box, ballot string, choices [
 		return vault.SealTo(box.Trust.Commitments, subject, field, text, len(size))
 	}
 	return a.Vault.Seal(ctx, subject, field, text, len(size))
-}
-
-// Envelope is a paper ballot that was handed in.
-type Envelope struct {
-	Entry string    `json:"entry" minLength:"1" maxLength:"20"`
-	At    time.Time `json:"at,omitzero" required:"false" doc:"not to be stated: the ledger's clock says when"`
-}
-
-func (a *API) handIn(ctx context.Context, in *struct {
-	service.CommandIn
-	MeetingIn
-	Body Envelope
-}) (*service.Recorded, error) {
-	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actReceive)
-	if err != nil {
-		return nil, err
-	}
-	if !in.Body.At.IsZero() {
-		return nil, meeting.ErrStatedTime
-	}
-	req := service.NewRequest(ctx, a.Deps, "hand-in-paper", in.CommandIn, in.Body)
-	id := newID(req)
-	d := a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.HandInPaper{Ballot: id, Meeting: box.Meeting, Entry: entry, At: req.Happened})
-	if err := conflict(d.Events); err != nil {
-		return nil, err
-	}
-	return service.Respond(id, d.Done, d.err)
-}
-
-// paper returns the entry whose paper a clerk has in hand.
-func (a *API) paper(ctx context.Context, id, number, action string) (*board.Box, votes.Entry, error) {
-	box, err := a.box(ctx, id)
-	if err != nil {
-		return nil, votes.Entry{}, err
-	}
-	if err := a.Allow(ctx, action, resource(box.Meeting)); err != nil {
-		return nil, votes.Entry{}, err
-	}
-	entry, err := entryOf(box, number)
-	return box, entry, err
-}
-
-func (a *API) enterPaper(ctx context.Context, in *struct {
-	service.CommandIn
-	MeetingIn
-	Body struct {
-		Entry   string         `json:"entry" minLength:"1" maxLength:"20"`
-		Choices []votes.Choice `json:"choices,omitempty" maxItems:"100" doc:"what it says; a motion or choice that does not exist is refused and the envelope stays closed"`
-		Void    []string       `json:"void,omitempty" maxItems:"100" doc:"motions on which the paper says nothing that counts (废票): spoilt, or blank"`
-	}
-}) (*BallotOut, error) {
-	box, entry, err := a.paper(ctx, in.Meeting, in.Body.Entry, actEnter)
-	if err != nil {
-		return nil, err
-	}
-	if box.Past {
-		return nil, meeting.ErrPastPaper
-	}
-	req := service.NewRequest(ctx, a.Deps, "enter-paper-ballot", in.CommandIn, in.Body)
-	id, d := a.take(ctx, req, box, meeting.CastBallot{
-		Entry: entry, Channel: votes.Paper, At: req.Happened, Choices: in.Body.Choices, Void: in.Body.Void,
-	}, "")
-	if len(in.Body.Choices) == 0 { // void is what the clerk asked for: no conflict
-		return d.answer(id)
-	}
-	return answer(id, d)
-}
-
-func (a *API) completeEntry(ctx context.Context, in *struct {
-	service.CommandIn
-	MeetingIn
-}) (*service.Recorded, error) {
-	if _, err := a.prepare(ctx, in.Meeting, actComplete); err != nil {
-		return nil, err
-	}
-	_, waiting, err := a.Board.CurrentEnvelopes(ctx, in.Meeting)
-	if err != nil {
-		return nil, err
-	}
-	d, err := a.meetings.Do(ctx, in.Meeting, service.NewRequest(ctx, a.Deps, "complete-paper-entry", in.CommandIn, nil),
-		meeting.CompletePaperEntry{Now: a.Clock(), Waiting: waiting})
-	return service.Respond(in.Meeting, d, err)
 }
 
 func (a *API) close(ctx context.Context, in *struct {

@@ -248,7 +248,7 @@ func (a *API) importBallots(ctx context.Context, in *paper.In, id string, p *pap
 	rows := make([]*ballotRow, 0, len(sheet.Rows))
 	for _, r := range sheet.Rows {
 		b := &ballotRow{
-			row: r, at: r.Time(headTime).UTC(), channel: r.OneOf(headChannel, votes.Electronic, votes.Paper), document: r.Text(headDocument),
+			row: r, at: r.Time(headTime).UTC(), channel: r.OneOf(headChannel, votes.Electronic, votes.Paper, votes.InMeeting), document: r.Text(headDocument),
 			choice: votes.Choice{Motion: r.Text(headMotion), Choice: r.Text(headChoice)},
 		}
 		if r.OK() {

@@ -74,8 +74,8 @@ func build(ctx context.Context, db *readmodel.DB, log *slog.Logger) (*Tables, re
 	t := &Tables{db, log}
 	return t, readmodel.Projection{
 		Name:     projection,
-		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream, votes.ProcedureStream},
-		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "delivery", "result", "meeting_step", "objection", "procedure_adopted"},
+		Prefixes: []string{registry.UnitStream, votes.MeetingStream, votes.BallotStream, votes.RefusalStream, votes.ObjectionStream, votes.ProcedureStream, votes.ProxyStream},
+		Tables:   []string{"unit_version", "title_version", "meeting", "roll_entry", "voter", "ballot", "delivery", "mandate", "result", "meeting_step", "objection", "procedure_adopted"},
 		Fold:     t.fold,
 	}, db.Migrate(ctx, migrations)
 }
@@ -342,7 +342,7 @@ func (b *Tables) EntriesWithBallots(ctx context.Context, id string, after, limit
 		err := rows.Scan(&entry)
 		entries = append(entries, entry)
 		return err
-	}, `SELECT DISTINCT entry FROM ballot WHERE meeting = ? AND entry > ? AND kind <> '`+kindEnvelope+`' ORDER BY entry LIMIT ?`, id, after, limit)
+	}, `SELECT DISTINCT entry FROM ballot WHERE meeting = ? AND entry > ? AND `+ballotKinds+` ORDER BY entry LIMIT ?`, id, after, limit)
 	return entries, err
 }
 
@@ -417,7 +417,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 		ballots, recorded = append(ballots, b), append(recorded, r)
 		return nil
 	}, `SELECT entry, voter, revision, position, kind, late, event FROM ballot
-		WHERE meeting = ? AND kind <> '`+kindEnvelope+`' AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
+		WHERE meeting = ? AND `+ballotKinds+` AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -477,48 +477,6 @@ func settled(m meeting.Meeting, head []Ballot) []Ballot {
 		}
 	}
 	return head
-}
-
-// Envelopes returns how many envelopes were handed in, and how many of them
-// wait to be opened.
-func (b *Tables) Envelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
-	return envelopes(ctx, b.db, id)
-}
-
-// CurrentEnvelopes is Envelopes as the ledger has them now.
-func (b *Board) CurrentEnvelopes(ctx context.Context, id string) (handedIn, waiting int, err error) {
-	err = b.Current(ctx, func(tx *readmodel.Tx) error {
-		handedIn, waiting, err = envelopes(ctx, tx, id)
-		return err
-	})
-	return handedIn, waiting, err
-}
-
-func envelopes(ctx context.Context, q readmodel.Querier, id string) (handedIn, waiting int, err error) {
-	states := map[int]meeting.Ballots{}
-	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
-		var entry int
-		var kind string
-		var text []byte
-		if err := rows.Scan(&entry, &kind, &text); err != nil {
-			return err
-		}
-		event, err := decodeBallot(kind, text)
-		if err != nil {
-			return err
-		}
-		if kind == kindEnvelope {
-			handedIn++
-		}
-		states[entry] = meeting.EvolveBallots(states[entry], event)
-		return nil
-	}, `SELECT entry, kind, event FROM ballot b WHERE meeting = ? AND EXISTS
-		(SELECT 1 FROM ballot e WHERE e.meeting = b.meeting AND e.entry = b.entry AND e.kind = '`+kindEnvelope+`')
-		ORDER BY entry, revision`, id)
-	for _, s := range states {
-		waiting += len(s.Envelopes)
-	}
-	return handedIn, waiting, err
 }
 
 // Own returns the ballots that a person cast, and the meetings they belong to,

@@ -32,6 +32,9 @@ const (
 	kindEnvelope = "envelope"
 )
 
+// ballotKinds are the rows that are ballots, and no envelopes, readings or mandates.
+const ballotKinds = `kind IN ('` + kindCast + `', '` + kindRefused + `')`
+
 var (
 	unitTable = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
 		Columns: []string{"id", "since", "estate", "code", "building", "stair", "purpose", "area", "basis", "state"}}
@@ -64,7 +67,7 @@ type folding struct {
 	rows     *readmodel.Rows[string, meetingRow]
 	meetings map[string]*meeting.Meeting // decoded
 
-	units, titles, ballots, deliveries [][]any // rows held back
+	units, titles, ballots, deliveries, mandates [][]any // rows held back
 }
 
 func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
@@ -93,6 +96,9 @@ func (f *folding) event(ctx context.Context, r es.Recorded) error {
 	}
 	if kind, ok := deliveryKinds[r.Type]; ok {
 		return f.delivery(r, kind)
+	}
+	if isMandate(r.Stream) {
+		return f.mandate(r)
 	}
 	if !strings.HasPrefix(r.Stream, votes.MeetingStream) {
 		return f.ballot(r)
@@ -320,8 +326,13 @@ func (f *folding) summarise(id string, s meeting.Summary) error {
 	return err
 }
 
-// kinds are the events of a ballot by their stored names.
-var kinds = map[string]string{"ballot-cast.v1": kindCast, "ballot-refused.v1": kindRefused, "paper-handed-in.v1": kindEnvelope}
+// kinds are the events of a ballot by their stored names. What is neither a ballot
+// nor an envelope is kept by its own.
+var kinds = map[string]string{
+	"ballot-cast.v1": kindCast, "ballot-refused.v1": kindRefused, "paper-handed-in.v1": kindEnvelope,
+	"paper-entered.v1": "paper-entered.v1", "paper-disputed.v1": "paper-disputed.v1", "paper-voided.v1": "paper-voided.v1",
+	"proxy-granted.v1": "proxy-granted.v1", "proxy-revoked.v1": "proxy-revoked.v1",
+}
 
 // ballot keeps a ballot as it was recorded. Most events of the service are
 // ballots, so it reads of one no more than it needs.
@@ -339,7 +350,7 @@ func (f *folding) ballot(r es.Recorded) error {
 		return errors.New("no event of a ballot")
 	}
 	answered := 0
-	if kind != kindEnvelope {
+	if kind == kindCast || kind == kindRefused {
 		if answered, err = answers(r.Data); err != nil {
 			return err
 		}
@@ -403,12 +414,15 @@ func answers(event []byte) (n int, err error) {
 	return len(e.Motions), err
 }
 
-// head takes the name of a ballot's stream apart: the meeting, whose id has 36
-// letters, and the entry or the voter.
+// head takes the name of a stream of ballots or of mandates apart: the meeting,
+// whose id has 36 letters, and the entry, the voter or the holder.
 func head(stream string) (id, voter string, err error) {
 	rest, ok := strings.CutPrefix(stream, votes.BallotStream)
 	if !ok {
 		rest, ok = strings.CutPrefix(stream, votes.RefusalStream)
+	}
+	if !ok {
+		rest, ok = strings.CutPrefix(stream, votes.ProxyStream)
 	}
 	const letters = 36
 	if !ok || len(rest) <= letters+1 || rest[letters] != '-' {
@@ -424,8 +438,10 @@ func (f *folding) flush(ctx context.Context) error {
 		f.tx.InsertMissing(ctx, titleTable, f.titles),
 		f.tx.InsertMissing(ctx, ballotTable, f.ballots),
 		f.tx.InsertMissing(ctx, deliveryTable, f.deliveries),
+		f.tx.InsertMissing(ctx, mandateTable, f.mandates),
 	)
-	f.units, f.titles, f.ballots, f.deliveries = f.units[:0], f.titles[:0], f.ballots[:0], f.deliveries[:0]
+	f.units, f.titles, f.ballots = f.units[:0], f.titles[:0], f.ballots[:0]
+	f.deliveries, f.mandates = f.deliveries[:0], f.mandates[:0]
 	return err
 }
 
@@ -436,8 +452,10 @@ func decodeBallot(kind string, text []byte) (votes.Event, error) {
 		return decode[votes.BallotCast](text)
 	case kindRefused:
 		return decode[votes.BallotRefused](text)
+	case kindEnvelope:
+		return decode[votes.PaperHandedIn](text)
 	}
-	return decode[votes.PaperHandedIn](text)
+	return votes.Codec.Decode(kind, text)
 }
 
 func decode[E votes.Event](text []byte) (votes.Event, error) {

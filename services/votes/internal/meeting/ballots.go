@@ -14,9 +14,11 @@ import (
 
 // Ballots is the state of one head's ballots in one meeting.
 type Ballots struct {
-	Answers   []Answer    // cast, in recorded order
-	Envelopes []time.Time // handed in and not opened yet, in order
-	opened    string      // ballot whose envelope was opened last
+	Answers   []Answer            // cast, in recorded order
+	Envelopes []Envelope          // handed in and not settled yet, in the order they came
+	Papers    votes.EnvelopeCount // what became of those that are
+	Mandate   votes.ProxyGranted  // in force; zero: none
+	opened    string              // ballot whose envelope was opened last
 
 	Delivered []votes.NoticeDelivered // in recorded order
 	Failed    []votes.DeliveryFailed
@@ -26,39 +28,61 @@ type Ballots struct {
 func EvolveBallots(b Ballots, e votes.Event) Ballots {
 	switch e := e.(type) {
 	case votes.PaperHandedIn:
-		b.Envelopes = append(slices.Clip(b.Envelopes), e.At)
-		slices.SortFunc(b.Envelopes, time.Time.Compare)
+		b.Envelopes = append(slices.Clip(b.Envelopes), handedIn(e))
+		slices.SortStableFunc(b.Envelopes, func(x, y Envelope) int { return x.At.Compare(y.At) })
+		b.Papers.Envelopes++
+	case votes.PaperEntered:
+		b = b.read(e)
 	case votes.BallotCast:
 		b.Answers = slices.Clip(b.Answers)
 		for _, m := range e.Motions {
-			b.Answers = append(b.Answers, Answer{Motion: m, Channel: e.Channel, At: e.At})
+			b.Answers = append(b.Answers, Answer{Motion: m, Channel: e.Channel, At: e.At, Proxy: e.Proxy != ""})
 		}
-		b = b.open(e.Channel, e.Ballot, e.At)
+		b = b.open(e.Channel, e.Ballot, e.At, "")
 	case votes.BallotRefused:
-		b = b.open(e.Channel, e.Ballot, e.At)
+		b = b.open(e.Channel, e.Ballot, e.At, e.Reason)
+	case votes.ProxyGranted:
+		b.Mandate = e
+	case votes.ProxyRevoked:
+		b.Mandate = votes.ProxyGranted{}
 	case votes.NoticeDelivered:
 		b.Delivered = append(slices.Clip(b.Delivered), e)
 	case votes.DeliveryFailed:
 		b.Failed = append(slices.Clip(b.Failed), e)
+	case votes.PaperDisputed, votes.PaperVoided:
+		// the readings say it, and the refusal that follows
 	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticeDisplayed, votes.BallotCodesIssued, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
 		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
-		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered:
+		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.MandateTaken, votes.MandateReturned, votes.ProxyRefused:
 		// in other streams
 	}
 	return b
 }
 
-// open takes the envelope of a paper ballot off those that wait. One ballot may
-// be cast on some motions and refused on others: several events, one envelope.
-func (b Ballots) open(channel, ballot string, at time.Time) Ballots {
-	if channel != votes.Paper || ballot == b.opened {
+// open takes the envelope of a paper ballot off those that wait, and counts what
+// became of it: refused for a reason, or cast. One ballot may be cast on some
+// motions and refused on others: several events, one envelope.
+func (b Ballots) open(channel, ballot string, at time.Time, refused votes.Reason) Ballots {
+	if channel == votes.Electronic || ballot == b.opened {
 		return b
 	}
-	i := slices.IndexFunc(b.Envelopes, at.Equal)
-	if i >= 0 {
-		b.Envelopes = slices.Concat(b.Envelopes[:i], b.Envelopes[i+1:])
-		b.opened = ballot
+	i := slices.IndexFunc(b.Envelopes, func(e Envelope) bool { return e.ID == ballot })
+	if i < 0 { // entered by one person, in the order they came
+		i = slices.IndexFunc(b.Envelopes, func(e Envelope) bool { return at.Equal(e.At) })
+	}
+	if i < 0 {
+		return b
+	}
+	b.Envelopes = slices.Concat(b.Envelopes[:i], b.Envelopes[i+1:])
+	b.opened = ballot
+	switch refused {
+	case "":
+		b.Papers.Cast++
+	case votes.NoSuchChoice:
+		b.Papers.Void++
+	default:
+		b.Papers.Refused++
 	}
 	return b
 }
@@ -67,9 +91,11 @@ func (b Ballots) open(channel, ballot string, at time.Time) Ballots {
 // the ledger in clear.
 var errNotSealed = errors.New("meeting: a live ballot without its ciphertext")
 
-// HandInPaper records an envelope of a live meeting before it is opened.
+// HandInPaper records an envelope of a live meeting before it is opened, or a
+// hand that was shown in the meeting before it is written down by name.
 type HandInPaper struct {
-	Ballot  string // id of the refusal, should it come too late
+	Ballot  string // its id, and that of the ballot in it
+	Channel string // 会议; none: 纸质
 	Meeting Meeting
 	Entry   votes.Entry
 	At      time.Time // now
@@ -77,21 +103,25 @@ type HandInPaper struct {
 
 // Decide refuses outside the voting window, as an event.
 func (c HandInPaper) Decide(Ballots) ([]votes.Event, error) {
-	if c.Meeting.Past {
+	if c.Channel == votes.Paper {
+		c.Channel = ""
+	}
+	switch {
+	case c.Meeting.Past:
 		return nil, ErrPastPaper
+	case c.Channel != "" && c.Channel != votes.InMeeting:
+		return nil, ErrChannel
 	}
 	if reason := c.Meeting.window(c.At); reason != "" {
 		refused := votes.BallotRefused{
-			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: votes.Paper, At: c.At, Motions: []string{}, Reason: reason,
-		}
-		for _, m := range c.Meeting.Motions { // what it would have answered nobody knows: all it could
-			if _, ok := Weight(c.Entry, m); ok {
-				refused.Motions = append(refused.Motions, m.ID)
-			}
+			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: cmp.Or(c.Channel, votes.Paper), At: c.At,
+			Motions: c.Meeting.Concerning(c.Entry), Reason: reason, // what it would have answered nobody knows: all it could
 		}
 		return []votes.Event{refused}, nil
 	}
-	return []votes.Event{votes.PaperHandedIn{Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, At: c.At}}, nil
+	return []votes.Event{votes.PaperHandedIn{
+		Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Envelope: c.Ballot, Channel: c.Channel, At: c.At,
+	}}, nil
 }
 
 // CastBallot asks for a ballot on one or more motions to be taken.
@@ -105,6 +135,10 @@ type CastBallot struct {
 	Choices []votes.Choice // in clear, for the tests
 	Void    []string       // of live paper: motions on which it says nothing that counts (废票), as the clerk declares
 	Sealed  codec.Sealed   // of a live meeting: what is recorded instead
+	Partial bool           // the rules let a ballot leave motions out
+	Proxy   string         // id of the mandate by which another person casts it
+	Barred  bool           // the rules bar that person by now
+	Marks   []votes.Mark   // where a proxy is instructed: of what the ballot says
 }
 
 // Decide takes what passes and refuses the rest, each with its reason, as
@@ -118,13 +152,17 @@ type CastBallot struct {
 // was received first: who was told that a ballot was taken must not lose it to
 // one that is recorded later and says that it is older.
 //
-// Live paper is typed by a clerk, whose slip must not cost the owner the vote:
-// it is an error that leaves the envelope closed. Of a spoilt paper the clerk
-// says so.
+// A live ballot that leaves out a motion it could answer is an error where the
+// rules do not say that it may: nothing is recorded, and its voter completes it.
+// So is one of a proxy that differs from the owner's instructions.
+//
+// Live paper is entered by [EnterPaper]. That of a meeting from before two persons
+// did is typed by one, whose slip must not cost the owner the vote: it is an error
+// that leaves the envelope closed. Of a spoilt paper the clerk says so.
 func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 	paper := c.Channel == votes.Paper
 	switch {
-	case !paper && c.Channel != votes.Electronic:
+	case !paper && c.Channel != votes.Electronic && (c.Channel != votes.InMeeting || !c.Meeting.Past):
 		return nil, ErrChannel
 	case len(c.Choices)+len(c.Void) == 0:
 		return nil, ErrNoChoices
@@ -132,6 +170,10 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		return nil, ErrPastClosed
 	case !c.Meeting.Past && c.Sealed == "":
 		return nil, errNotSealed
+	case paper && c.Meeting.TwoPersons():
+		return nil, ErrTwoPersons
+	case c.Proxy != "" && c.Proxy != b.Mandate.Proxy:
+		return nil, ErrNoMandate
 	case paper && !c.Meeting.Past && len(b.Envelopes) == 0:
 		return nil, ErrNoEnvelope
 	case paper && !c.Meeting.Past:
@@ -140,7 +182,7 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 			e.Fields = slips
 			return nil, &e
 		}
-		c.At = b.Envelopes[0]
+		c.At = b.Envelopes[0].At
 		for _, motion := range c.Void {
 			if len(on(motion, c.Choices)) > 0 {
 				return nil, ErrMotionTwice
@@ -155,6 +197,42 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 			}
 		}
 	}
+	events, err := c.settle(b)
+	if err != nil || paper || c.Meeting.Past || len(events) == 0 {
+		return events, err
+	}
+	if _, taken := events[0].(votes.BallotCast); taken {
+		if err := c.complete(b); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// complete is the error of a live ballot that says too little or, of a proxy,
+// something else than the owner instructed.
+func (c CastBallot) complete(b Ballots) error {
+	missing := func(of problem.Error, motions []string, detail string) error {
+		for _, motion := range motions {
+			of.Fields = append(of.Fields, problem.Field{Name: motion, Detail: detail})
+		}
+		return &of
+	}
+	if otherwise := b.otherwise(c.Marks); c.Proxy != "" && len(otherwise) > 0 {
+		return missing(*ErrAgainstInstructions, otherwise, "is not as the owner instructed")
+	}
+	if c.Partial {
+		return nil
+	}
+	left := slices.DeleteFunc(c.Meeting.Concerning(c.Entry), func(motion string) bool { return len(on(motion, c.Choices)) > 0 })
+	if len(left) > 0 {
+		return missing(*ErrPartial, left, "is not answered")
+	}
+	return nil
+}
+
+// settle takes what passes and refuses the rest.
+func (c CastBallot) settle(b Ballots) ([]votes.Event, error) {
 	motions, err := c.answered()
 	if err != nil {
 		return nil, err
@@ -162,18 +240,18 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 	answers := slices.Clip(b.Answers)
 	for _, id := range motions {
 		motion, _ := c.Meeting.motion(id)
-		answers = append(answers, Answer{id, c.Channel, c.At, fault(motion, on(id, c.Choices))})
+		answers = append(answers, Answer{id, c.Channel, c.At, fault(motion, on(id, c.Choices)), c.Proxy != ""})
 	}
 	standing := Standing(c.Meeting.Policy, answers)[len(b.Answers):]
 
-	cast := votes.BallotCast{Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, At: c.At}
+	cast := votes.BallotCast{Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, Proxy: c.Proxy, At: c.At}
 	if !c.Meeting.Past {
 		cast.Sealed = c.Sealed
 	}
 	var refused []votes.BallotRefused
 	for i, motion := range motions {
 		reason := c.refusal(motion)
-		if live := !c.Meeting.Past && !paper; reason == "" && (live || answers[len(b.Answers)+i].Void != "") {
+		if live := !c.Meeting.Past && c.Channel == votes.Electronic; reason == "" && (live || answers[len(b.Answers)+i].Void != "") {
 			reason = standing[i]
 		}
 		if reason == "" {
@@ -187,7 +265,7 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 		if j < 0 {
 			j = len(refused)
 			refused = append(refused, votes.BallotRefused{
-				Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, At: c.At, Reason: reason,
+				Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: c.Channel, Proxy: c.Proxy, At: c.At, Reason: reason,
 			})
 		}
 		refused[j].Motions = append(refused[j].Motions, motion)
@@ -282,6 +360,9 @@ func (c CastBallot) refusal(id string) votes.Reason {
 	}
 	if _, ok := Weight(c.Entry, motion); !ok {
 		return votes.NotInScope
+	}
+	if c.Barred {
+		return votes.ProxyBarred
 	}
 	return ""
 }

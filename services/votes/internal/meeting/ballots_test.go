@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es/estest"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -22,6 +23,7 @@ func TestBallots(t *testing.T) {
 	}
 	posted := votes.NoticePosted{Meeting: "m", At: noon, Opens: opens, Closes: closes, RuleSet: set.ID, RuleHash: set.Hash}
 	live := fold(drafted, frozen, posted)
+	old := with(live, func(m *meeting.Meeting) { m.Notice.At = time.Date(2026, 11, 25, 23, 59, 59, 0, units.Shanghai) }) // paper was entered by one person then
 	past := fold(with(drafted, func(d *votes.MeetingDrafted) { d.Past = true }), frozen, posted)
 	after := func(m meeting.Meeting) meeting.Meeting { return meeting.Evolve(m, votes.VotingClosed{}) }
 	entry := votes.Entry{Entry: "7", Units: []string{"1-1"}, Area: 100}
@@ -45,7 +47,7 @@ func TestBallots(t *testing.T) {
 		return r
 	}
 	handedIn := func(at time.Time) votes.PaperHandedIn { return votes.PaperHandedIn{Meeting: "m", Entry: "7", At: at} }
-	onPaper := func(c *meeting.CastBallot) { c.Channel, c.At = pap, closes.AddDate(0, 0, 3) }
+	onPaper := func(c *meeting.CastBallot) { c.Meeting = old; c.Channel, c.At = pap, closes.AddDate(0, 0, 3) }
 	tookPaper := with(took, func(e *votes.BallotCast) { e.Channel = pap })
 
 	estest.Run(t, meeting.EvolveBallots, same, []estest.Case[meeting.Ballots, votes.Event]{
@@ -128,7 +130,7 @@ func TestBallots(t *testing.T) {
 	_, err := of(func(c *meeting.CastBallot) {
 		onPaper(c)
 		c.Choices, c.Void = []votes.Choice{{Motion: "M1", Choice: "x"}, {Motion: "M9", Choice: votes.Yes}}, []string{"M8"}
-	}).Decide(meeting.Ballots{Envelopes: []time.Time{at}})
+	}).Decide(meeting.Ballots{Envelopes: []meeting.Envelope{{At: at}}})
 	slip, ok := errors.AsType[*problem.Error](err)
 	if !ok || len(slip.Fields) != 3 || slip.Fields[0].Name != "choices[0].choice" || slip.Fields[1].Name != "choices[1].motion" || slip.Fields[2].Name != "void[0]" {
 		t.Errorf("slips of a clerk: %+v", slip)

@@ -128,7 +128,7 @@ func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 			if t.Late {
 				continue
 			}
-			a := Answer{Motion: id, Channel: t.Channel, At: t.At}
+			a := Answer{Motion: id, Channel: t.Channel, At: t.At, Proxy: t.Proxy != ""}
 			if t.Opened {
 				motion, _ := m.motion(id)
 				a.Void = fault(motion, t.On(id))
@@ -225,13 +225,13 @@ func (c *Counter) paper(h Handed, settled [][]votes.Reason) {
 	}
 	for i, t := range h.Taken {
 		for _, reason := range settled[i] {
-			if t.Channel == votes.Paper {
+			if onPaper(t.Channel) == votes.Paper {
 				note(t.Ballot, reason)
 			}
 		}
 	}
 	for _, r := range h.Refused {
-		if _, other := opened[r.Ballot]; r.Channel == votes.Paper && (other || slices.ContainsFunc(h.Envelopes, r.At.Equal)) {
+		if _, other := opened[r.Ballot]; onPaper(r.Channel) == votes.Paper && (other || slices.ContainsFunc(h.Envelopes, r.At.Equal)) {
 			note(r.Ballot, r.Reason)
 		}
 	}

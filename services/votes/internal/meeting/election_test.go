@@ -151,8 +151,9 @@ func TestABallotOfAnElection(t *testing.T) {
 				t.Errorf("%+v, want %q", summary, c.reason)
 			}
 			a.clock = a.clock.Add(time.Minute)
-			_, err := meeting.CastBallot{Ballot: "p", Meeting: a.m, Entry: a.entry(2), Channel: votes.Paper, Choices: c.choices, Sealed: "x"}.
-				Decide(meeting.Ballots{Envelopes: []time.Time{a.clock}})
+			_, err := meeting.EnterPaper{
+				Meeting: a.m, Partial: true, Entry: a.entry(2), Envelope: "p", By: "an", Scan: scan, Choices: c.choices, Marks: marks(a.m, a.entry(2), c.choices, nil), Sealed: "x",
+			}.Decide(meeting.Ballots{Envelopes: []meeting.Envelope{{ID: "p", Channel: votes.Paper, At: a.clock}}})
 			if slip := errors.Is(err, meeting.ErrSlip); slip != (c.reason != "") {
 				t.Errorf("typed from paper: %v", err)
 			}
@@ -174,7 +175,8 @@ func TestABallotOfAnElection(t *testing.T) {
 			cmd.Channel = votes.Electronic
 		}
 		cmd.Meeting, cmd.Entry, cmd.At, cmd.Sealed = a.m, a.entry(1), opens, "x"
-		if _, err := cmd.Decide(meeting.Ballots{Envelopes: []time.Time{opens}}); !errors.Is(err, meeting.ErrMotionTwice) {
+		cmd.Meeting.Notice.At = time.Date(2026, 11, 25, 12, 0, 0, 0, units.Shanghai) // one person entered paper then
+		if _, err := cmd.Decide(meeting.Ballots{Envelopes: []meeting.Envelope{{At: opens}}}); !errors.Is(err, meeting.ErrMotionTwice) {
 			t.Errorf("%+v: %v", cmd.Choices, err)
 		}
 	}

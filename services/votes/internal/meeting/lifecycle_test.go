@@ -174,7 +174,7 @@ func TestABallotAtTheOldDeadlineAndAnExtension(t *testing.T) {
 			})}},
 		{Name: "at the new deadline", When: cast(after, "a", later), Then: events{with(late, func(r *votes.BallotRefused) { r.At = later })}},
 		{Name: "an envelope at the old deadline, the extension recorded before", When: meeting.HandInPaper{Ballot: "a", Meeting: after, Entry: votes.Entry{Entry: "7"}, At: closes},
-			Then: events{votes.PaperHandedIn{Meeting: "m", Entry: "7", At: closes}}},
+			Then: events{votes.PaperHandedIn{Meeting: "m", Entry: "7", Envelope: "a", At: closes}}},
 		{Name: "after a meeting was cancelled", When: cast(meeting.Evolve(before, votes.MeetingCancelled{Meeting: "m", At: opens}), "a", opens),
 			Then: events{with(late, func(r *votes.BallotRefused) { r.At = opens })}},
 	})

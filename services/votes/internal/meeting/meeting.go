@@ -38,14 +38,14 @@ var (
 	ErrNoRules     = problem.Invalid("no-rule-set", "no rule set is in force on the day of the notice")
 	ErrStillOpen   = problem.Conflict("voting-still-open", "voting is closed a minute after its deadline")
 	ErrPaperOpen   = problem.Conflict("paper-entry-open", "paper ballots were handed in: voting is closed once their entry is declared complete")
-	ErrEnvelopes   = problem.Conflict("envelopes-waiting", "there are envelopes whose ballots are not entered")
+	ErrEnvelopes   = problem.Conflict("envelopes-waiting", "there are envelopes that nobody has entered, that wait for a second reader, or whose readers differ")
 	ErrNotClosed   = problem.Conflict("voting-not-closed", "voting is not closed yet")
 	ErrPastClosed  = problem.Conflict("meeting-closed", "the past meeting is closed in the ledger; its ballots are complete")
 	ErrPastPaper   = problem.Conflict("meeting-past", "paper ballots of a past meeting are entered with the time they were handed in")
 	ErrNoEnvelope  = problem.Conflict("no-envelope", "no envelope of this entry waits to be opened")
 	ErrMotionTwice = problem.Invalid("motion-twice", "a ballot answers a motion once", problem.Field{Name: "choices", Detail: "names a motion twice"})
 	ErrNoChoices   = problem.Invalid("no-choices", "the ballot is empty", problem.Field{Name: "choices", Detail: "is empty"})
-	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Detail: "is 电子 or 纸质"})
+	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Detail: "is 电子, 纸质 or 会议"})
 )
 
 // ErrSlip says that a paper ballot was typed wrong, and where; its envelope
@@ -65,6 +65,7 @@ type Meeting struct {
 	Roll          votes.RollFrozen   // zero until frozen
 	Notice        votes.NoticePosted // zero until posted; Closes moves with an extension
 	EntryComplete bool
+	Papers        votes.EnvelopeCount // what became of the envelopes, once their entry is complete
 	Closed        bool
 	Key           string // once released
 	Displayed     []votes.NoticeDisplayed
@@ -85,6 +86,7 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Notice = e
 	case votes.PaperEntryCompleted:
 		m.EntryComplete = true
+		m.Papers = e.Papers
 	case votes.VotingClosed:
 		m.Closed = true
 	case votes.KeyReleased:
@@ -97,12 +99,11 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 	case votes.NoticeDisplayed:
 		m.Displayed = append(slices.Clip(m.Displayed), e)
 	case votes.BallotCodesIssued: // the codes are in the vault
-	case votes.NoticeDelivered, votes.DeliveryFailed, votes.PaperHandedIn, votes.BallotCast, votes.BallotRefused, votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.RulesAdopted:
-		// in streams of their own
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven:
 		m.Trust = m.Trust.evolve(e)
 	case votes.BallotsUnopened:
 		m.Unopened = true
+	default: // in streams of their own
 	}
 	return m
 }
@@ -368,11 +369,12 @@ func (m Meeting) NoticeInTime(rules RuleSet) bool {
 
 // CompletePaperEntry declares that every envelope was opened and entered.
 type CompletePaperEntry struct {
-	Now     time.Time
-	Waiting int // envelopes handed in whose ballots are not entered
+	Now    time.Time
+	Papers votes.EnvelopeCount // what became of the envelopes that were handed in
 }
 
-// Decide refuses while envelopes may still come or wait to be opened.
+// Decide refuses while envelopes may still come, wait for a reader or are
+// disputed: what was handed in must be cast, void or refused, to the last one.
 func (c CompletePaperEntry) Decide(m Meeting) ([]votes.Event, error) {
 	switch {
 	case !m.Drafted():
@@ -385,12 +387,16 @@ func (c CompletePaperEntry) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrNoNotice
 	case m.Past:
 		return nil, ErrPastPaper
-	case c.Now.Before(m.Notice.Closes):
-		return nil, ErrStillOpen
-	case c.Waiting > 0:
+	case c.Now.Before(m.Notice.Closes) || m.TwoPersons() && c.Now.Before(m.Deadline()):
+		return nil, ErrStillOpen // an envelope handed in at the last moment may not be recorded yet
+	case c.Papers.Envelopes != c.Papers.Cast+c.Papers.Void+c.Papers.Refused:
 		return nil, ErrEnvelopes
 	}
-	return []votes.Event{votes.PaperEntryCompleted{Meeting: m.Meeting}}, nil
+	completed := votes.PaperEntryCompleted{Meeting: m.Meeting}
+	if m.TwoPersons() {
+		completed.Papers = c.Papers
+	}
+	return []votes.Event{completed}, nil
 }
 
 // CloseVoting ends the taking of ballots.

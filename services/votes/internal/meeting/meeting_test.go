@@ -116,9 +116,15 @@ func TestMeeting(t *testing.T) {
 		{Name: "past notice of a meeting that is not over", Given: events{past, frozen},
 			When: with(pastNotice, func(n *meeting.PostNotice) { n.Now = closes.Add(-1) }), Err: meeting.ErrNotPast},
 
-		{Name: "complete the entry of paper", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes}, Then: events{entered}},
-		{Name: "complete it while paper may come", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes.Add(-1)}, Err: meeting.ErrStillOpen},
-		{Name: "complete it while envelopes wait", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes, Waiting: 1}, Err: meeting.ErrEnvelopes},
+		{Name: "complete the entry of paper", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes.Add(meeting.Grace)},
+			Then: events{votes.PaperEntryCompleted{Meeting: "m", Papers: votes.EnvelopeCount{}}}},
+		{Name: "complete it: every envelope was cast, void or refused", Given: events{drafted, frozen, posted},
+			When: meeting.CompletePaperEntry{Now: closes.Add(meeting.Grace), Papers: votes.EnvelopeCount{Envelopes: 6, Cast: 3, Void: 2, Refused: 1}},
+			Then: events{votes.PaperEntryCompleted{Meeting: "m", Papers: votes.EnvelopeCount{Envelopes: 6, Cast: 3, Void: 2, Refused: 1}}}},
+		{Name: "complete that of a meeting from before envelopes were counted", Given: events{drafted, frozen, with(posted, func(e *votes.NoticePosted) { e.At = time.Date(2026, 11, 25, 12, 0, 0, 0, units.Shanghai) })},
+			When: meeting.CompletePaperEntry{Now: closes, Papers: votes.EnvelopeCount{Envelopes: 1, Cast: 1}}, Then: events{entered}},
+		{Name: "complete it while paper may come", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes.Add(meeting.Grace - 1)}, Err: meeting.ErrStillOpen},
+		{Name: "complete it while envelopes wait", Given: events{drafted, frozen, posted}, When: meeting.CompletePaperEntry{Now: closes.Add(meeting.Grace), Papers: votes.EnvelopeCount{Envelopes: 6, Cast: 3, Void: 2}}, Err: meeting.ErrEnvelopes},
 		{Name: "complete it twice", Given: events{drafted, frozen, posted, entered}, When: meeting.CompletePaperEntry{Now: closes}},
 
 		{Name: "close a minute after the deadline", Given: events{drafted, frozen, posted}, When: meeting.CloseVoting{Now: closes.Add(time.Minute)}, Then: events{closed}},

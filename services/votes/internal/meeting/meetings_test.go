@@ -84,8 +84,18 @@ func (a *assembly) paper(home int, void []string, choices ...votes.Choice) {
 	a.t.Helper()
 	a.clock = a.clock.Add(time.Minute)
 	number := strconv.Itoa(home)
-	a.note(number, nil, votes.PaperHandedIn{Meeting: "m", Entry: number, At: a.clock})
-	a.record(home, meeting.CastBallot{Channel: votes.Paper, Choices: choices, Void: void})
+	envelope := number + "/" + a.clock.String()
+	a.note(number, nil, votes.PaperHandedIn{Meeting: "m", Entry: number, Envelope: envelope, At: a.clock})
+	for _, clerk := range []string{"an", "bo"} {
+		events, err := meeting.EnterPaper{
+			Meeting: a.m, Partial: true, Entry: a.entry(home), Envelope: envelope, By: clerk, Scan: scan,
+			Choices: choices, Void: void, Marks: marks(a.m, a.entry(home), choices, void), Sealed: "sealed",
+		}.Decide(a.state[number])
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		a.note(number, choices, events...)
+	}
 }
 
 func (a *assembly) record(home int, c meeting.CastBallot) {
@@ -93,6 +103,7 @@ func (a *assembly) record(home int, c meeting.CastBallot) {
 	a.clock = a.clock.Add(time.Minute)
 	number := strconv.Itoa(home)
 	c.Ballot, c.Meeting, c.Entry, c.At, c.Sealed = number+"/"+a.clock.String(), a.m, a.entry(home), a.clock, "sealed"
+	c.Partial = true
 	events, err := c.Decide(a.state[number])
 	if err != nil {
 		a.t.Fatal(err)
@@ -107,6 +118,7 @@ func (a *assembly) note(number string, said []votes.Choice, events ...votes.Even
 		switch e := e.(type) {
 		case votes.PaperHandedIn:
 			h.Envelopes = append(h.Envelopes, e.At)
+		case votes.PaperEntered: // until two are alike
 		case votes.BallotRefused:
 			h.Refused = append(h.Refused, e)
 		case votes.BallotCast:

@@ -14,6 +14,7 @@ type Answer struct {
 	Channel string
 	At      time.Time    // received, or handed in on paper
 	Void    votes.Reason // why what it says is no choice; "" where it is one
+	Proxy   bool         // cast by the holder of a mandate
 }
 
 // Standing says of each answer of one head whether it counts: "", or the reason
@@ -34,10 +35,14 @@ func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 	stands := map[string]int{} // motion → answer
 	for _, i := range order {
 		a := answers[i]
+		if revoked(answers, a) {
+			reasons[i] = votes.OwnBallotStands
+			continue
+		}
 		before, contested := stands[a.Motion]
 		lost, replaced := votes.Reason(""), votes.Reason("")
 		if contested {
-			lost, replaced = contest(policy, answers[before].Channel, a.Channel)
+			lost, replaced = contest(policy, onPaper(answers[before].Channel), onPaper(a.Channel))
 		}
 		if lost == "" {
 			lost = a.Void
@@ -51,6 +56,23 @@ func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 		stands[a.Motion] = i
 	}
 	return reasons
+}
+
+// revoked says whether the owner's own vote revokes an answer of a proxy.
+func revoked(answers []Answer, a Answer) bool {
+	return a.Proxy && slices.ContainsFunc(answers, func(own Answer) bool {
+		return !own.Proxy && own.Void == "" && (own.Motion == a.Motion || own.At.Before(a.At))
+	})
+}
+
+// onPaper is the channel that a channel ranks as. A show of hands is given in
+// person to the office, and written down on a list; where it is said which of
+// paper and electronic stands, it is what paper is.
+func onPaper(channel string) string {
+	if channel == votes.InMeeting {
+		return votes.Paper
+	}
+	return channel
 }
 
 // contest decides between an answer that stands and a later one: the reason

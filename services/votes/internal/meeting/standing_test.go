@@ -20,6 +20,8 @@ const (
 func TestStanding(t *testing.T) {
 	// Answers of one head on one motion, an hour apart, and what becomes of each.
 	e, p, void := meeting.Answer{Channel: ele}, meeting.Answer{Channel: pap}, meeting.Answer{Channel: ele, Void: votes.NoSuchChoice}
+	h, x := meeting.Answer{Channel: votes.InMeeting}, meeting.Answer{Channel: ele, Proxy: true}
+	xPaper, own := meeting.Answer{Channel: pap, Proxy: true}, votes.OwnBallotStands
 	already, superseded, byE, byP, none := votes.AlreadyVoted, votes.Superseded, votes.ElectronicBallotStands, votes.PaperBallotStands, votes.NoSuchChoice
 	type A = []meeting.Answer
 	type R = []votes.Reason
@@ -44,6 +46,19 @@ func TestStanding(t *testing.T) {
 		{"electronic stands and last ballot: likewise", votes.LastBallotStands, votes.ElectronicStands, A{p, p, e}, R{superseded, byE, counts}},
 		{"a paper that lost stands in no later paper's way", votes.FirstBallotStands, votes.ElectronicStands, A{e, p, p}, R{counts, byE, byE}},
 		{"paper stands and last ballot, all mixed", votes.LastBallotStands, votes.PaperStands, A{e, p, e, p}, R{byP, superseded, byP, counts}},
+		{"a hand shown in the meeting is paper: electronic stands after it", votes.FirstBallotStands, votes.ElectronicStands, A{h, e}, R{byE, counts}},
+		{"a hand shown in the meeting is paper: it stands after electronic", votes.FirstBallotStands, votes.PaperStands, A{e, h}, R{byP, counts}},
+		{"a hand shown after an envelope was handed in has voted already", votes.FirstBallotStands, votes.PaperStands, A{p, h}, R{counts, already}},
+		{"an envelope handed in after a hand was shown replaces it where the last stands", votes.LastBallotStands, votes.PaperStands, A{h, p}, R{superseded, counts}},
+		{"voting in person revokes: the owner's ballot stands after the proxy's, though the first ballot stands", votes.FirstBallotStands, votes.ElectronicStands, A{x, e}, R{own, counts}},
+		{"voting in person revokes: it stands before the proxy's, though the last ballot stands", votes.LastBallotStands, votes.ElectronicStands, A{e, x}, R{counts, own}},
+		{"voting in person revokes: on paper too, though electronic stands", votes.LastBallotStands, votes.ElectronicStands, A{p, x}, R{counts, own}},
+		{"voting in person revokes: by a hand shown in the meeting, after the proxy's", votes.FirstBallotStands, votes.ElectronicStands, A{x, h}, R{own, counts}},
+		{"the owner's ballots are settled among themselves, as if there were no proxy", votes.FirstBallotStands, votes.ElectronicStands, A{x, p, x, e, e}, R{own, byE, own, counts, already}},
+		{"a void paper of the owner revokes nothing", votes.FirstBallotStands, votes.ElectronicStands, A{void, x}, R{none, counts}},
+		{"a proxy's ballots are settled among themselves: the first stands", votes.FirstBallotStands, votes.ElectronicStands, A{x, x}, R{counts, already}},
+		{"a proxy's ballots are settled among themselves: the last stands", votes.LastBallotStands, votes.ElectronicStands, A{x, x}, R{superseded, counts}},
+		{"a proxy's paper and the proxy's electronic ballot: between channels as ever", votes.FirstBallotStands, votes.PaperStands, A{x, xPaper}, R{byP, counts}},
 		{"a void answer stands in nobody's way", votes.FirstBallotStands, votes.ElectronicStands, A{void, e}, R{none, counts}},
 		{"a void answer after one that counts has voted already", votes.FirstBallotStands, votes.ElectronicStands, A{e, void}, R{counts, already}},
 		{"a void answer replaces nothing", votes.LastBallotStands, votes.ElectronicStands, A{e, void}, R{counts, none}},
@@ -62,7 +77,7 @@ func TestStanding(t *testing.T) {
 }
 
 func TestStandingOfTheSameInstantFollowsTheRecord(t *testing.T) {
-	got := meeting.Standing(votes.Policy{Revote: votes.LastBallotStands}, []meeting.Answer{{"M1", ele, noon, ""}, {"M1", ele, noon, ""}})
+	got := meeting.Standing(votes.Policy{Revote: votes.LastBallotStands}, []meeting.Answer{{Motion: "M1", Channel: ele, At: noon}, {Motion: "M1", Channel: ele, At: noon}})
 	if want := []votes.Reason{votes.Superseded, counts}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -142,6 +157,40 @@ func TestStandingKeepsThePoliciesApart(t *testing.T) {
 				if a.Motion == motion && (got[i] == counts) != (i == want) {
 					t.Fatalf("%s under %+v: %q, want only %d to count", motion, policy, got, want)
 				}
+			}
+		}
+	})
+}
+
+func TestVotingInPersonRevokesOnEveryMotionFromThenOn(t *testing.T) {
+	later := noon.Add(time.Hour)
+	answers := []meeting.Answer{
+		{Motion: "M2", Channel: ele, At: noon, Proxy: true}, // before: the proxy acted for the owner
+		{Motion: "M1", Channel: pap, At: later},
+		{Motion: "M1", Channel: ele, At: noon, Proxy: true},
+		{Motion: "M3", Channel: ele, At: later.Add(1), Proxy: true}, // after: the mandate is no more
+	}
+	got := meeting.Standing(votes.Policy{Revote: votes.LastBallotStands, PaperAndElectronic: votes.ElectronicStands}, answers)
+	if want := []votes.Reason{counts, counts, votes.OwnBallotStands, votes.OwnBallotStands}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What a proxy casts makes no difference to which of the owner's own ballots count.
+func TestAProxyChangesNothingForWhoVotesInPerson(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy, own := policies(t), someAnswers(t)
+		want := meeting.Standing(policy, own)
+		mixed := slices.Clone(own)
+		for range rapid.IntRange(0, 5).Draw(t, "proxy's") {
+			mixed = append(mixed, meeting.Answer{
+				Motion: rapid.SampledFrom([]string{"M1", "M2"}).Draw(t, "motion"), Channel: ele, Proxy: true,
+				At: noon.Add(time.Duration(rapid.IntRange(0, 500).Draw(t, "second")) * time.Second),
+			})
+		}
+		for i, got := range meeting.Standing(policy, mixed)[:len(own)] {
+			if (got == counts) != (want[i] == counts) {
+				t.Fatalf("%v: %d is %q with a proxy, %q without", mixed, i, got, want[i])
 			}
 		}
 	})
