@@ -53,8 +53,10 @@ type Recorded struct {
 	Revision uint64       `json:"revision"`
 	Position uint64       `json:"position"`
 	Repeated bool         `json:"repeated"`
-	Taken    []string     `json:"taken"`   // of a ballot: motions on which it was taken
-	Refused  []BallotPart `json:"refused"` // and on which not, by reason: one event each, after the one of what was taken
+	Taken    []string     `json:"taken"`    // of a ballot: motions on which it was taken
+	Refused  []BallotPart `json:"refused"`  // and on which not, by reason: one event each, after the one of what was taken
+	Became   string       `json:"became"`   // of a paper that was entered: waiting, settled or disputed
+	Disputed []string     `json:"disputed"` // motions on which its readings differ
 	// Pending is the path of the operation (/api/v1/operations/…) where the
 	// answer was 202: it may or may not be recorded yet.
 	Pending string `json:"-"`

@@ -256,6 +256,8 @@ type Meeting struct {
 	Roll    *Roll      `json:"roll"`
 	RuleSet string     `json:"rule_set"`
 	Turnout Electorate `json:"turnout"`
+
+	Papers *EnvelopeCount `json:"papers"` // once their entry is complete
 }
 
 // Result is what is posted of one motion.
@@ -584,6 +586,46 @@ type OwnBallot struct {
 	Choices  []Choice   `json:"choices"`
 	Motions  []string   `json:"motions"`
 	Reason   string     `json:"reason"` // why it does not count; empty where it does, or is not settled
+}
+
+// Papers are the envelopes of a meeting that wait to be entered.
+type Papers struct {
+	Items   []Envelope    `json:"items"`
+	Papers  EnvelopeCount `json:"papers"`
+	Waiting int           `json:"waiting"`
+}
+
+// EnvelopeCount is what became of a meeting's envelopes.
+type EnvelopeCount struct {
+	Envelopes int `json:"envelopes"`
+	Cast      int `json:"cast"`
+	Void      int `json:"void"`
+	Refused   int `json:"refused"`
+}
+
+// Envelope is a paper, or a hand shown in the meeting, that waits.
+type Envelope struct {
+	Envelope string    `json:"envelope"`
+	Entry    string    `json:"entry"`
+	Units    []string  `json:"units"`
+	Motions  []string  `json:"motions"`
+	Channel  string    `json:"channel"`
+	At       time.Time `json:"at"`
+	Readings int       `json:"readings"`
+	ByYou    bool      `json:"by_you"`
+	Disputed []string  `json:"disputed"`
+}
+
+// OwnProxy is a mandate that concerns the person who asks.
+type OwnProxy struct {
+	Meeting string     `json:"meeting"`
+	Title   string     `json:"title"`
+	Entry   string     `json:"entry"`
+	Units   []string   `json:"units"`
+	Holder  bool       `json:"holder"` // they are to vote; otherwise another for them
+	State   string     `json:"state"`  // granted, revoked, refused
+	Reason  string     `json:"reason"`
+	At      *time.Time `json:"at"`
 }
 
 // Get reads path into a T.

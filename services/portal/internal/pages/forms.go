@@ -30,6 +30,10 @@ func Explain(l Lang, err error) Problem {
 	}
 	out := Problem{Status: p.Status, Code: p.Code, Fields: p.Fields}
 	say := func(what, then, do string) { out.What, out.Then, out.Do = what, then, do }
+	if what, then, do, ok := paperProblem(l, p.Code); ok {
+		say(what, then, do)
+		return out
+	}
 	if reason := Reason(l, p.Code); reason != p.Code && p.Status == http.StatusConflict {
 		say(l.T("这张票没有计入:", "This ballot does not count: ")+reason+l.T("。", "."),
 			l.T("这次提交和没有计入的原因都记进了账本,谁都可以查到。", "The ballot and the reason are in the ledger, for everyone to read."),
@@ -206,6 +210,7 @@ type MeModel struct {
 	Payments []client.Payment
 	Arrears  []client.Arrears
 	Ballots  []client.OwnBallot
+	Proxies  []client.OwnProxy
 	Orders   []client.WorkOrder
 	Missing  []string
 	Key      string

@@ -33,6 +33,9 @@ func Reason(l Lang, code string) string {
 		string(votes.PaperBallotStands):      {"已有纸质票,纸质票算数", "a paper ballot stands"},
 		string(votes.NoSuchChoice):           {"没有这个选项", "no such choice"},
 		string(votes.TooManyApproved):        {"赞成的候选人超过了一张票可以赞成的人数", "approves more candidates than one ballot may"},
+		string(votes.ProxyCapExceeded):       {"受托人接受的委托已到上限", "the proxy holds as many mandates as one person may"},
+		string(votes.ProxyBarred):            {"物业服务人的工作人员不能接受委托", "the provider's staff may hold no mandate"},
+		string(votes.OwnBallotStands):        {"业主亲自投了票,委托不再有效", "the owner voted in person, which revokes the mandate"},
 	}, code)
 }
 
@@ -236,6 +239,14 @@ func EventWords(l Lang, event string) string {
 		"commit-refused.v1":            {"不能接受的提交", "a commit that could not be taken"},
 		"reaction-refused.v1":          {"自动处理被规则拒绝", "a reaction refused by a rule"},
 		"log-key-rotated.v1":           {"更换日志的签名密钥", "another key for the log"},
+		"paper-entered.v1":             {"一个人录入的纸质票,内容封存", "a paper ballot as one person entered it, sealed"},
+		"paper-disputed.v1":            {"几个人录入的不一致", "readings of a paper that differ"},
+		"paper-voided.v1":              {"业委会决定按废票处理", "a paper voided by decision of the committee"},
+		"proxy-granted.v1":             {"委托他人投票", "a mandate granted"},
+		"proxy-revoked.v1":             {"撤回委托", "a mandate revoked"},
+		"mandate-taken.v1":             {"受托人接受的一份委托", "a mandate counted for its holder"},
+		"mandate-returned.v1":          {"受托人退回的一份委托", "a mandate counted no longer"},
+		"proxy-refused.v1":             {"没有登记的委托,和原因", "a mandate refused, with its reason"},
 	}, event)
 }
 
@@ -264,7 +275,7 @@ func EntryRefused(l Lang, code string) string {
 
 // Channel a ballot came by.
 func Channel(l Lang, channel string) string {
-	return lookup(l, map[string][2]string{votes.Electronic: {"电子票", "electronic"}, votes.Paper: {"纸质票", "paper"}}, channel)
+	return lookup(l, map[string][2]string{votes.Electronic: {"电子票", "electronic"}, votes.Paper: {"纸质票", "paper"}, votes.InMeeting: {"会上举手", "show of hands"}}, channel)
 }
 
 // Rating of 1 to 5, in words.

@@ -99,6 +99,7 @@ var table = []struct{ pattern, service string }{
 	{"/estates/{estate}/papers/deliveries", Votes},
 	{"/meetings/{rest...}", Votes},
 	{"/me/ballots", Votes},
+	{"/me/proxies", Votes},
 
 	{"/ledger/{rest...}", Ledger},
 	{"/receipts/{event}", Ledger},

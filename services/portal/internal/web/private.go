@@ -218,6 +218,9 @@ func (q *request) me() (pages.MeModel, error) {
 	missing("finance", err)
 	ballots, err := own[client.List[client.OwnBallot]](q, "/me/ballots")
 	missing("votes", err)
+	proxies, err := own[client.List[client.OwnProxy]](q, "/me/proxies")
+	missing("votes", err)
+	m.Proxies = proxies.Items
 	orders, err := own[client.List[client.WorkOrder]](q, "/me/workorders")
 	missing("workorders", err)
 	m.Orders = orders.Items
@@ -387,6 +390,11 @@ func (s *site) cast(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	return q.receiptOf(w, done)
+}
+
+// receiptOf leads to the receipt of a ballot.
+func (q *request) receiptOf(w http.ResponseWriter, done client.Recorded) error {
 	if done.Pending != "" {
 		return q.after(w, done, "") // the revision, and with it the receipt, is not known yet
 	}
