@@ -150,7 +150,11 @@ func openMemory(ctx context.Context) (*DB, error) {
 		return nil, err
 	}
 	// The database lives as long as one connection to it.
-	if err := db.write.PingContext(ctx); err != nil {
+	err = db.write.PingContext(ctx)
+	if err == nil {
+		err = db.createCheckpoints(ctx, "") // migrations may name it
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
