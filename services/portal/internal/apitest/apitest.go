@@ -282,6 +282,40 @@ func New() *API {
 		return list(meetings)
 	})
 	get("/meetings/{meeting}", func(r *http.Request) (any, error) { return find(r.PathValue("meeting")) })
+	get("/estates/{estate}/rules", func(r *http.Request) (any, error) {
+		if !here(r) {
+			return none()
+		}
+		line := func(name string, value any, source, basis, origin string) object {
+			return object{"name": name, "value": value, "source": source, "basis": basis, "origin": origin}
+		}
+		return object{
+			"rule_set": "cn-civil-code-2021.2+beijing+estate", "rule_hash": strings.Repeat("6a", 32), "place": "北京", "day": "2026-10-01",
+			"name":    object{"zh": "民法典、北京的规定、本小区议事规则", "en": "Civil Code of China, Beijing, the estate's rules of procedure"},
+			"adopted": object{"from": "2026-09-01", "at": "2026-08-30T09:00:00+08:00", "base": "beijing", "document": strings.Repeat("2b", 32)},
+			"lines": []object{
+				line("quorum", object{"heads": ">= 2/3", "area": ">= 2/3", "words": object{"zh": "参与须达全体的三分之二", "en": "two thirds of all must take part"}}, "民法典 第二百七十八条", "read", "national"),
+				line("thresholds.ordinary", object{"heads": "> 1/2", "area": "> 1/2", "words": object{"zh": "同意须过参与者的半数", "en": "more than half must agree"}}, "民法典 第二百七十八条", "read", "national"),
+				line("matters.民法典278-1-4", object{"threshold": "ordinary", "zh": "选聘和解聘物业服务企业", "en": "appointing or dismissing the provider"}, "民法典 第二百七十八条", "read", "national"),
+				line("notice_days", 20, "第九条", "read", "estate"),
+				line("revote", "first-ballot-stands", "北京的做法", "seen", "local"),
+				line("proxies.barred", []string{"provider"}, "第十条", "read", "estate"),
+				line("only_noticed_matters", true, "北京的规定 第三十五条", "read", "local"),
+			},
+			"missing": []string{"window.max_days", "objection_days"},
+		}, nil
+	})
+	get("/meetings/{meeting}/deadlines", func(r *http.Request) (any, error) {
+		if _, err := find(r.PathValue("meeting")); err != nil {
+			return nil, err
+		}
+		return list([]object{
+			{"name": "opening", "due": "2026-10-01T09:00:00+08:00", "done": "2026-10-02T09:00:00+08:00", "state": "met", "rule": object{"zh": "公告满20日才能开始投票", "en": "voting opens 20 whole days after the notice"}},
+			{"name": "result-posting", "due": "2026-11-05T00:00:00+08:00", "day": "2026-11-04", "state": "missed", "rule": object{"zh": "结果产生后3日内公布", "en": "the result is posted within 3 days"}, "moved": true},
+			{"name": "objections", "state": "waiting", "rule": object{"zh": "结果公布后7日内可以提出异议", "en": "objections for 7 days"}},
+			{"name": "court", "due": "2028-11-02T00:00:00+08:00", "day": "2028-11-01", "state": "coming", "holidays_unknown": true, "rule": object{"zh": "一年内可以请求法院撤销", "en": "within a year"}},
+		})
+	})
 	get("/meetings/{meeting}/timeline", func(r *http.Request) (any, error) {
 		switch r.PathValue("meeting") {
 		case Posted:

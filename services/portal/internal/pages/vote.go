@@ -20,6 +20,7 @@ type MeetingModel struct {
 	Posted  bool
 
 	Timeline   client.Timeline
+	Deadlines  []client.Deadline
 	Objections []client.Objection
 }
 

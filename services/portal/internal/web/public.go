@@ -33,6 +33,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/compare", s.compare)
 	on("GET /estates/{estate}/explore", s.explore)
 	on("GET /estates/{estate}/meetings", s.meetings)
+	on("GET /estates/{estate}/rules", s.rules)
 	on("GET /estates/{estate}/workorders", s.orders)
 	on("GET /vouchers/{voucher}", s.voucher)
 	on("GET /meetings/{meeting}", s.meeting)
@@ -378,6 +379,9 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	}
 	if model.Timeline, model.Objections, err = q.life(at); err != nil {
 		return err
+	}
+	if list, err := get[client.List[client.Deadline]](q, at+"/deadlines", nil); err == nil { // the page stands without them
+		model.Deadlines = list.Items
 	}
 	q.view.Title, q.view.Figures = m.Title, true
 	if model.Posted {
