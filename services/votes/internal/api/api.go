@@ -239,6 +239,11 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 	}
 	defer view.Release()
 	set := a.rulesOf(m)
+	if !m.Posted() { // those that a notice of today would name
+		if set, _, err = a.inForce(ctx, m.Estate, a.now(view)); err != nil {
+			return nil, err
+		}
+	}
 	out := &MeetingDetail{}
 	b := &out.Body
 	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = meetingOut(m, a.now(view)), m.Estate, m.Policy, m.EntryComplete
