@@ -174,7 +174,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	m := h.Now()
 	of := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
 	imported, past := c.Meta().Past, m.Past
-	named := id
+	var named string
 	switch e := event.(type) {
 	case votes.MeetingDrafted:
 		named, past, of.Estate = e.Meeting, e.Past, e.Estate
@@ -296,8 +296,9 @@ func (i *inspection) trustees(c *facts.Commit, h *held, event votes.Event) (name
 		}
 		c.Decided(facts.Again(c, m, meeting.LeaveUnopened{Now: c.Meta().Happened.Add(facts.Skew)}))
 		return e.Meeting
+	default: // not of trustees
+		return ""
 	}
-	return ""
 }
 
 // draft decides a draft by the rules of a day that is known only where the meeting

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -175,7 +176,7 @@ func TestTheSameContentGivesTheSameBytes(t *testing.T) {
 func TestAWriterThatFailsIsToldAtTheEnd(t *testing.T) {
 	d := New(&short{left: 100}, info)
 	d.Text("业主大会")
-	if err := d.Close(); err != io.ErrShortWrite {
+	if err := d.Close(); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("%v", err)
 	}
 }

@@ -107,6 +107,7 @@ func (b *Board) passed(events []es.Recorded) {
 			switch e, _ := votes.Codec.Decode(r.Type, r.Data); e.(type) {
 			case votes.VotingClosed, votes.MeetingCancelled:
 				b.boxes.drop(id) // perhaps nobody asks for it again
+			default: // it may be asked for again
 			}
 		} else if id, _, err := head(r.Stream); err == nil {
 			b.voted.note(id, r.Position)

@@ -225,7 +225,7 @@ func TestOnlyTheLastBoxesOfMeetingsThatAreOverAreKept(t *testing.T) {
 		if _, kept := b.boxes.get(id); kept {
 			t.Error("the box of a meeting that closed is kept before anybody asks again")
 		}
-		if !asked(id).Closed || asked(id) != asked(id) {
+		if first, again := asked(id), asked(id); !first.Closed || first != again {
 			t.Error("a box that is asked for again is not that of the closed meeting, or is read each time")
 		}
 	}
