@@ -33,6 +33,21 @@ func Of[E, T any](name string) Kind[E] {
 	}}
 }
 
+// Short is Of for events of which there are very many. read may refuse, and is
+// otherwise to return exactly what encoding/json would.
+func Short[E, T any](name string, read func([]byte) (T, bool)) Kind[E] {
+	k := Of[E, T](name)
+	long := k.decode
+	k.decode = func(b []byte) (E, error) {
+		if v, ok := read(b); ok {
+			e, _ := any(v).(E)
+			return e, nil
+		}
+		return long(b)
+	}
+	return k
+}
+
 // Old lists a stored version that is no longer written, and how to read it today.
 func Old[E, T any](name string, upcast func(T) E) Kind[E] {
 	return Kind[E]{name, nil, func(b []byte) (e E, err error) {

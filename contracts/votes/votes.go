@@ -247,7 +247,7 @@ var Codec = codec.New(
 	codec.Of[Event, RollFrozen]("roll-frozen.v1"),
 	codec.Of[Event, NoticePosted]("notice-posted.v1"),
 	codec.Of[Event, PaperHandedIn]("paper-handed-in.v1"),
-	codec.Of[Event, BallotCast]("ballot-cast.v1"),
+	codec.Short[Event]("ballot-cast.v1", shortBallot),
 	codec.Of[Event, BallotRefused]("ballot-refused.v1"),
 	codec.Of[Event, PaperEntered]("paper-entered.v1"),
 	codec.Of[Event, PaperDisputed]("paper-disputed.v1"),

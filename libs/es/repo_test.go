@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
@@ -362,6 +363,15 @@ func TestASecondDecisionNeverPassesForTheFirst(t *testing.T) {
 			d.names("a", "b")
 		})
 	}
+}
+
+func TestDerivedIDsAreThoseOfRFC9562(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		space, name := uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "space")), rapid.SliceOf(rapid.Byte()).Draw(t, "name")
+		if got, want := es.Derived(space, name), uuid.NewSHA1(space, name); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
 }
 
 func TestEventIDsDifferByWhatWasDecided(t *testing.T) {

@@ -38,6 +38,7 @@ type inspection struct {
 	meetings map[string]*held
 	adopted  map[string]*facts.Known[meeting.Procedure] // by estate
 	order    []string                                   // meetings as they were drafted
+	asked    meeting.CastBallot                         // now; nothing keeps it
 }
 
 // held is a meeting and what became of its ballots.
@@ -369,14 +370,19 @@ func (i *inspection) ballot(c *facts.Commit) {
 			h.heads[who] = of
 		}
 	}
-	if h.Now().Past {
-		c.May(i.rights, "past.enter", authz.Resource{Type: "Meeting", ID: id, Estate: h.Now().Estate})
+	m := h.Now()
+	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
+	if m.Past {
+		c.May(i.rights, "past.enter", about)
 	} else {
 		c.Present()
 	}
 	c.Decided(i.cast(c, h, of, id, who, entry))
 	papers := of.Papers
 	closed, counted := h.Now().Closed, h.Now().Countable()
+	c.Decided(i.cast(c, h, of, about, m, who, entry))
+	waiting := len(of.Envelopes)
+	closed, counted := m.Closed, m.Countable()
 	for _, f := range c.Facts {
 		e, ok := f.Event.(votes.Event)
 		if !ok {
@@ -447,10 +453,8 @@ func (h *held) entry(number string) (votes.Entry, bool) {
 }
 
 // cast decides the events of one ballot again.
-func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, entry bool) error {
-	m := h.Now()
+func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resource, m meeting.Meeting, who string, entry bool) error {
 	var posted votes.Entry
-	var none votes.Reason
 	if entry {
 		var ok bool
 		if posted, ok = h.entry(who); !ok {
@@ -460,6 +464,9 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
 	if way := i.atTheDesk(c, h, of, posted, about); way != nil {
 		h.ask(c, of, way)
+	if e, ok := c.Facts[0].Event.(votes.PaperHandedIn); ok {
+		c.May(i.rights, "paper.receive", about)
+		h.ask(c, of, &meeting.HandInPaper{Entry: posted, At: e.At})
 		return nil
 	}
 	if told, ok := i.told(c, h, posted, about); ok {
@@ -468,6 +475,9 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 	}
 	b, err := again(c, m)
 	if err != nil {
+	b := &i.asked
+	var err error
+	if *b, err = again(c, m); err != nil {
 		return err
 	}
 	if b.Entry = posted; b.Ballot != c.ID() {
@@ -483,14 +493,15 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 		return b
 	}}
 	switch actor := c.Meta().Actor; {
+	switch actor := c.Facts[0].About.Actor; {
 	case m.Past: // whose it is the paper says, not the ledger
 		if !entry {
-			none = cmp.Or(h.voters.Of(who).Reason, votes.NotOnTheRoll)
+			b.NoEntry = cmp.Or(h.voters.Of(who).Reason, votes.NotOnTheRoll)
 		}
 	case b.Proxy != "":
 	case b.Channel == votes.Electronic:
 		voter := h.voters.Of(actor)
-		none = voter.Reason
+		b.NoEntry = voter.Reason
 		about.Person = actor
 		c.May(i.rights, "ballot.cast", about)
 		switch {
@@ -505,9 +516,11 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, id, who string, en
 			ways = append(ways, func(m meeting.Meeting) command {
 				return meeting.HandInPaper{Ballot: b.Ballot, Channel: b.Channel, Meeting: m, Entry: posted, At: b.At}
 			})
+			h.ask(c, of, b, &meeting.HandInPaper{Ballot: b.Ballot, Entry: posted, At: b.At})
+			return nil
 		}
 	}
-	h.ask(c, of, ways...)
+	h.ask(c, of, b)
 	return nil
 }
 
@@ -515,16 +528,22 @@ type command = es.Command[meeting.Ballots, votes.Event]
 
 // ask decides by each state that the meeting may have been in, in each of the ways
 // that the events may have come about.
-func (h *held) ask(c *facts.Commit, of *head, ways ...func(meeting.Meeting) command) {
+func (h *held) ask(c *facts.Commit, of *head, ways ...command) {
 	var refused error
 	answer := h.Ask(c, func(m meeting.Meeting) bool {
 		for _, way := range ways {
-			err := facts.Again(c, of.Ballots, way(m))
+			switch way := way.(type) {
+			case *meeting.CastBallot:
+				way.Meeting = m
+			case *meeting.HandInPaper:
+				way.Meeting = m
+			}
+			err := facts.Again(c, of.Ballots, way)
 			if err == nil {
 				return true
 			}
 			if refused == nil {
-				refused = named(c, of, way(m), err)
+				refused = named(c, of, way, err)
 			}
 		}
 		return false

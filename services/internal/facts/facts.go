@@ -11,8 +11,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -63,7 +61,7 @@ func (c *Commit) Position() es.Position { return c.Facts[len(c.Facts)-1].Positio
 func (c *Commit) Created() time.Time { return c.Facts[0].Created }
 
 // ID is what a new thing is called that its command made.
-func (c *Commit) ID() string { return uuid.NewSHA1(c.Meta().Commit, []byte("id")).String() }
+func (c *Commit) ID() string { return es.Derived(c.Facts[0].About.Commit, []byte("id")).String() }
 
 // Latest is the last instant at which it may have been decided.
 func (c *Commit) Latest() time.Time { return c.Created().Add(Skew) }

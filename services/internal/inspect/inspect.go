@@ -63,6 +63,7 @@ type Inspector struct {
 	facts   []facts.Fact // of the commit that is decided
 	reading []*batch     // the first is ready first
 	filling *batch
+	decided []*batch // to be filled again
 }
 
 // part is what decides the streams of a context.
@@ -87,7 +88,7 @@ func New(estate string, open Opener) (*Inspector, error) {
 			{ledger.Finance, money.Inspect(estate, rights, open)},
 			{ledger.Votes, meetings.Inspect(estate, rights)},
 		},
-		beyond: map[string]int{}, lengths: map[string]uint64{}, filling: &batch{},
+		beyond: map[string]int{}, lengths: map[string]uint64{}, filling: newBatch(),
 	}, nil
 }
 
@@ -95,8 +96,8 @@ func New(estate string, open Opener) (*Inspector, error) {
 // meanwhile: of this event or of earlier ones. The event's Position must be the
 // store's, and its bytes must not change any more.
 func (i *Inspector) Take(e es.Recorded) []proof.Finding {
-	i.filling.events = append(i.filling.events, e)
-	if len(i.filling.events) == batchSize {
+	i.filling.facts = append(i.filling.facts, fact{Fact: facts.Fact{Recorded: e}})
+	if len(i.filling.facts) == batchSize {
 		i.read()
 		if len(i.reading) > runtime.GOMAXPROCS(0) {
 			i.next()
@@ -143,12 +144,13 @@ func (i *Inspector) findings() []proof.Finding {
 
 // batch is a run of events that is read by a goroutine of its own.
 type batch struct {
-	events []es.Recorded
-	facts  []fact
-	done   chan struct{}
+	facts []fact
+	done  chan struct{}
 }
 
 const batchSize = 1024
+
+func newBatch() *batch { return &batch{facts: make([]fact, 0, batchSize)} }
 
 // fact is an event that was read.
 type fact struct {
@@ -163,14 +165,17 @@ type fact struct {
 func (i *Inspector) read() {
 	b := i.filling
 	b.done = make(chan struct{})
-	i.reading, i.filling = append(i.reading, b), &batch{events: make([]es.Recorded, 0, batchSize)}
+	i.reading = append(i.reading, b)
+	if n := len(i.decided); n > 0 {
+		i.filling, i.decided = i.decided[n-1], i.decided[:n-1]
+	} else {
+		i.filling = newBatch()
+	}
 	go func() {
 		defer close(b.done)
-		b.facts = make([]fact, len(b.events))
-		for n, e := range b.events {
+		for n := range b.facts {
 			f := &b.facts[n]
-			f.read(e)
-			if f.err != nil {
+			if f.read(); f.err != nil {
 				continue
 			}
 			if n > 0 && follows(&b.facts[n-1].Fact, &f.Fact) {
@@ -181,16 +186,16 @@ func (i *Inspector) read() {
 	}()
 }
 
-// read decodes an event.
-func (f *fact) read(e es.Recorded) {
-	f.Recorded, f.context = e, ledger.ContextOf(e.Stream)
+// read decodes the event.
+func (f *fact) read() {
+	f.context = ledger.ContextOf(f.Stream)
 	decode := codecs[f.context]
 	if decode == nil {
 		f.err = errors.New("no stream of the ledger")
 		return
 	}
-	if f.About, f.err = es.ParseMeta(e.Meta); f.err == nil {
-		f.Event, f.err = decode(e.Type, e.Data)
+	if f.About, f.err = es.ParseMeta(f.Recorded.Meta); f.err == nil {
+		f.Event, f.err = decode(f.Type, f.Data)
 	}
 }
 
@@ -211,6 +216,8 @@ func (i *Inspector) next() {
 	for n := range b.facts {
 		i.decide(&b.facts[n])
 	}
+	b.facts = b.facts[:0]
+	i.decided = append(i.decided, b)
 }
 
 // decide gathers the events of a commit, and decides the commit before.
