@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -344,6 +345,62 @@ func large(b *testing.B, n int) ([]byte, proof.Keys) {
 		b.Fatal(err)
 	}
 	return out.Bytes(), proof.Keys{k.Key}
+}
+
+// Of events that are in no more streams nothing is kept.
+func TestABundleIsCheckedInMemoryThatDoesNotGrowWithItsEvents(t *testing.T) {
+	held := func(n int) int64 {
+		k := newKey(t, origin, 1)
+		var hashes []tlog.Hash
+		var file bytes.Buffer
+		w := proof.NewBundleWriter(&file)
+		leaves, err := w.Leaves()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(leaves, proof.LeavesHead)
+		for i := range n {
+			e := es.Recorded{
+				Stream: fmt.Sprintf("bills-%d", i%20), Revision: uint64(i / 20), Position: es.Position(1 + i), ID: uuid.New(), Type: "bills-raised.v1",
+				Created: time.Date(2026, 3, 1, 8, 0, 0, 1000*i, time.UTC), Data: bytes.Repeat([]byte("x"), 400), Meta: []byte("{}"),
+			}
+			h := proof.LeafOf(e).Hash()
+			hashes = append(hashes, h)
+			if _, err := leaves.Write(proof.AppendEvent(nil, h, e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.AddCheckpoint(sign(t, n, rootOf(hashes), origin, k.Signer), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(proof.Manifest{Until: es.Position(n), Figures: []proof.Figure{}}); err != nil {
+			t.Fatal(err)
+		}
+		bundle, err := proof.OpenBundle(bytes.NewReader(file.Bytes()), int64(file.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, last runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		c, findings, err := proof.Keys{k.Key}.Bundle(bundle, nil, func(leaf uint64, _ es.Recorded) error {
+			if leaf == uint64(n)-1 {
+				runtime.GC()
+				runtime.ReadMemStats(&last)
+			}
+			return nil
+		})
+		if err != nil || len(findings) > 0 || c.Events != uint64(n) {
+			t.Fatal(c, findings, err)
+		}
+		runtime.KeepAlive(hashes)
+		runtime.KeepAlive(file)
+		return int64(last.HeapAlloc) - int64(before.HeapAlloc)
+	}
+	const room = 1 << 20
+	if few, many := held(10_000), held(40_000); many > few+few/5+room {
+		t.Errorf("%d B are held at the end of 10,000 events, %d B at that of 40,000", few, many)
+	}
 }
 
 func BenchmarkBundle(b *testing.B) {
