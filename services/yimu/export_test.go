@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
+	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/internal/inspect"
 )
@@ -22,7 +25,12 @@ import (
 // verifiedBundle checks a bundle with a key as a person does, and returns the exit status.
 func verifiedBundle(t *testing.T, file, key string) (status int, r inspect.Report) {
 	t.Helper()
-	c := verifyBundleCmd{File: file, verifyFlags: verifyFlags{Key: key, JSON: true}}
+	return reportOf(t, verifyBundleCmd{File: file, verifyFlags: verifyFlags{Key: key}})
+}
+
+func reportOf(t *testing.T, c verifyBundleCmd) (status int, r inspect.Report) {
+	t.Helper()
+	c.JSON = true
 	stdout := os.Stdout
 	out, err := os.Create(filepath.Join(t.TempDir(), "report"))
 	if err != nil {
@@ -140,4 +148,134 @@ func TestUntilIsAPositionOrATimeWithItsZone(t *testing.T) {
 			t.Errorf("%q: %v", until, err)
 		}
 	}
+}
+
+// TestWhoHasTheEstatesKeyChecksItsPayments asks the binary, as a regulator does who
+// was given a bundle and a key.
+func TestWhoHasTheEstatesKeyChecksItsPayments(t *testing.T) {
+	path, dir := yimu(t), t.TempDir()
+	data := filepath.Join(dir, "data")
+	s, down := up(t, data)
+	estate, other := uuid.NewString(), uuid.NewString()
+	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv", "委托合同.json", "预算.csv", "物业费收款.csv"), estate)
+	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv", "委托合同.json", "预算.csv", "物业费收款.csv"), other)
+	var log struct{ Keys []string }
+	s.get(t, "/ledger/log", &log)
+	export := func(name string, until es.Position) string {
+		t.Helper()
+		c := exportBundleCmd{Server: s.url, Estate: uuid.MustParse(estate), Until: strconv.FormatUint(uint64(until), 10), Output: filepath.Join(dir, name)}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return c.Output
+	}
+	honest := export("honest.zip", s.head(t))
+	planted, until := s.wrongTotal(t, estate)
+	var place struct{ Position es.Position }
+	if s.get(t, "/ledger/place?event="+planted, &place); place.Position != until {
+		t.Fatalf("it stands at %d, want %d", place.Position, until)
+	}
+	wrong := export("wrong.zip", until)
+	down()
+
+	run := func(args ...string) (status int, stdout, stderr string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), path, args...)
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+	}
+	keyOf := func(estate string) string {
+		t.Helper()
+		status, key, said := run("key", "estate", estate, "--data", data)
+		file := filepath.Join(dir, estate+".key")
+		if err := os.WriteFile(file, []byte(key), 0o600); err != nil || status != 0 {
+			t.Fatal(status, err, said)
+		}
+		return file
+	}
+	key := keyOf(estate)
+	noKey := filepath.Join(dir, "no.key")
+	if err := os.WriteFile(noKey, []byte("a key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const sealed, totals = "sealed payments (3210)", "posted totals of days (148)"
+	for name, c := range map[string]struct {
+		file, key string
+		status    int
+		says      []string
+		silent    []string
+	}{
+		"with the key, honest":           {honest, key, 0, []string{"found nothing wrong"}, []string{sealed, totals}},
+		"without it":                     {honest, "", 0, []string{"found nothing wrong", "not verified", sealed, totals}, nil},
+		"with the key, a wrong total":    {wrong, key, 1, []string{"illegitimate-event (totals-wrong)", planted}, []string{sealed, totals}},
+		"without it, the same":           {wrong, "", 0, []string{"found nothing wrong", "not verified", sealed, "posted totals of days (149)"}, []string{"totals-wrong"}},
+		"with the key of another estate": {honest, keyOf(other), wrongUsage, []string{other + ".key", "it is not the key of this estate"}, []string{"found", "payment-closed"}},
+		"with what is no key":            {honest, noKey, wrongUsage, []string{"no.key is no key"}, []string{"found"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := []string{"verify", "bundle", c.file, "--key", log.Keys[0]}
+			if c.key != "" {
+				args = append(args, "--estate-key", c.key)
+			}
+			status, out, said := run(args...)
+			told := out + said
+			for _, words := range c.says {
+				if !strings.Contains(told, words) {
+					t.Errorf("does not say %q:\n%s", words, told)
+				}
+			}
+			for _, words := range c.silent {
+				if strings.Contains(told, words) {
+					t.Errorf("says %q:\n%s", words, told)
+				}
+			}
+			if status != c.status || strings.Contains(told, "primaryKeyId") {
+				t.Errorf("status %d, want %d:\n%s", status, c.status, told)
+			}
+		})
+	}
+	if status, _, said := run("key", "estate", uuid.NewString(), "--data", data); status == 0 || !strings.Contains(said, "has no key") {
+		t.Errorf("of no estate: status %d, %s", status, said)
+	}
+}
+
+// wrongTotal posts a day's total again, with more money than was paid, past all
+// services, and returns the event's id and its position.
+func (s *site) wrongTotal(t *testing.T, estate string) (string, es.Position) {
+	t.Helper()
+	var last es.Recorded
+	for r, err := range s.store.ReadAll(t.Context(), 0, finance.CollectionStream+estate) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = r
+	}
+	var total finance.CollectionPosted
+	if err := json.Unmarshal(last.Data, &total); err != nil {
+		t.Fatal(err)
+	}
+	total.Periods[0].Amount += 100
+	name, data, err := finance.Codec.Encode(total)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := es.ParseMeta(last.Meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta.Commit, meta.Seen, meta.Happened = uuid.New(), last.Position, time.Now().UTC()
+	text, err := json.Marshal(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := es.EventID(meta.Commit, meta.Hash, 0, name, data, text)
+	at, err := s.store.Append(t.Context(), last.Stream, last.Revision+1, es.Proposed{ID: id, Type: name, Data: data, Meta: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String(), at
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/libs/vault"
@@ -16,6 +19,7 @@ type keyCmd struct {
 	Vault  vaultKeyCmd  `cmd:"" help:"Make the key file of a vault that is not there yet."`
 	Log    makeKeyCmd   `cmd:"" help:"Make the key file of a transparency log that is not there yet, and print its public key."`
 	Show   showKeyCmd   `cmd:"" help:"Print the public keys of the transparency log, the one that signs first."`
+	Estate estateKeyCmd `cmd:"" help:"Print the key that opens an estate's payments, for whoever may check them."`
 	Rotate rotateKeyCmd `cmd:"" help:"Put a new key on top of the key file of the transparency log."`
 }
 
@@ -67,6 +71,37 @@ func (c *showKeyCmd) Run() error {
 		fmt.Println(key.Text)
 	}
 	return nil
+}
+
+type estateKeyCmd struct {
+	Estate uuid.UUID `arg:"" help:"Id of the estate."`
+	Data   string    `help:"Directory of a system that does not run." default:"data" env:"YIMU_DATA" type:"path"`
+}
+
+// Help is shown by yimu key estate --help.
+func (estateKeyCmd) Help() string {
+	return `yimu verify bundle --estate-key takes it, in a file. It is secret: whoever has it can read which unit paid what and which did
+not, what is still to come too, and it cannot be taken back.`
+}
+
+// Run makes no key: of an estate that never had one there is nothing to open.
+func (c *estateKeyCmd) Run(ctx context.Context) error {
+	return offline(ctx, c.Data, func(ctx context.Context, s *Site) error {
+		subject := vault.EstateKey(c.Estate.String())
+		known, err := s.vault.Knows(ctx, subject)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("estate %s has no key: no payment of it was ever recorded here", c.Estate)
+		}
+		key, err := s.vault.ReleaseKey(ctx, subject)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Println(key)
+		return err
+	})
 }
 
 type rotateKeyCmd struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,7 +79,11 @@ func (c *verifyBundleCmd) verify(ctx context.Context) (*inspect.Report, error) {
 	}
 	bar := &bar{}
 	defer bar.end()
-	return inspect.Verify(ctx, b, keys, held, opener, func(leaf uint64) { bar.step("events", int(leaf), int(b.Manifest.Leaves)) })
+	report, err := inspect.Verify(ctx, b, keys, held, opener, func(leaf uint64) { bar.step("events", int(leaf), int(b.Manifest.Leaves)) })
+	if errors.Is(err, inspect.ErrWrongKey) {
+		err = fmt.Errorf("%s: %w", c.EstateKey, err)
+	}
+	return report, err
 }
 
 // writeReport writes a report for a person.
@@ -134,7 +139,7 @@ func openerIn(path, estate string) (inspect.Opener, error) {
 	}
 	open, err := vault.NewOpener(strings.TrimSpace(string(key)), vault.EstateKey(estate))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not the key of estate %s: %w", path, estate, err)
+		return nil, fmt.Errorf("%s is no key that yimu key estate printed: %w", path, err)
 	}
 	return open, nil
 }

@@ -40,13 +40,34 @@ type Checked struct {
 	Figures int       `json:"figures"` // derived again
 }
 
+// ErrWrongKey is a key that opens none of an estate's payments. What was to be
+// checked with it was not: there is no report.
+var ErrWrongKey = errors.New("the key opens none of the estate's sealed payments: it is not the key of this estate")
+
+// counted counts what an opener opens, and what it does not.
+func counted(open Opener, opened, closed *int) Opener {
+	if open == nil {
+		return nil
+	}
+	return func(field, sealed string) ([]byte, error) {
+		text, err := open(field, sealed)
+		if err != nil {
+			*closed++
+		} else {
+			*opened++
+		}
+		return text, err
+	}
+}
+
 // Verify checks bytes and proofs, and then, where these hold, the rules and the
 // figures: what is not proven to be in the ledger is not worth a decision. held are
 // checkpoints that the reader kept; open opens the estate's payments, and may be
 // nil; progress is told now and then up to which leaf it is.
 func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.Held, open Opener, progress func(leaf uint64)) (*Report, error) {
 	r := &Report{Bundle: b.Manifest, Findings: []proof.Finding{}, NotVerified: []Unverified{}}
-	i, err := New(b.Manifest.Subject, open)
+	opened, closed := 0, 0
+	i, err := New(b.Manifest.Subject, counted(open, &opened, &closed))
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +94,9 @@ func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.
 	}
 	rest, unverified := i.End()
 	if len(found) == 0 {
+		if opened == 0 && closed > 0 {
+			return nil, ErrWrongKey
+		}
 		note(rest)
 		wrong, unknown := i.Compare(r.figures(b))
 		note(wrong)
