@@ -73,6 +73,8 @@ const (
 	// NotSeen is an event that was decided without something that mattered, and
 	// that had been recorded more than a minute before.
 	NotSeen Code = "not-seen"
+	// ReplayedCommit is a commit that its stream had before: a command counts once.
+	ReplayedCommit Code = "replayed-commit"
 	// WrongFigure is a published figure that the events do not lead to.
 	WrongFigure Code = "wrong-figure"
 )

@@ -473,6 +473,10 @@ func TestTamper(t *testing.T) {
 	})
 
 	// Written to the store past the services, and so signed like everything else.
+	cast := w.Events(votes.BallotStream + w.meeting + "-1")[0]
+	if _, err := w.Store.Append(t.Context(), cast.Stream, 1, es.Proposed{ID: cast.ID, Type: cast.Type, Data: cast.Data, Meta: cast.Meta}); err != nil {
+		t.Fatal(err)
+	}
 	planted := map[string]struct{ id, rule string }{
 		"a ballot by someone not on the roll": {w.ballot(w.stranger, "5", w.Clock.Now()), "not-on-the-roll"},
 		"a second ballot":                     {w.ballot(w.homes[1].Owner, "2", w.Clock.Now()), "already-voted"},
@@ -493,6 +497,7 @@ func TestTamper(t *testing.T) {
 	})
 	planted["a late ballot"] = struct{ id, rule string }{w.ballot(w.homes[4].Owner, "5", w.closes.Add(time.Second)), "voting-closed"}
 	all := w.verify(w.export(), proof.Held{Checkpoint: last}).Findings
+	found("store", "a ballot, replayed", proof.ReplayedCommit, cast.ID.String(), all)
 	for what, p := range planted {
 		var of []proof.Finding
 		for _, f := range all {

@@ -124,6 +124,11 @@ func (c *Commit) Present() {
 	}
 }
 
+// Replayed notes that its stream had the commit before.
+func (c *Commit) Replayed() {
+	c.note(proof.ReplayedCommit, "", "commit %s was recorded before in this stream, and something else since", c.Facts[0].About.Commit)
+}
+
 func (c *Commit) note(code proof.Code, rule, format string, args ...any) {
 	first := c.Facts[0]
 	c.found(proof.Finding{Code: code, Rule: rule,

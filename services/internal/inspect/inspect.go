@@ -13,12 +13,15 @@
 package inspect
 
 import (
+	"encoding/binary"
 	"errors"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/agreements"
 	"github.com/yimu-ledger/yimu/contracts/finance"
@@ -55,8 +58,8 @@ var Prefixes = append([]string{registry.PersonStream, registry.TokenStream}, con
 // Inspector decides events again. It is for one goroutine.
 type Inspector struct {
 	parts   []part
-	beyond  map[string]int    // commits of contexts without a part
-	lengths map[string]uint64 // of streams
+	beyond  map[string]int // commits of contexts without a part
+	streams map[string]*stream
 	found   []proof.Finding
 	last    es.Position
 	pending []fact       // of a commit that may go on
@@ -64,6 +67,31 @@ type Inspector struct {
 	reading []*batch     // the first is ready first
 	filling *batch
 	decided []*batch // to be filled again
+}
+
+// stream is what is kept of a stream. What is kept of a commit is half of its id,
+// which is a hash: no two in a stream have that in common by chance.
+type stream struct {
+	length uint64
+	first  uint64              // commit; most streams have one
+	others map[uint64]struct{} // commits
+}
+
+// holds says whether a commit was in the stream before, and keeps it.
+func (s *stream) holds(commit uuid.UUID) bool {
+	half := binary.BigEndian.Uint64(commit[8:])
+	if _, ok := s.others[half]; ok || half != 0 && half == s.first {
+		return true
+	}
+	switch {
+	case s.first == 0:
+		s.first = half
+	case s.others == nil:
+		s.others = map[uint64]struct{}{half: {}}
+	default:
+		s.others[half] = struct{}{}
+	}
+	return false
 }
 
 // part is what decides the streams of a context.
@@ -88,7 +116,7 @@ func New(estate string, open Opener) (*Inspector, error) {
 			{ledger.Finance, money.Inspect(estate, rights, open)},
 			{ledger.Votes, meetings.Inspect(estate, rights)},
 		},
-		beyond: map[string]int{}, lengths: map[string]uint64{}, filling: newBatch(),
+		beyond: map[string]int{}, streams: map[string]*stream{}, filling: newBatch(),
 	}, nil
 }
 
@@ -226,7 +254,7 @@ func (i *Inspector) decide(f *fact) {
 		i.commit()
 	}
 	if f.err != nil {
-		i.order(f)
+		i.order(i.stream(f.Stream), f)
 		i.breaks(f, "unreadable", "%v", f.err)
 		return
 	}
@@ -238,15 +266,24 @@ func (i *Inspector) breaks(f *fact, rule, format string, args ...any) {
 }
 
 // order checks that an event is the next of its stream, and after all others.
-func (i *Inspector) order(f *fact) {
-	if length := i.lengths[f.Stream]; f.Revision != length {
-		i.breaks(f, "revision", "the stream holds %d events before it", length)
+func (i *Inspector) order(s *stream, f *fact) {
+	if f.Revision != s.length {
+		i.breaks(f, "revision", "the stream holds %d events before it", s.length)
 	}
-	i.lengths[f.Stream] = f.Revision + 1
+	s.length = f.Revision + 1
 	if f.Position <= i.last {
 		i.breaks(f, "position", "position %d does not come after %d", f.Position, i.last)
 	}
 	i.last = f.Position
+}
+
+func (i *Inspector) stream(name string) *stream {
+	s := i.streams[name]
+	if s == nil {
+		s = &stream{}
+		i.streams[name] = s
+	}
+	return s
 }
 
 // commit decides the commit whose events were gathered.
@@ -255,13 +292,17 @@ func (i *Inspector) commit() {
 		return
 	}
 	i.facts = i.facts[:0]
+	s := i.stream(i.pending[0].Stream)
 	for n := range i.pending {
 		f := &i.pending[n]
-		i.order(f)
+		i.order(s, f)
 		i.sound(f, n)
 		i.facts = append(i.facts, f.Fact)
 	}
 	c := facts.NewCommit(i.pending[0].context, i.facts, i.find)
+	if s.holds(i.facts[0].About.Commit) {
+		c.Replayed()
+	}
 	decided := false
 	for _, p := range i.parts {
 		p.Take(c)

@@ -72,6 +72,7 @@ type as struct {
 	happened     time.Time   // zero: now
 	commit       uuid.UUID   // nil: any
 	id           uuid.UUID   // nil: the right one
+	past         bool        // for a paper of the past
 }
 
 // forge appends an event to a stream.
@@ -82,7 +83,12 @@ func (f *forger) forge(name, rule string, who as, stream string, event any) {
 
 func (f *forger) forgeAs(code proof.Code, name, rule string, who as, stream string, event any) {
 	f.t.Helper()
-	p := f.proposed(f.t, who, event)
+	f.write(code, name, rule, stream, f.proposed(f.t, who, event))
+}
+
+// write appends an event to a stream as it is.
+func (f *forger) write(code proof.Code, name, rule, stream string, p es.Proposed) {
+	f.t.Helper()
 	length := uint64(0)
 	for range f.Store.Read(f.t.Context(), stream, 0) {
 		length++
@@ -91,6 +97,16 @@ func (f *forger) forgeAs(code proof.Code, name, rule string, who as, stream stri
 		f.t.Fatal(err)
 	}
 	f.cases = append(f.cases, forgery{name, rule, code, p.ID})
+}
+
+// replay appends the last event of a stream again, with the commit that it is of.
+func (f *forger) replay(name, stream string) {
+	f.t.Helper()
+	var last es.Recorded
+	for e := range f.Store.Read(f.t.Context(), stream, 0) {
+		last = e
+	}
+	f.write(proof.ReplayedCommit, name, "", stream, es.Proposed{ID: last.ID, Type: last.Type, Data: last.Data, Meta: last.Meta})
 }
 
 // proposed makes an event as the commit path makes it.
@@ -109,7 +125,7 @@ func (f *forger) proposed(t testing.TB, who as, event any) es.Proposed {
 		who.seen = f.Store.Head()
 	}
 	hash := strings.Repeat("0", 64)
-	meta, err := json.Marshal(es.Meta{Commit: who.commit, Cause: who.cause, Hash: hash, Actor: who.actor, Seen: who.seen, Happened: who.happened})
+	meta, err := json.Marshal(es.Meta{Commit: who.commit, Cause: who.cause, Hash: hash, Actor: who.actor, Seen: who.seen, Happened: who.happened, Past: who.past})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,13 +253,14 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	s.Unruly = true
 	estate := s.Estate("秀山花园")
 	at := "/estates/" + estate
-	homes := s.Homes(estate, "1-101", "1-102", "1-103", "1-104", "1-105")
+	homes := s.Homes(estate, "1-101", "1-102", "1-103", "1-104", "1-105", "1-106", "1-107")
 	clerkID, clerk := s.Someone(estate, registry.Clerk)
 	formerID, _ := s.Someone(estate, registry.Clerk)
 	strangerID, _ := s.Someone(estate)
 	f := &forger{System: s, t: t, estate: estate}
 
 	// An honest year, as far as it goes.
+	trusted := s.Store.Head()
 	s.Admin().Delete("/people/" + formerID + "/roles?role=clerk&estate=" + estate).Want(http.StatusCreated)
 	clerk.Import(estate, "agreement", "委托合同.json", `{"kind":"委托制物业","principals":["街道"],"provider":"物业公司","starts":"2022-07-21","ends":"2022-09-30","fee":{"住宅":"0.90元/㎡·月"},"services":[],"optional":[]}`).Want(http.StatusOK)
 	clerk.Import(estate, "budget", "预算.csv", "年度,期间,方向,科目,预算金额(元)\n2022,2022-07~2022-12,收入,物业服务费,500.00\n2022,2022-07~2022-12,支出,设施维修,100.00\n").Want(http.StatusOK)
@@ -276,6 +293,8 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 		s.Person(h.Owner).Post("/meetings/"+meeting+"/ballots", choose).Want(http.StatusCreated)
 	}
 	s.Person(homes[0].Owner).Post("/meetings/"+meeting+"/ballots", choose).Refused(http.StatusConflict, "already-voted")
+	clerk.Post("/meetings/"+meeting+"/papers", body{"entry": "6"}).Want(http.StatusCreated)
+	clerk.Post("/meetings/"+meeting+"/paper-ballots", body{"entry": "6", "choices": []body{{"motion": "M1", "choice": votes.No}}}).Want(http.StatusCreated)
 	if i, found, _ := replay(t, s, estate, nil); len(found) > 0 {
 		t.Fatalf("honest as it is: %v", found)
 	} else if wrong, beyond := i.Compare(figures(t, s, i)); len(wrong)+len(beyond) > 0 {
@@ -292,6 +311,11 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	cast("a ballot in another's name", "wrong-voter", homes[1].Owner, "5", s.Clock.Now())
 	cast("a ballot of an entry that there is not", "not-on-the-roll", homes[1].Owner, "77", s.Clock.Now())
 	cast("a second ballot", "already-voted", homes[1].Owner, "2", s.Clock.Now())
+	f.replay("a paper ballot, replayed", votes.BallotStream+meeting+"-6")
+	commit, paper := ballotOf(f, meeting, "6", s.Clock.Now())
+	paper.Channel = votes.Paper
+	f.forge("a paper ballot without an envelope", "no-envelope", as{actor: clerkID, commit: commit}, votes.BallotStream+meeting+"-6", paper)
+	f.replay("a ballot, replayed", votes.BallotStream+meeting+"-1")
 	f.forge("a live meeting closed by hand", "closes-by-itself", as{actor: clerkID}, votes.MeetingStream+later, votes.VotingClosed{Meeting: later})
 	f.forge("a key released too early", "voting-not-closed", as{actor: "reaction:votes_release_key", cause: uuid.NewString()}, votes.MeetingStream+drafted, votes.KeyReleased{Meeting: drafted, Key: "{}"})
 	var roll votes.RollFrozen
@@ -343,6 +367,8 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	f.forge("a day that has not come yet", "time", as{actor: clerkID, happened: s.Clock.Now().Add(time.Hour)}, registry.EstateStream+estate, registry.EstateSet{Estate: estate, Name: "又一个"})
 	f.forge("a cause without a reaction", "cause", as{actor: clerkID, cause: "x"}, registry.EstateStream+estate, registry.EstateSet{Estate: estate, Name: "再一个"})
 	f.forge("the future seen", "seen", as{actor: clerkID, seen: s.Store.Head() + 1<<40}, registry.EstateStream+estate, registry.EstateSet{Estate: estate, Name: "末一个"})
+
+	f.forgeAs(proof.NotSeen, "a name set by one who was dismissed long ago, by who did not look", "estate.set", as{actor: formerID, seen: trusted}, registry.EstateStream+estate, registry.EstateSet{Estate: estate, Name: "末一个"})
 
 	// Finance.
 	of := func(number string, date units.Day, amount units.Fen) (string, finance.VoucherPosted) {
@@ -403,15 +429,28 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 		Agreement: id, Estate: estate, Kind: "委托制物业", Principals: []string{}, Provider: "物业公司", Starts: "2023-01-01", Ends: "2023-12-31",
 		Rates: []agreements.Rate{{Use: registry.Home, Rate: 9000, Per: agreements.PerM2}}, Services: []string{},
 	})
+	f.forgeAs(proof.NotSeen, "an order that a clerk dismissed long ago sends a crew for", "workorder.dispatch", as{actor: formerID, seen: trusted}, workorders.WorkOrderStream+order, workorders.WorkOrderDispatched{Order: order, At: s.Clock.Now().UTC()})
+	old := agreements.AgreementProposed{
+		Estate: estate, Kind: "委托制物业", Principals: []string{"街道"}, Provider: "物业公司", Starts: "2021-01-01", Ends: "2021-12-31",
+		Rates: []agreements.Rate{{Use: registry.Home, Rate: 9000, Per: agreements.PerM2}}, Services: []string{},
+	}
+	old.Agreement = uuid.NewSHA1(uuid.MustParse(estate), []byte("agreement/"+old.Kind+"/"+old.Provider+"/"+string(old.Starts))).String()
+	f.forge("a commit of which only the first event is there", "decided-otherwise", as{actor: clerkID, past: true}, agreements.AgreementStream+old.Agreement, old)
 	f.forge("an agreement in force that nobody signed", "agreement-not-signed", as{actor: clerkID}, agreements.AgreementStream+id, agreements.AgreementActivated{Agreement: id, On: units.DayOf(s.Clock.Now())})
 
 	// After the deadline, and after the closing.
+	opened := s.Store.Head()
 	s.Clock.Advance(4 * 24 * time.Hour)
+	_, clerk = s.Someone(estate, registry.Clerk)
+	clerk.Post("/meetings/"+meeting+"/entry-completed", nil).Want(http.StatusCreated)
 	closes := now.AddDate(0, 0, 20)
 	s.Await("closed and opened", func() bool {
 		types := s.Types(votes.MeetingStream + meeting)
 		return types[len(types)-1] == "key-released.v1"
 	})
+	s.Clock.Advance(2 * time.Minute)
+	commit, unseen := ballotOf(f, meeting, "7", closes.Add(-time.Hour))
+	f.forgeAs(proof.NotSeen, "a ballot after the closing, by who did not look", "voting-closed", as{actor: homes[6].Owner, commit: commit, seen: opened}, votes.BallotStream+meeting+"-7", unseen)
 	cast("a ballot that came late", "voting-closed", homes[4].Owner, "5", closes.Add(time.Second))
 	cast("a ballot that is said to have come in time, after the closing", "voting-closed", homes[4].Owner, "5", closes.Add(-time.Hour))
 
