@@ -155,6 +155,9 @@ func openMemory(ctx context.Context) (*DB, error) {
 		err = db.createCheckpoints(ctx, "") // migrations may name it
 	}
 	if err != nil {
+	// The database lives as long as one connection to it. Nobody asks it for a
+	// checkpoint, but migrations may forget one.
+	if err := errors.Join(db.write.PingContext(ctx), db.createCheckpoints(ctx, "")); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

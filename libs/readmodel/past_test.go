@@ -16,7 +16,13 @@ import (
 func looksBack(store es.Store, folds *int) *readmodel.Past[*readmodel.DB] {
 	return readmodel.NewPast(store, func(ctx context.Context, db *readmodel.DB) (*readmodel.DB, readmodel.Projection, error) {
 		*folds++
-		return db, board(), db.Migrate(ctx, migrations())
+		if err := db.Migrate(ctx, migrations()); err != nil {
+			return nil, readmodel.Projection{}, err
+		}
+		return db, board(), db.Update(ctx, func(tx *readmodel.Tx) error { // as a migration does that lets all be folded again
+			_, err := tx.Exec(ctx, `DELETE FROM checkpoint WHERE name = 'orders'`)
+			return err
+		})
 	})
 }
 
