@@ -684,6 +684,37 @@ func TestADayOrAPositionLooksBack(t *testing.T) {
 	b.shows(b.get(estate+"?day=1999-01-01"), http.StatusNotFound, "这一天看不了")
 }
 
+func TestEveryPublicPageOfAnEstateLooksBack(t *testing.T) {
+	_, b := open(t)
+	for page, words := range map[string][]string{
+		"/meetings":                      {`href="` + closed + `?at=17000"`, `href="` + estate + `/meetings"`, estate + "/meetings.csv?at=17000"},
+		"/workorders":                    {`?at=17000#list"`, `href="` + estate + `/workorders"`, estate + "/workorders.csv?at=17000"},
+		"/workorders?state=rated":        {`href="` + estate + `/workorders?state=rated"`},
+		"/explore":                       {`href="` + estate + `/explore"`, "entries.csv?category="},
+		"/entries?direction=expenditure": {`href="` + estate + `?at=17000#budget"`},
+	} {
+		separator := "?"
+		if strings.Contains(page, "?") {
+			separator = "&"
+		}
+		p := b.get(estate + page + separator + "at=17000")
+		b.shows(p, http.StatusOK, append(words, "这是过去的样子", "17,000", "回到现在")...)
+		if strings.Contains(p.text, "我要报修") {
+			t.Errorf("%s lets people report into the past", page)
+		}
+		if p := b.get(estate + page); strings.Contains(p.text, "这是过去的样子") {
+			t.Errorf("%s of now is shown as the past", page)
+		}
+		b.shows(b.get(estate+page+separator+"at=x"), http.StatusNotFound)
+	}
+	p := b.get(estate + "?at=17000")
+	for _, page := range []string{"/explore?at=17000", "/workorders?at=17000"} {
+		if !strings.Contains(p.text, `href="`+estate+page+`"`) {
+			t.Errorf("the past does not lead to %s", page)
+		}
+	}
+}
+
 func TestFilesOfThePastAreOfThePast(t *testing.T) {
 	_, b := open(t)
 	p := b.get(estate + "?at=17000")

@@ -35,6 +35,9 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/meetings", s.meetings)
 	on("GET /estates/{estate}/rules", s.rules)
 	on("GET /estates/{estate}/workorders", s.orders)
+	on("GET /estates/{estate}/explore", past(s.explore))
+	on("GET /estates/{estate}/meetings", past(s.meetings))
+	on("GET /estates/{estate}/workorders", past(s.orders))
 	on("GET /vouchers/{voucher}", s.voucher)
 	on("GET /meetings/{meeting}", s.meeting)
 	on("GET /meetings/{meeting}/desk", s.desk)
@@ -308,7 +311,7 @@ func (s *site) explore(w http.ResponseWriter, q *request) error {
 		category = finance.DefaultFeeCategory
 	}
 	list, answer, err := client.All(q.Context(), s.api, q.who, "/estates/"+client.Segment(e.ID)+"/entries",
-		url.Values{"direction": {finance.Income}, "category": {category}}, mostPerPage, entryID)
+		q.then(url.Values{"direction": {finance.Income}, "category": {category}}), mostPerPage, entryID)
 	if err != nil {
 		return err
 	}
@@ -437,7 +440,7 @@ func (q *request) orders(state string) (pages.OrdersModel, error) {
 	}
 	m.Items = list.Items
 	if next := client.After(list, ordersPerPage, orderID); next != "" {
-		more := url.Values{"after": {next}}
+		more := q.then(url.Values{"after": {next}})
 		if state != "" {
 			more.Set("state", state)
 		}
@@ -446,7 +449,7 @@ func (q *request) orders(state string) (pages.OrdersModel, error) {
 	if summary, err := get[client.WorkOrders](q, at+"/summary", nil); err == nil {
 		m.Summary = &summary
 	}
-	if q.view.Reader != nil {
+	if q.view.Reader != nil && q.view.At == 0 {
 		limits, err := get[client.List[client.Limit]](q, at+"/limits", nil)
 		if err != nil && status(err) != http.StatusNotFound {
 			return m, err

@@ -177,11 +177,19 @@ type LimitBody struct {
 	FinishHours   int64  `json:"finish_hours,omitempty" minimum:"0" maximum:"10000"`
 }
 
-func (a *API) getLimits(ctx context.Context, in *estates.In) (*service.Items[workorders.Limit], error) {
+func (a *API) getLimits(ctx context.Context, in *struct {
+	estates.In
+	lookback.AtIn
+}) (*service.Items[workorders.Limit], error) {
 	if err := a.known.Check(ctx, in.Estate); err != nil {
 		return nil, err
 	}
-	limits, err := a.Board.Limits(ctx, in.Estate)
+	view, err := a.Board.At(ctx, in.Estate, in.At)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Release()
+	limits, err := view.Tables.Limits(ctx, in.Estate)
 	return service.List([]workorders.Limit(limits), err)
 }
 
