@@ -34,6 +34,8 @@ type ResultPosted struct {
 	Posting int       `json:"posting"`         // 1, and one more each time it was withdrawn
 	Result  string    `json:"result"`          // hash of the public blob
 	Photo   string    `json:"photo,omitempty"` // SHA-256 of the photo of the notice board
+
+	ObjectionsUntil time.Time `json:"objections_until,omitzero"` // first instant at which nobody may object any more; none where the rules give no days
 }
 
 // ResultWithdrawn takes a posted result back, for everyone to see why.

@@ -471,7 +471,7 @@ func TestTheDeskIsNotForEveryOwner(t *testing.T) {
 func TestAnOwnerObjectsToAResult(t *testing.T) {
 	api, b := open(t)
 	at := "/meetings/" + apitest.Posted
-	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次,更正后", "投票延长", "异议成立", "经过", "期限已过")
+	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次,更正后", "投票延长", "异议成立", "经过", "期限已过", "没有按时;最后一天放假", "请求法院撤销的最后一天", "还没有开始算")
 	b.shows(b.get(at+"/objection"), http.StatusUnauthorized)
 	b.login(apitest.OwnerCode)
 	b.shows(b.get(at+"/objection"), http.StatusOK, "2026-11-22 00:00", "加密保存")

@@ -24,6 +24,7 @@ type closing struct {
 	deps     service.Deps
 	board    *board.Board
 	meetings es.Repo[meeting.Meeting, votes.Event]
+	calendar meeting.Calendar
 	ready    func() bool
 }
 
@@ -40,7 +41,9 @@ func (c *closing) run(ctx context.Context) error {
 func (c *closing) due(ctx context.Context) (list []service.Deadline, err error) {
 	open, err := c.board.Due(ctx)
 	for _, m := range open {
+		list = append(list, c.missable(m)...)
 		switch {
+		case m.Countable():
 		case m.Closed && !m.Trust.Until.IsZero():
 			list = append(list, service.Deadline{Key: m.Meeting + sharesDue, At: m.Trust.Until})
 		case m.Closed:
@@ -62,9 +65,13 @@ const (
 // sharesDue ends the key of the deadline for shares.
 const sharesDue = "/shares-due"
 
-// close closes a meeting that is due, or gives up its ballots.
+// close closes a meeting that is due, gives up its ballots, or records that
+// something was due in vain.
 func (c *closing) close(ctx context.Context, d service.Deadline) error {
 	id, what, _ := strings.Cut(d.Key, "/")
+	if name, ok := strings.CutPrefix(what, "missed/"); ok {
+		return c.miss(ctx, id, name)
+	}
 	if "/"+what == sharesDue {
 		_, err := c.meetings.Do(ctx, id, service.ReactionRequest(ctx, c.deps, leaveUnopened, d.Key), meeting.LeaveUnopened{Now: c.deps.Clock()})
 		return err

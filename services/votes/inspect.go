@@ -57,9 +57,11 @@ type held struct {
 	results   []meeting.Result // once counted
 	closed    string           // id of VotingClosed
 
+	id         string
 	objections map[string]*objection // by id
-	closedAt   time.Time             // when that was recorded
-	lastShare  string                // id of the ShareGiven by which there were enough
+	times      meeting.Times
+	closedAt   time.Time // when that was recorded
+	lastShare  string    // id of the ShareGiven by which there were enough
 }
 
 // head is what is known of one entry's ballots.
@@ -169,6 +171,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	h := i.meetings[id]
 	if h == nil {
 		h = &held{heads: map[string]*head{}, objections: map[string]*objection{}, mandates: map[string]meeting.Mandates{}, revoked: map[string]bool{}}
+		h = &held{id: id, heads: map[string]*head{}, objections: map[string]*objection{}}
 		i.meetings[id] = h
 		i.order = append(i.order, id)
 	}
@@ -247,6 +250,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	for _, f := range c.Facts {
 		if e, ok := f.Event.(votes.Event); ok {
 			m = meeting.Evolve(m, e)
+			h.times = h.times.Note(m, e, f.Created)
 		}
 	}
 	was := h.Now().Countable()

@@ -1,7 +1,9 @@
 package votes
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
@@ -35,7 +37,10 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 		return e.Meeting
 	case votes.ResultPosted:
 		c.May(i.rights, "result.post", of)
-		c.Decided(facts.Again(c, m, meeting.PostResult{At: e.At, Result: e.Result, Photo: e.Photo}))
+		c.Decided(facts.Again(c, m, meeting.PostResult{At: e.At, Result: e.Result, Photo: e.Photo, Until: e.ObjectionsUntil}))
+		if !aroundHolidays(set.ObjectionsUntil(e.At, meeting.Calendar{}), e.ObjectionsUntil) {
+			c.Break("objections-until", "the rules do not let owners object until %s", e.ObjectionsUntil)
+		}
 		if _, hash := m.Blob(h.results); m.Countable() && hash != e.Result {
 			c.Break("result-wrong", "the result has the hash %s; the ballots lead to one of %s", e.Result, hash)
 		}
@@ -47,7 +52,7 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 		return e.Meeting
 	case votes.ResultFinal:
 		c.May(i.rights, "result.declare", of)
-		final := meeting.DeclareFinal{At: e.At, Ends: set.ObjectionsEnd(m)}
+		final := meeting.DeclareFinal{At: e.At}
 		final.Open, final.Upheld = h.pending(m, c.Meta().Seen)
 		c.Decided(facts.Again(c, m, final))
 		return e.Meeting
@@ -55,9 +60,34 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 		c.May(i.rights, "result.file", of)
 		c.Decided(facts.Again(c, m, meeting.FileResult{At: e.At, Reference: e.Reference}))
 		return e.Meeting
+	case votes.DeadlineMissed:
+		if c.Meta().Actor != reactor+missing || c.Meta().Cause != missedKey(h.id, e.Deadline) {
+			c.Decided(errByClock)
+		}
+		c.Decided(facts.Again(c, m, meeting.MissDeadline{Now: c.Meta().Happened.Add(facts.Skew), Name: e.Deadline, Due: e.Due}))
+		given := meeting.Deadlines(m, h.times, set, meeting.Calendar{}, e.Due)
+		if !slices.ContainsFunc(given, func(d meeting.Deadline) bool { return d.Name == e.Deadline && aroundHolidays(d.Due, e.Due) }) {
+			c.Break("deadline-wrong", "the rules do not say that %s is due by %s", e.Deadline, e.Due)
+		}
+		return e.Meeting
 	default:
 		return ""
 	}
+}
+
+var errByClock = problem.Conflict("missed-by-the-clock", "that a deadline was missed the clock says, and nobody else")
+
+// longestMove is how far days off may move the end of a period; those of a year may
+// have been announced after this program was made.
+const longestMove = 60 * 24 * time.Hour
+
+// aroundHolidays says whether the end of a period may be the one that is stated,
+// given the one that it has where no day is off.
+func aroundHolidays(without, stated time.Time) bool {
+	if without.IsZero() || stated.IsZero() {
+		return without.IsZero() && stated.IsZero()
+	}
+	return !stated.Before(without) && !stated.After(without.Add(longestMove))
 }
 
 // turnoutAt is who had cast a ballot or handed one in at a position.
@@ -121,9 +151,8 @@ func (i *inspection) objection(c *facts.Commit, event votes.Event) {
 		}
 		var refused error
 		answer := h.Ask(c, func(m meeting.Meeting) bool {
-			set, _ := rules.Named(m.Notice)
 			err := facts.Again(c, o.Objection, meeting.ObjectToResult{
-				Objection: e.Objection, Person: e.Person, Meeting: m, Ends: set.ObjectionsEnd(m), Entry: voter.Entry, Motion: e.Motion, At: e.At, Words: e.Words,
+				Objection: e.Objection, Person: e.Person, Meeting: m, Entry: voter.Entry, Motion: e.Motion, At: e.At, Words: e.Words,
 			})
 			if refused == nil {
 				refused = err

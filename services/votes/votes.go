@@ -33,7 +33,7 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	if err != nil {
 		return nil, err
 	}
-	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
+	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), calendar: days, ready: config.Ready}
 	routes, handler := service.NewAPI(deps, "votes", b)
 	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Calendar: days}).Register(routes)
 	return &service.Service{

@@ -333,6 +333,13 @@ func New() *API {
 		}
 		return object{"steps": []object{{"event": "meeting-drafted.v1", "revision": 0, "at": "2022-12-20T10:00:00+08:00"}, {"event": "notice-posted.v1", "revision": 2, "at": "2022-12-21T11:00:00+08:00"}}}, nil
 	})
+	get("/meetings/{meeting}/deadlines", func(*http.Request) (any, error) {
+		return list([]object{
+			{"name": "closing", "due": "2026-11-01T18:00:00+08:00", "done": "2026-11-01T18:00:00+08:00", "state": "met", "rule": object{"zh": "公告载明的投票截止时间", "en": "the deadline"}},
+			{"name": "result-posting", "due": "2026-11-05T00:00:00+08:00", "day": "2026-11-04", "state": "missed", "moved": true, "rule": object{"zh": "结果产生后3日内公布", "en": "posted within 3 days"}},
+			{"name": "court", "state": "waiting", "rule": object{"zh": "一年内可以请求法院撤销", "en": "a court may be asked within a year"}},
+		})
+	})
 	get("/meetings/{meeting}/objections", func(*http.Request) (any, error) {
 		return list([]object{
 			{"id": Objection, "posting": 2, "entry": "17", "motion": "M1", "at": "2026-11-08T20:00:00+08:00"},

@@ -743,6 +743,18 @@ type Withdrawn struct {
 	Objection string     `json:"objection"`
 }
 
+// Deadline is a day that the rules give in the life of a meeting.
+type Deadline struct {
+	Name            string     `json:"name"`
+	Due             *time.Time `json:"due"`   // nil while what it is counted from has not happened
+	Day             units.Day  `json:"day"`   // the last one, of what is counted in days
+	Done            *time.Time `json:"done"`  // nil until it is
+	State           string     `json:"state"` // waiting, coming, met, missed
+	Rule            Words      `json:"rule"`
+	HolidaysUnknown bool       `json:"holidays_unknown"`
+	Moved           bool       `json:"moved"` // to a working day
+}
+
 // MissedDeadline is a day of the rules that passed in vain.
 type MissedDeadline struct {
 	Deadline string     `json:"deadline"`

@@ -13,6 +13,7 @@ type DeskModel struct {
 	Meeting    client.Meeting
 	Timeline   client.Timeline
 	Objections []client.Objection
+	Deadlines  []client.Deadline
 	Key        string
 	Read       string            // the objection whose words are shown
 	Words      string            // its words
@@ -178,6 +179,31 @@ func DeadlineWords(l Lang, name string) string {
 		"filing":          {"备案的最后一天", "last day to file"},
 		"court":           {"请求法院撤销的最后一天", "last day to ask a court"},
 	}, name)
+}
+
+// deadlineDay is by when something is due.
+func deadlineDay(l Lang, d client.Deadline) string {
+	switch {
+	case d.Due == nil || d.Due.IsZero():
+		return l.T("还没有开始算", "not counted yet")
+	case d.Day != "":
+		return string(d.Day)
+	}
+	return At(d.Due)
+}
+
+// deadlineState says how a deadline stands, and what is to be known of it.
+func deadlineState(l Lang, d client.Deadline) string {
+	words := lookup(l, map[string][2]string{
+		"waiting": {"等待", "waiting"}, "coming": {"还没有到", "still to come"}, "met": {"已满足", "kept"}, "missed": {"没有按时", "missed"},
+	}, d.State)
+	if d.Moved {
+		words += l.T(";最后一天放假,顺延到下一个工作日", "; moved to the next working day")
+	}
+	if d.HolidaysUnknown {
+		words += l.T(";那一年的放假安排还没有公布,日期可能会变", "; the holidays of that year are not announced, and the day may move")
+	}
+	return words
 }
 
 // refusals say why a step of a meeting was refused, by the problem's code.

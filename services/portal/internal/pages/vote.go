@@ -22,6 +22,7 @@ type MeetingModel struct {
 	Timeline   client.Timeline
 	Deadlines  []client.Deadline
 	Objections []client.Objection
+	Deadlines  []client.Deadline
 }
 
 // quorum and approval are the shares of the law, to draw the line and to choose

@@ -22,6 +22,12 @@ func (q *request) life(at string) (client.Timeline, []client.Objection, error) {
 	return t, list.Items, err
 }
 
+// deadlines reads the days that the rules give in the life of a meeting.
+func (q *request) deadlines(at string) ([]client.Deadline, error) {
+	list, err := get[client.List[client.Deadline]](q, at+"/deadlines", nil)
+	return list.Items, err
+}
+
 // atDesk reads the desk of a meeting, for who holds meetings of the estate.
 func (q *request) atDesk() (pages.DeskModel, error) {
 	if err := q.loggedIn(); err != nil {
@@ -37,6 +43,10 @@ func (q *request) atDesk() (pages.DeskModel, error) {
 	}
 	q.view.Title, q.view.Narrow = q.view.T("会议工作台", "Desk of the meeting"), true
 	model.Timeline, model.Objections, err = q.life(q.of(""))
+	if err != nil {
+		return model, err
+	}
+	model.Deadlines, err = q.deadlines(q.of(""))
 	return model, err
 }
 

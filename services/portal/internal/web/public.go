@@ -385,6 +385,8 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	}
 	if list, err := get[client.List[client.Deadline]](q, at+"/deadlines", nil); err == nil { // the page stands without them
 		model.Deadlines = list.Items
+	if model.Deadlines, err = q.deadlines(at); err != nil {
+		return err
 	}
 	q.view.Title, q.view.Figures = m.Title, true
 	if model.Posted {

@@ -117,7 +117,7 @@ func (a *API) postResult(ctx context.Context, in *struct {
 	}
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Meeting, "post-result", actPost, in.CommandIn, in.Body, func(m meeting.Meeting, now time.Time) (command, error) {
-		cmd := meeting.PostResult{At: now, Photo: in.Body.Photo}
+		cmd := meeting.PostResult{At: now, Photo: in.Body.Photo, Until: a.rulesOf(m).ObjectionsUntil(now, a.Calendar)}
 		if !m.Countable() {
 			return cmd, nil // and is refused
 		}
@@ -157,7 +157,7 @@ func (a *API) declareFinal(ctx context.Context, in *struct {
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Meeting, "declare-result-final", actDeclare, in.CommandIn, nil, func(m meeting.Meeting, now time.Time) (command, error) {
 		list, err := a.Board.CurrentObjections(ctx, in.Meeting)
-		cmd := meeting.DeclareFinal{At: now, Ends: a.objectionsEnd(m)}
+		cmd := meeting.DeclareFinal{At: now}
 		cmd.Open, cmd.Upheld = meeting.Pending(m, list)
 		return cmd, err
 	})
@@ -241,7 +241,7 @@ func (a *API) object(ctx context.Context, in *struct {
 		return nil, err
 	}
 	done, err := a.objections.Do(ctx, in.Meeting+"-"+id, req, meeting.ObjectToResult{
-		Objection: id, Person: person, Meeting: box.Meeting, Ends: a.objectionsEnd(box.Meeting),
+		Objection: id, Person: person, Meeting: box.Meeting,
 		Entry: entry.Entry, Motion: in.Body.Motion, At: req.Happened, Words: codec.Sealed(sealed),
 	})
 	return service.Respond(id, done, err)
@@ -377,14 +377,10 @@ func (a *API) timeline(ctx context.Context, in *MeetingAtIn) (*TimelineOut, erro
 	}
 	if m.IsPosted() {
 		b.Posting = &PostingOut{Number: m.Result.Posting, At: m.Result.At, Result: m.Result.Result, Photo: m.Result.Photo}
-		if ends := a.objectionsEnd(m); !ends.IsZero() {
+		if ends := m.Result.ObjectionsUntil; !ends.IsZero() {
 			b.Posting.Objects = &ends
 		}
 		b.Posting.Open, b.Posting.Upheld = meeting.Pending(m, list)
 	}
 	return out, nil
 }
-
-// objectionsEnd is when nobody may object any more to the result that stands; zero
-// where the rules do not say.
-func (a *API) objectionsEnd(m meeting.Meeting) time.Time { return a.rulesOf(m).ObjectionsEnd(m) }

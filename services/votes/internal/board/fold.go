@@ -164,7 +164,7 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 	}
 	row := f.rows.Edit(id)
 	row.id, row.estate, row.state = id, m.Estate, string(state)
-	row.open = !m.Past && m.Posted() && !m.IsCancelled() && !m.IsFiled()
+	row.open = m.Posted() && !m.Over()
 	if e, ok := event.(votes.MeetingDrafted); ok && e.Meeting == id {
 		row.drafted = int64(r.Position)
 	}

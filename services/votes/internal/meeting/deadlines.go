@@ -49,21 +49,16 @@ type Times struct {
 	RollFrozen time.Time `json:",omitzero"` // the roll that stands
 	Closed     time.Time `json:",omitzero"` // the taking of ballots
 	Counted    time.Time `json:",omitzero"`
-	Posted     time.Time `json:",omitzero"` // a result for the first time
 }
 
 // Note returns the times after an event that was recorded at an instant, given the
 // meeting as it is then.
 func (t Times) Note(m Meeting, e votes.Event, at time.Time) Times {
-	switch e := e.(type) {
+	switch e.(type) {
 	case votes.RollFrozen:
 		t.RollFrozen = at
 	case votes.VotingClosed:
 		t.Closed = at
-	case votes.ResultPosted:
-		if t.Posted.IsZero() {
-			t.Posted = e.At
-		}
 	default: // of others, their events say when
 	}
 	if m.Countable() && t.Counted.IsZero() {
@@ -114,11 +109,11 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 		}
 		list = append(list, closing)
 	}
-	if !m.Posted() || m.Past {
+	if !m.Posted() || m.Past || m.IsCancelled() {
 		return list
 	}
 	if r.ResultPostedDays > 0 {
-		list = append(list, c.must(ResultPosting, t.Counted, r.ResultPostedDays, t.Posted, now, Words{
+		list = append(list, c.must(ResultPosting, t.Counted, r.ResultPostedDays, m.First, now, Words{
 			fmt.Sprintf("结果产生后%d日内公布", r.ResultPostedDays), fmt.Sprintf("the result is posted within %d days of the count", r.ResultPostedDays)}))
 	}
 	if r.ObjectionDays > 0 {

@@ -47,14 +47,14 @@ func TestThePeriodToPostAResult(t *testing.T) {
 		{"not counted yet", "", "", "2026-11-24 12:00", "", meeting.Waiting, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			m := meeting.Meeting{MeetingDrafted: drafted, Notice: votes.NoticePosted{At: noon, Opens: opens, Closes: closes}}
 			var times meeting.Times
 			if c.counted != "" {
 				times.Counted = shanghai(t, c.counted)
 			}
 			if c.posted != "" {
-				times.Posted = shanghai(t, c.posted)
+				m.First = shanghai(t, c.posted)
 			}
-			m := meeting.Meeting{MeetingDrafted: drafted, Notice: votes.NoticePosted{At: noon, Opens: opens, Closes: closes}}
 			d := one(t, meeting.Deadlines(m, times, rules, calendar.Shipped(), shanghai(t, c.now)), meeting.ResultPosting)
 			if d.Day != c.day || d.State != c.state || d.Moved != c.moved || d.HolidaysUnknown != c.unknown || d.Rule.ZH == "" || d.Rule.EN == "" {
 				t.Errorf("%+v", d)

@@ -1,11 +1,13 @@
 package meeting
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +49,7 @@ type Lifecycle struct {
 	Extended  []votes.VotingExtended
 	Result    votes.ResultPosted // zero while none stands
 	Postings  int                // results posted so far, withdrawn ones too
+	First     time.Time          // when the first of them was posted
 	Withdrawn []votes.ResultWithdrawn
 	Final     votes.ResultFinal
 	Filed     votes.ResultFiled
@@ -62,6 +65,9 @@ func (l Lifecycle) evolve(e votes.Event) Lifecycle {
 		l.Extended = append(l.Extended[:len(l.Extended):len(l.Extended)], e)
 	case votes.ResultPosted:
 		l.Result, l.Postings = e, e.Posting
+		if e.Posting == 1 {
+			l.First = e.At
+		}
 	case votes.ResultWithdrawn:
 		l.Result = votes.ResultPosted{}
 		l.Withdrawn = append(l.Withdrawn[:len(l.Withdrawn):len(l.Withdrawn)], e)
@@ -242,8 +248,9 @@ func (m Meeting) Blob(results []Result) (blob []byte, hash string) {
 // PostResult records that somebody posted the result in the estate.
 type PostResult struct {
 	At     time.Time // now
-	Result string    // hash of the public blob
+	Result string    // hash of the public blob; none: whoever asks does not know the count yet
 	Photo  string    // of the notice board, SHA-256; may be missing
+	Until  time.Time // first instant at which nobody may object any more, see [RuleSet.ObjectionsUntil]
 }
 
 // Decide refuses before the count, and where a result stands.
@@ -252,14 +259,14 @@ func (c PostResult) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, err
 	}
 	switch {
-	case !m.Countable():
+	case !m.Countable() || c.Result == "":
 		return nil, ErrNotCounted
 	case m.IsPosted() && m.Result.Result == c.Result && m.Result.Photo == c.Photo:
 		return nil, nil
 	case m.IsPosted():
 		return nil, ErrResultPosted
 	}
-	return []votes.Event{votes.ResultPosted{Meeting: m.Meeting, At: c.At, Posting: m.Postings + 1, Result: c.Result, Photo: c.Photo}}, nil
+	return []votes.Event{votes.ResultPosted{Meeting: m.Meeting, At: c.At, Posting: m.Postings + 1, Result: c.Result, Photo: c.Photo, ObjectionsUntil: c.Until}}, nil
 }
 
 // WithdrawResult takes a posted result back.
@@ -292,7 +299,6 @@ func (c WithdrawResult) Decide(m Meeting) ([]votes.Event, error) {
 // DeclareFinal ends the doubt about a result.
 type DeclareFinal struct {
 	At     time.Time // now
-	Ends   time.Time // first instant at which nobody may object any more; zero: the rules do not say
 	Open   int       // objections without an answer
 	Upheld int       // objections to the result that stands which were upheld
 }
@@ -308,9 +314,9 @@ func (c DeclareFinal) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrNotPosted
 	case m.IsFinal():
 		return nil, nil
-	case !c.Ends.IsZero() && c.At.Before(c.Ends.Add(Grace)):
+	case !m.Result.ObjectionsUntil.IsZero() && c.At.Before(m.Result.ObjectionsUntil.Add(Grace)):
 		e := *ErrStillObject
-		e.Fields = []problem.Field{{Name: "at", Detail: "must be a minute after " + day(c.Ends)}}
+		e.Fields = []problem.Field{{Name: "at", Detail: "must be a minute after " + day(m.Result.ObjectionsUntil)}}
 		return nil, &e
 	case c.Open > 0:
 		return nil, ErrUnanswered
@@ -343,6 +349,66 @@ func (c FileResult) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, err
 	}
 	return []votes.Event{votes.ResultFiled{Meeting: m.Meeting, At: c.At, Reference: c.Reference}}, nil
+}
+
+// MissDeadline records that a deadline passed in vain.
+type MissDeadline struct {
+	Now  time.Time
+	Name string
+	Due  time.Time // first instant at which it is late
+}
+
+// Decide refuses what is not due, what was done in time, and days that ask nothing
+// of anybody. It is recorded once.
+func (c MissDeadline) Decide(m Meeting) ([]votes.Event, error) {
+	if err := m.live(); err != nil {
+		return nil, err
+	}
+	for _, missed := range m.Missed {
+		if missed.Deadline == c.Name {
+			return nil, nil
+		}
+	}
+	done, asked := m.asked(c.Name)
+	if !asked || c.Due.IsZero() || c.Now.Before(c.Due) || !done.IsZero() && done.Before(c.Due) {
+		return nil, ErrNotDue
+	}
+	return []votes.Event{votes.DeadlineMissed{Meeting: m.Meeting, Deadline: c.Name, Due: c.Due}}, nil
+}
+
+// asked says whether a deadline asks for something of a meeting that is counted,
+// and when that was done.
+func (m Meeting) asked(name string) (done time.Time, asked bool) {
+	switch {
+	case !m.Countable():
+		return done, false
+	case name == ResultPosting:
+		return m.First, true
+	case name == Filing:
+		return m.Filed.At, m.elects()
+	}
+	return done, false
+}
+
+// InVain lists the deadlines that will have passed, or have, without what they ask
+// for, and that are not recorded as missed.
+func InVain(m Meeting, r RuleSet, c Calendar, now time.Time) (list []Deadline) {
+	if m.live() != nil {
+		return nil
+	}
+	for _, d := range Deadlines(m, m.Times, r, c, now) {
+		done, asked := m.asked(d.Name)
+		recorded := slices.ContainsFunc(m.Missed, func(e votes.DeadlineMissed) bool { return e.Deadline == d.Name })
+		if asked && !recorded && !d.Due.IsZero() && !d.HolidaysUnknown && (done.IsZero() || !done.Before(d.Due)) {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// Over says that no clock has anything to do with the meeting any more.
+func (m Meeting) Over() bool {
+	return m.Past || m.IsCancelled() || m.Unopened || m.IsFiled() || m.IsFinal() && !m.elects()
 }
 
 // Objection is one objection to a result.
@@ -384,15 +450,22 @@ func Pending(m Meeting, list []Objection) (open, upheld int) {
 	return open, upheld
 }
 
-// ObjectionsEnd is the first instant at which nobody may object any more to the
-// result that stands; zero where the rules do not say.
-func (r RuleSet) ObjectionsEnd(Meeting) time.Time { return time.Time{} }
+// ObjectionsUntil is the first instant at which nobody may object any more to a
+// result that was posted at an instant. Where the rules give no days for it, it is
+// when the result need not hang any more; zero where they do not say that either.
+func (r RuleSet) ObjectionsUntil(posted time.Time, c Calendar) time.Time {
+	days := cmp.Or(r.ObjectionDays, r.ResultStandsDays)
+	if days == 0 {
+		return time.Time{}
+	}
+	end, _, _ := c.Within(posted, 0, days)
+	return end
+}
 
 // ObjectToResult says something against a posted result.
 type ObjectToResult struct {
 	Objection, Person string
 	Meeting           Meeting
-	Ends              time.Time // first instant at which nobody may object any more; zero: the rules do not say, so until it is final
 	Entry             string    // of the person; "": none
 	Motion            string    // "": the whole result
 	At                time.Time // now
@@ -404,12 +477,13 @@ func (c ObjectToResult) Decide(o Objection) ([]votes.Event, error) {
 	if err := c.Meeting.live(); err != nil {
 		return nil, err
 	}
+	until := c.Meeting.Result.ObjectionsUntil
 	switch {
 	case o.Raised():
 		return nil, nil
 	case !c.Meeting.IsPosted():
 		return nil, ErrNotPosted
-	case c.Meeting.IsFinal() || !c.Ends.IsZero() && !c.At.Before(c.Ends):
+	case c.Meeting.IsFinal() || !until.IsZero() && !c.At.Before(until):
 		return nil, ErrTooLate
 	case c.Entry == "":
 		return nil, ErrNotAnOwner

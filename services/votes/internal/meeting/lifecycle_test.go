@@ -30,14 +30,14 @@ func TestLifecycle(t *testing.T) {
 	extend := meeting.ExtendVoting{At: during, Closes: later, Times: 1, Latest: later, Quorum: set.Quorum,
 		Turnout: []votes.ScopeTotal{{Scope: "estate", Heads: 2, Area: 200}, {Scope: "building:5", Heads: 1, Area: 200}}}
 	extended := votes.VotingExtended{Meeting: "m", At: during, From: closes, Closes: later}
-	post := meeting.PostResult{At: closes.Add(time.Hour), Result: "r", Photo: "p"}
-	first := votes.ResultPosted{Meeting: "m", At: post.At, Posting: 1, Result: "r", Photo: "p"}
+	ends := closes.AddDate(0, 0, 15)
+	post := meeting.PostResult{At: closes.Add(time.Hour), Result: "r", Photo: "p", Until: ends}
+	first := votes.ResultPosted{Meeting: "m", At: post.At, Posting: 1, Result: "r", Photo: "p", ObjectionsUntil: ends}
 	second := with(first, func(p *votes.ResultPosted) { p.Posting = 2 })
 	shown := join(counted, first)
 	withdraw := meeting.WithdrawResult{At: closes.AddDate(0, 0, 1), Reason: "一张票重复录入。", Objection: "o", Upheld: true}
 	withdrawn := votes.ResultWithdrawn{Meeting: "m", At: withdraw.At, Posting: 1, Reason: withdraw.Reason, Objection: "o"}
-	ends := closes.AddDate(0, 0, 15)
-	final := meeting.DeclareFinal{At: ends.Add(meeting.Grace), Ends: ends}
+	final := meeting.DeclareFinal{At: ends.Add(meeting.Grace)}
 	ended := votes.ResultFinal{Meeting: "m", At: final.At, Posting: 1}
 	filing := meeting.FileResult{At: ends.AddDate(0, 0, 3), Reference: "街办备12号"}
 	filed := votes.ResultFiled{Meeting: "m", At: filing.At, Reference: "街办备12号"}
@@ -90,6 +90,7 @@ func TestLifecycle(t *testing.T) {
 
 		{Name: "post the result", Given: counted, When: post, Then: events{first}},
 		{Name: "post it before the key is released", Given: join(under, closed), When: post, Err: meeting.ErrNotCounted},
+		{Name: "post it without having read it", Given: counted, When: with(post, func(p *meeting.PostResult) { p.Result = "" }), Err: meeting.ErrNotCounted},
 		{Name: "post it twice", Given: shown, When: post},
 		{Name: "post another while one stands", Given: shown, When: with(post, func(p *meeting.PostResult) { p.Result = "x" }), Err: meeting.ErrResultPosted},
 		{Name: "post the result of a meeting of the past", Given: events{past, scoped, posted, closed}, When: post, Err: meeting.ErrPastMeeting},
@@ -109,13 +110,36 @@ func TestLifecycle(t *testing.T) {
 		{Name: "declare final what is not posted", Given: counted, When: final, Err: meeting.ErrNotPosted},
 		{Name: "declare final what was withdrawn", Given: join(shown, withdrawn), When: final, Err: meeting.ErrNotPosted},
 		{Name: "declare final twice", Given: join(shown, ended), When: final},
-		{Name: "declare final where the rules give no days", Given: shown, When: with(final, func(f *meeting.DeclareFinal) { f.Ends = time.Time{} }), Then: events{ended}},
+		{Name: "declare final at once where the rules give no days", Given: join(counted, with(first, func(p *votes.ResultPosted) { p.ObjectionsUntil = time.Time{} })),
+			When: with(final, func(f *meeting.DeclareFinal) { f.At = post.At }), Then: events{with(ended, func(e *votes.ResultFinal) { e.At = post.At })}},
 
 		{Name: "file it", Given: join(shown, ended), When: filing, Then: events{filed}},
 		{Name: "file it before it is final", Given: shown, When: filing, Err: meeting.ErrNotFinal},
 		{Name: "file it twice", Given: join(shown, ended, filed), When: filing},
 		{Name: "file it under another number", Given: join(shown, ended, filed), When: with(filing, func(f *meeting.FileResult) { f.Reference = "街办备13号" }), Err: meeting.ErrFiled},
 		{Name: "file it without a number", Given: join(shown, ended), When: with(filing, func(f *meeting.FileResult) { f.Reference = "" }), Err: wrong},
+	})
+
+	elected := with(drafted, func(d *votes.MeetingDrafted) {
+		d.Motions = []votes.Motion{{ID: "M1", Title: "选举业委会", Matter: "民法典278-1-3", Scope: "estate"}}
+	})
+	election := events{elected, scoped, posted, closed, released}
+	due := closes.AddDate(0, 0, 3)
+	miss := meeting.MissDeadline{Now: due, Name: meeting.ResultPosting, Due: due}
+	missed := votes.DeadlineMissed{Meeting: "m", Deadline: meeting.ResultPosting, Due: due}
+	estest.Run(t, meeting.Evolve, same, []estest.Case[meeting.Meeting, votes.Event]{
+		{Name: "北京 art. 37: nothing is posted when its days are over", Given: counted, When: miss, Then: events{missed}},
+		{Name: "北京 art. 37: an instant before", Given: counted, When: with(miss, func(c *meeting.MissDeadline) { c.Now = due.Add(-1) }), Err: meeting.ErrNotDue},
+		{Name: "it was posted in time", Given: shown, When: miss, Err: meeting.ErrNotDue},
+		{Name: "it was posted in the instant in which it was late", Given: join(counted, with(first, func(p *votes.ResultPosted) { p.At = due })), When: miss, Then: events{missed}},
+		{Name: "it was posted in time and withdrawn", Given: join(shown, withdrawn), When: miss, Err: meeting.ErrNotDue},
+		{Name: "once is enough", Given: join(counted, missed), When: miss},
+		{Name: "before the count", Given: join(under, closed), When: miss, Err: meeting.ErrNotDue},
+		{Name: "of a meeting that was cancelled", Given: join(under, cancelled), When: miss, Err: meeting.ErrCancelled},
+		{Name: "a day that asks nothing of anybody", Given: counted, When: with(miss, func(c *meeting.MissDeadline) { c.Name = meeting.Court }), Err: meeting.ErrNotDue},
+		{Name: "the filing of what is no election", Given: counted, When: with(miss, func(c *meeting.MissDeadline) { c.Name = meeting.Filing }), Err: meeting.ErrNotDue},
+		{Name: "指导规则: an election that is not filed within its days", Given: election, When: with(miss, func(c *meeting.MissDeadline) { c.Name = meeting.Filing }),
+			Then: events{with(missed, func(e *votes.DeadlineMissed) { e.Deadline = meeting.Filing })}},
 	})
 
 	t.Run("the state names how far it is", func(t *testing.T) {
@@ -182,12 +206,12 @@ func TestABallotAtTheOldDeadlineAndAnExtension(t *testing.T) {
 
 func TestObjections(t *testing.T) {
 	var m meeting.Meeting
-	shown := votes.ResultPosted{Meeting: "m", At: closes, Posting: 1, Result: "r"}
+	ends := closes.AddDate(0, 0, 15)
+	shown := votes.ResultPosted{Meeting: "m", At: closes, Posting: 1, Result: "r", ObjectionsUntil: ends}
 	for _, e := range (events{drafted, frozen, votes.NoticePosted{Meeting: "m", At: noon, Opens: opens, Closes: closes}, votes.VotingClosed{}, votes.KeyReleased{Key: "k"}, shown}) {
 		m = meeting.Evolve(m, e)
 	}
-	ends := closes.AddDate(0, 0, 15)
-	object := meeting.ObjectToResult{Objection: "o", Person: "p", Meeting: m, Ends: ends, Entry: "7", Motion: "M1", At: ends.Add(-1), Words: "sealed"}
+	object := meeting.ObjectToResult{Objection: "o", Person: "p", Meeting: m, Entry: "7", Motion: "M1", At: ends.Add(-1), Words: "sealed"}
 	raised := votes.ResultObjected{Objection: "o", Meeting: "m", Posting: 1, Entry: "7", Person: "p", Motion: "M1", At: ends.Add(-1), Words: "sealed"}
 	answer := meeting.AnswerObjection{At: ends, Upheld: true, Answer: "经核对,异议成立。"}
 	answered := votes.ResultObjectionAnswered{Objection: "o", Meeting: "m", At: ends, Upheld: true, Answer: answer.Answer}
@@ -196,9 +220,10 @@ func TestObjections(t *testing.T) {
 	estest.Run(t, meeting.EvolveObjection, same, []estest.Case[meeting.Objection, votes.Event]{
 		{Name: "an owner objects in the last instant", When: object, Then: events{raised}},
 		{Name: "an instant later", When: of(func(c *meeting.ObjectToResult) { c.At = ends }), Err: meeting.ErrTooLate},
-		{Name: "where the rules give no days, until it is final", When: of(func(c *meeting.ObjectToResult) { c.Ends = time.Time{} }), Then: events{raised}},
+		{Name: "where the rules give no days, until it is final", When: of(func(c *meeting.ObjectToResult) { c.Meeting.Result.ObjectionsUntil, c.At = time.Time{}, ends }),
+			Then: events{with(raised, func(e *votes.ResultObjected) { e.At = ends })}},
 		{Name: "to what is final", When: of(func(c *meeting.ObjectToResult) {
-			c.Ends, c.Meeting = time.Time{}, meeting.Evolve(m, votes.ResultFinal{Meeting: "m", At: ends, Posting: 1})
+			c.Meeting = meeting.Evolve(m, votes.ResultFinal{Meeting: "m", At: ends, Posting: 1})
 		}), Err: meeting.ErrTooLate},
 		{Name: "to what was withdrawn", When: of(func(c *meeting.ObjectToResult) {
 			c.Meeting = meeting.Evolve(m, votes.ResultWithdrawn{Meeting: "m", At: closes, Posting: 1})
