@@ -473,6 +473,8 @@ func TestAnOwnerObjectsToAResult(t *testing.T) {
 	at := "/meetings/" + apitest.Posted
 	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次,更正后", "投票延长", "异议成立", "经过", "期限已过", "没有按时;最后一天放假", "请求法院撤销的最后一天", "还没有开始算")
 	b.shows(b.get(at+"/objection"), http.StatusUnauthorized)
+	b.shows(b.get(at+"/objections.csv"), http.StatusOK, "经核对,异议成立。", "等待答复")
+	b.shows(b.get(closed+"/results.csv"), http.StatusOK, "3 × 760 = 2,280 ≥ 2 × 976 = 1,952", "参与人数占全体", "77.9")
 	b.login(apitest.OwnerCode)
 	b.shows(b.get(at+"/objection"), http.StatusOK, "2026-11-22 00:00", "加密保存")
 	b.post(at+"/objection", "key", "12345678", "motion", "M1", "words", " 票数不对 ")

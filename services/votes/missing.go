@@ -18,7 +18,7 @@ func missedKey(id, name string) string { return id + "/missed/" + name }
 // missable lists when the deadlines of a meeting are missed, unless what they ask
 // for is done by then.
 func (c *closing) missable(m meeting.Meeting) (list []service.Deadline) {
-	set, _ := rules.ByHash(m.Notice.RuleHash)
+	set, _ := rules.Named(m.Notice)
 	for _, d := range meeting.InVain(m, set, c.calendar, c.deps.Clock()) {
 		list = append(list, service.Deadline{Key: missedKey(m.Meeting, d.Name), At: d.Due})
 	}
@@ -31,7 +31,7 @@ func (c *closing) miss(ctx context.Context, id, name string) error {
 	if err != nil || !ok {
 		return err
 	}
-	set, _ := rules.ByHash(m.Notice.RuleHash)
+	set, _ := rules.Named(m.Notice)
 	for _, d := range meeting.InVain(m, set, c.calendar, c.deps.Clock()) {
 		if d.Name != name {
 			continue

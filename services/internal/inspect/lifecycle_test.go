@@ -22,6 +22,9 @@ import (
 	meetings "github.com/yimu-ledger/yimu/services/votes"
 )
 
+const election = `[{"id":"M1","title":"选举业主委员会","matter":"民法典278-1-3","scope":"estate","seats":5,"candidates":[
+	{"id":"c1","unit":"1-101"},{"id":"c2","unit":"1-102"},{"id":"c3","unit":"1-103"},{"id":"c4","unit":"1-104"},{"id":"c5","unit":"1-105"}]}]`
+
 // withHolidays are the parts with a calendar of the years the test may reach, in
 // which only New Year's Day is off.
 func withHolidays(t *testing.T) []servicetest.Part {
@@ -51,14 +54,14 @@ func TestAResultIsPostedObjectedToCorrectedAndFiled(t *testing.T) {
 	s := servicetest.New(t, withHolidays(t)...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")
-	homes := s.Homes(estate, "1-101", "1-102", "1-103", "1-104")
+	homes := s.Homes(estate, "1-101", "1-102", "1-103", "1-104", "1-105")
 	_, clerk := s.Someone(estate, registry.Clerk)
 	strangerID, _ := s.Someone(estate)
 	f := &forger{System: s, t: t, estate: estate}
 	now := s.Clock.Now()
-	call := func(title, matter string) string {
+	call := func(title, motions string) string {
 		id := clerk.Post("/estates/"+estate+"/meetings", body{
-			"title": title, "motions": json.RawMessage(strings.Replace(motions, "民法典278-1-4", matter, 1)),
+			"title": title, "motions": json.RawMessage(motions),
 			"policy": body{"revote": votes.FirstBallotStands, "paper_and_electronic": votes.ElectronicStands, "unreturned": "none", "parking_counts_area": false},
 		}).Want(http.StatusCreated).ID()
 		clerk.Post("/meetings/"+id+"/roll", nil).Want(http.StatusCreated)
@@ -67,8 +70,8 @@ func TestAResultIsPostedObjectedToCorrectedAndFiled(t *testing.T) {
 	post := func(id string, days int) {
 		clerk.Post("/meetings/"+id+"/notice", body{"opens": now.AddDate(0, 0, 16), "closes": now.AddDate(0, 0, days)}).Want(http.StatusCreated)
 	}
-	honest, forged, later := call("选举", "民法典278-1-3"), call("选聘", "民法典278-1-4"), call("延长", "民法典278-1-4")
-	called, draft := call("取消", "民法典278-1-4"), call("撤回", "民法典278-1-4")
+	honest, forged, later := call("选举", election), call("选聘", motions), call("延长", motions)
+	called, draft := call("取消", motions), call("撤回", motions)
 	post(honest, 20)
 	post(forged, 20)
 	post(called, 20)
@@ -80,9 +83,10 @@ func TestAResultIsPostedObjectedToCorrectedAndFiled(t *testing.T) {
 	_, clerk = s.Someone(estate, registry.Clerk) // sessions have ended
 	choose := body{"choices": []body{{"motion": "M1", "choice": votes.Yes}}}
 	for _, h := range homes {
-		for _, id := range []string{honest, forged, called} {
+		for _, id := range []string{forged, called} {
 			s.Person(h.Owner).Post("/meetings/"+id+"/ballots", choose).Want(http.StatusCreated)
 		}
+		s.Person(h.Owner).Post("/meetings/"+honest+"/ballots", body{"choices": []body{{"motion": "M1", "candidate": "c1", "choice": votes.Yes}}}).Want(http.StatusCreated)
 	}
 	s.Person(homes[0].Owner).Post("/meetings/"+called+"/cancellation", body{"reason": "我不同意。"}).Refused(http.StatusForbidden, "not-allowed")
 	clerk.Post("/meetings/"+called+"/cancellation", body{"reason": "请致电13800000000"}).Refused(http.StatusUnprocessableEntity, "words-wrong")
@@ -115,6 +119,9 @@ func TestAResultIsPostedObjectedToCorrectedAndFiled(t *testing.T) {
 	}
 	if text := string(s.Anyone().Get(at + "/objections").Want(http.StatusOK).Body); strings.Contains(text, "两次") || !strings.Contains(text, objection) {
 		t.Errorf("everyone reads %s", text)
+	}
+	if paper := s.Anyone().Get(at + "/result.pdf").Want(http.StatusOK).Body; !strings.HasPrefix(string(paper), "%PDF-") {
+		t.Errorf("on paper it is %.20q", paper)
 	}
 	clerk.Post(at+"/final", nil).Refused(http.StatusConflict, "objections-open")
 	clerk.Post(at+"/withdrawal", body{"reason": "更正。", "objection": objection}).Refused(http.StatusConflict, "objection-not-upheld")

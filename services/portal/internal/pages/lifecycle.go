@@ -2,6 +2,7 @@ package pages
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
@@ -28,6 +29,21 @@ type deskLink struct {
 	Path   string // below the meeting
 	ZH, EN string
 	States []string // none: always
+}
+
+// withResult are the states in which there is a result.
+var withResult = []string{"counted", "posted", "final", "filed"}
+
+// resultPDF is where the result is, to print.
+func resultPDF(meeting string) string { return "/api/v1" + path("meetings", meeting, "result.pdf") }
+
+// Arithmetic spells the comparisons of a result out, in one line.
+func Arithmetic(l Lang, r client.Result) string {
+	parts := make([]string, len(r.Arithmetic))
+	for i, s := range r.Arithmetic {
+		parts[i] = stepWords(l, s) + l.T(":", ": ") + times(s.Left) + " " + s.Compare + " " + times(s.Right)
+	}
+	return strings.Join(parts, l.T(";", "; "))
 }
 
 // deskLinks are the pages that the desk leads to, in the order of the work.
@@ -103,8 +119,8 @@ func (m DeskModel) upheld() []client.Objection {
 	})
 }
 
-// objectionState says what became of an objection.
-func objectionState(l Lang, o client.Objection) string {
+// ObjectionState says what became of an objection.
+func ObjectionState(l Lang, o client.Objection) string {
 	switch {
 	case o.Answered == nil:
 		return l.T("等待答复", "not answered yet")

@@ -186,9 +186,20 @@ func (s *site) unitsCSV(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) resultsCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, q.view.T("表决结果", "results"), q.of("/results"), nil, nil, q.headings([2]string{"议题", "Motion"}, [2]string{"标题", "Title"}, [2]string{"依据", "Law"}, [2]string{"规则", "Rule"}, [2]string{"范围", "Scope"}, [2]string{"全体人数", "All, heads"}, [2]string{"全体面积(㎡)", "All, area (㎡)"}, [2]string{"参与人数", "Took part, heads"}, [2]string{"参与面积(㎡)", "Took part, area (㎡)"}, [2]string{"同意人数", "For, heads"}, [2]string{"同意面积(㎡)", "For, area (㎡)"}, [2]string{"反对人数", "Against, heads"}, [2]string{"反对面积(㎡)", "Against, area (㎡)"}, [2]string{"弃权人数", "Abstained, heads"}, [2]string{"弃权面积(㎡)", "Abstained, area (㎡)"}, [2]string{"结果", "Outcome"}),
+	return table(w, q, q.view.T("表决结果", "results"), q.of("/results"), nil, nil, q.headings([2]string{"议题", "Motion"}, [2]string{"标题", "Title"}, [2]string{"依据", "Law"}, [2]string{"规则", "Rule"}, [2]string{"范围", "Scope"}, [2]string{"全体人数", "All, heads"}, [2]string{"全体面积(㎡)", "All, area (㎡)"}, [2]string{"参与人数", "Took part, heads"}, [2]string{"参与面积(㎡)", "Took part, area (㎡)"}, [2]string{"同意人数", "For, heads"}, [2]string{"同意面积(㎡)", "For, area (㎡)"}, [2]string{"反对人数", "Against, heads"}, [2]string{"反对面积(㎡)", "Against, area (㎡)"}, [2]string{"弃权人数", "Abstained, heads"}, [2]string{"弃权面积(㎡)", "Abstained, area (㎡)"}, [2]string{"结果", "Outcome"},
+		[2]string{"参与人数占全体(%)", "Took part of all, heads (%)"}, [2]string{"参与面积占全体(%)", "Took part of all, area (%)"}, [2]string{"同意人数占参与(%)", "For of those taking part, heads (%)"}, [2]string{"同意面积占参与(%)", "For of those taking part, area (%)"}, [2]string{"反对人数占参与(%)", "Against, heads (%)"}, [2]string{"反对面积占参与(%)", "Against, area (%)"}, [2]string{"弃权人数占参与(%)", "Abstained, heads (%)"}, [2]string{"弃权面积占参与(%)", "Abstained, area (%)"}, [2]string{"规则的文字", "Rule in words"}, [2]string{"算式", "Arithmetic"}),
 		func(r client.Result) []string {
-			return []string{r.Motion, r.Title, pages.Matter(q.view.Lang, r.Matter), pages.Rule(q.view.Lang, r.Rule), pages.Scope(q.view.Lang, r.Scope), whole(r.ElectorateHeads), r.ElectorateArea.String(), whole(r.ParticipatingHead), r.ParticipatingArea.String(), whole(r.YesHeads), r.YesArea.String(), whole(r.NoHeads), r.NoArea.String(), whole(r.AbstainHeads), r.AbstainArea.String(), pages.Outcome(q.view.Lang, r.Outcome)}
+			return []string{r.Motion, r.Title, pages.Matter(q.view.Lang, r.Matter), pages.Rule(q.view.Lang, r.Rule), pages.Scope(q.view.Lang, r.Scope), whole(r.ElectorateHeads), r.ElectorateArea.String(), whole(r.ParticipatingHead), r.ParticipatingArea.String(), whole(r.YesHeads), r.YesArea.String(), whole(r.NoHeads), r.NoArea.String(), whole(r.AbstainHeads), r.AbstainArea.String(), pages.Outcome(q.view.Lang, r.Outcome),
+				percent(r.ParticipatingHead, r.ElectorateHeads), percent(int64(r.ParticipatingArea), int64(r.ElectorateArea)), percent(r.YesHeads, r.ParticipatingHead), percent(int64(r.YesArea), int64(r.ParticipatingArea)),
+				percent(r.NoHeads, r.ParticipatingHead), percent(int64(r.NoArea), int64(r.ParticipatingArea)), percent(r.AbstainHeads, r.ParticipatingHead), percent(int64(r.AbstainArea), int64(r.ParticipatingArea)),
+				q.view.T(r.Words.ZH, r.Words.EN), pages.Arithmetic(q.view.Lang, r)}
+		})
+}
+
+func (s *site) objectionsCSV(w http.ResponseWriter, q *request) error {
+	return table(w, q, q.view.T("异议", "objections"), q.of("/objections"), nil, nil, q.headings([2]string{"名册序号", "Roll entry"}, [2]string{"第几次公示", "Posting"}, [2]string{"议题", "Motion"}, [2]string{"提出时间", "Raised"}, [2]string{"答复时间", "Answered"}, [2]string{"是否成立", "Upheld"}, [2]string{"答复", "Answer"}),
+		func(o client.Objection) []string {
+			return []string{o.Entry, strconv.Itoa(o.Posting), o.Motion, instant(o.At), instant(o.Answered), pages.ObjectionState(q.view.Lang, o), o.Answer}
 		})
 }
 

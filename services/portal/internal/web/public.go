@@ -61,6 +61,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/units.csv", s.unitsCSV)
 	on("GET /estates/{estate}/bundle.zip", past(s.bundle))
 	on("GET /meetings/{meeting}/results.csv", past(s.resultsCSV))
+	on("GET /meetings/{meeting}/objections.csv", past(s.objectionsCSV))
 	on("GET /meetings/{meeting}/rejected.csv", past(s.rejectedCSV))
 	on("GET /meetings/{meeting}/ballots.csv", s.ballotsCSV)
 	on("GET /meetings/{meeting}/roll.csv", s.rollCSV)
@@ -395,6 +396,9 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 			{Href: at + "/rejected.csv", Text: q.view.T("未计入的原因", "Reasons")},
 			{Href: at + "/ballots.csv", Text: q.view.T("每张票(无姓名)", "Ballots, no names"), Now: true},
 		}
+	}
+	if len(model.Objections) > 0 {
+		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/objections.csv", Text: q.view.T("异议和答复", "Objections")})
 	}
 	if m.Roll != nil {
 		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/roll.csv", Text: q.view.T("名册(无姓名)", "Roll, no names"), Now: true})

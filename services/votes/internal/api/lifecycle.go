@@ -50,6 +50,9 @@ func (a *API) registerLifecycle(api huma.API) {
 		return service.Command(id, http.MethodPost, "/meetings/{meeting}"+path, summary)
 	}
 	huma.Register(api, service.Query("meeting-timeline", "/meetings/{meeting}/timeline", "What happened to a meeting, and when"), a.timeline)
+	pdf := service.Query("meeting-result-pdf", "/meetings/{meeting}/result.pdf", "The result as it is posted on paper, once it is counted")
+	pdf.Responses = map[string]*huma.Response{"200": {Description: "A PDF", Content: map[string]*huma.MediaType{"application/pdf": {}}}}
+	huma.Register(api, pdf, a.resultPDF)
 	huma.Register(api, service.Query("meeting-objections", "/meetings/{meeting}/objections", "The objections to a meeting's results, with their answers; the owners' own words are sealed"), a.listObjections)
 	huma.Register(api, command("cancel-meeting", "/cancellation", "Cancel a meeting before its deadline, or withdraw a draft"), a.cancel)
 	huma.Register(api, command("extend-voting", "/extension", "Extend voting before its deadline, where too few have taken part and the rules allow it"), a.extend)

@@ -385,7 +385,7 @@ func (m Meeting) asked(name string) (done time.Time, asked bool) {
 	case name == ResultPosting:
 		return m.First, true
 	case name == Filing:
-		return m.Filed.At, m.elects()
+		return m.Filed.At, slices.ContainsFunc(m.Motions, isElection)
 	}
 	return done, false
 }
@@ -408,7 +408,7 @@ func InVain(m Meeting, r RuleSet, c Calendar, now time.Time) (list []Deadline) {
 
 // Over says that no clock has anything to do with the meeting any more.
 func (m Meeting) Over() bool {
-	return m.Past || m.IsCancelled() || m.Unopened || m.IsFiled() || m.IsFinal() && !m.elects()
+	return m.Past || m.IsCancelled() || m.Unopened || m.IsFiled() || m.IsFinal() && !slices.ContainsFunc(m.Motions, isElection)
 }
 
 // Objection is one objection to a result.

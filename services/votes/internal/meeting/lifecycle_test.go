@@ -121,7 +121,7 @@ func TestLifecycle(t *testing.T) {
 	})
 
 	elected := with(drafted, func(d *votes.MeetingDrafted) {
-		d.Motions = []votes.Motion{{ID: "M1", Title: "选举业委会", Matter: "民法典278-1-3", Scope: "estate"}}
+		d.Motions = []votes.Motion{{ID: "M1", Title: "选举业委会", Matter: "民法典278-1-3", Scope: "estate", Election: votes.Election{Seats: 5}}}
 	})
 	election := events{elected, scoped, posted, closed, released}
 	due := closes.AddDate(0, 0, 3)
