@@ -477,8 +477,6 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 		h.ask(c, of, told)
 		return nil
 	}
-	b, err := again(c, m)
-	if err != nil {
 	b := &i.asked
 	var err error
 	if *b, err = again(c, m); err != nil {
@@ -540,6 +538,10 @@ func (h *held) ask(c *facts.Commit, of *head, ways ...command) {
 			case *meeting.CastBallot:
 				way.Meeting = m
 			case *meeting.HandInPaper:
+				way.Meeting = m
+			case *meeting.DeliverNotice:
+				way.Meeting = m
+			case *meeting.FailDelivery:
 				way.Meeting = m
 			}
 			err := facts.Again(c, of.Ballots, way)

@@ -38,15 +38,3 @@ type RuleLine struct {
 	Note   string          `json:"note"`
 	Origin string          `json:"origin"` // national, local or estate
 }
-
-// Deadline is a day in the life of a meeting.
-type Deadline struct {
-	Name            string    `json:"name"`
-	Due             time.Time `json:"due"` // zero: what it is counted from has not happened
-	Day             units.Day `json:"day"` // the last, of what is counted in days
-	Done            time.Time `json:"done"`
-	State           string    `json:"state"` // waiting, coming, met or missed
-	Rule            Words     `json:"rule"`
-	HolidaysUnknown bool      `json:"holidays_unknown"`
-	Moved           bool      `json:"moved"`
-}

@@ -20,7 +20,6 @@ type MeetingModel struct {
 	Posted  bool
 
 	Timeline   client.Timeline
-	Deadlines  []client.Deadline
 	Objections []client.Objection
 	Deadlines  []client.Deadline
 }

@@ -38,10 +38,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/explore", past(s.explore))
 	on("GET /estates/{estate}/meetings", past(s.meetings))
 	on("GET /estates/{estate}/workorders", past(s.orders))
-	on("GET /estates/{estate}/explore", s.explore)
-	on("GET /estates/{estate}/meetings", s.meetings)
 	on("GET /estates/{estate}/rules", s.rules)
-	on("GET /estates/{estate}/workorders", s.orders)
 	on("GET /vouchers/{voucher}", s.voucher)
 	on("GET /meetings/{meeting}", s.meeting)
 	on("GET /meetings/{meeting}/desk", s.desk)
@@ -392,8 +389,6 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 		model.Deadlines = list.Items
 	if model.Deadlines, err = q.deadlines(at); err != nil {
 		return err
-	if list, err := get[client.List[client.Deadline]](q, at+"/deadlines", nil); err == nil { // the page stands without them
-		model.Deadlines = list.Items
 	}
 	q.view.Title, q.view.Figures = m.Title, true
 	if model.Posted {
