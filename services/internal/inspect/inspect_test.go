@@ -350,7 +350,7 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	f.forge("codes that an owner issues", "letters.print", as{actor: homes[0].Owner}, votes.MeetingStream+later,
 		votes.BallotCodesIssued{Meeting: later, Entries: []string{"1-5"}, Count: 5, Until: now.AddDate(0, 0, 40).UTC()})
 	f.forge("codes of entries that there are not", "entries-wrong", as{actor: clerkID}, votes.MeetingStream+later,
-		votes.BallotCodesIssued{Meeting: later, Entries: []string{"1-6"}, Count: 6, Until: now.AddDate(0, 0, 40).UTC()})
+		votes.BallotCodesIssued{Meeting: later, Entries: []string{"1-8"}, Count: 8, Until: now.AddDate(0, 0, 40).UTC()})
 
 	// Registry.
 	f.forge("a role granted by nobody", "role.grant", as{}, registry.PersonStream+strangerID, registry.RoleGranted{Person: strangerID, Role: registry.Administrator})

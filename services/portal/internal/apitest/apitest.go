@@ -305,17 +305,6 @@ func New() *API {
 			"missing": []string{"window.max_days", "objection_days"},
 		}, nil
 	})
-	get("/meetings/{meeting}/deadlines", func(r *http.Request) (any, error) {
-		if _, err := find(r.PathValue("meeting")); err != nil {
-			return nil, err
-		}
-		return list([]object{
-			{"name": "opening", "due": "2026-10-01T09:00:00+08:00", "done": "2026-10-02T09:00:00+08:00", "state": "met", "rule": object{"zh": "公告满20日才能开始投票", "en": "voting opens 20 whole days after the notice"}},
-			{"name": "result-posting", "due": "2026-11-05T00:00:00+08:00", "day": "2026-11-04", "state": "missed", "rule": object{"zh": "结果产生后3日内公布", "en": "the result is posted within 3 days"}, "moved": true},
-			{"name": "objections", "state": "waiting", "rule": object{"zh": "结果公布后7日内可以提出异议", "en": "objections for 7 days"}},
-			{"name": "court", "due": "2028-11-02T00:00:00+08:00", "day": "2028-11-01", "state": "coming", "holidays_unknown": true, "rule": object{"zh": "一年内可以请求法院撤销", "en": "within a year"}},
-		})
-	})
 	get("/meetings/{meeting}/timeline", func(r *http.Request) (any, error) {
 		switch r.PathValue("meeting") {
 		case Posted:
