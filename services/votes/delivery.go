@@ -13,7 +13,7 @@ import (
 // told returns how a delivery is decided again; false where a commit is none.
 // That the owner confirmed it only the owner says; anything else, those who see
 // to deliveries.
-func (i *inspection) told(c *facts.Commit, h *held, entry votes.Entry, about authz.Resource) (command, bool) {
+func (i *inspection) told(c *facts.Commit, h *held, entry votes.Entry, about authz.Resource) (func(meeting.Meeting) command, bool) {
 	switch e := c.Facts[0].Event.(type) {
 	case votes.NoticeDelivered:
 		if e.Channel == votes.ByApp {
@@ -29,10 +29,14 @@ func (i *inspection) told(c *facts.Commit, h *held, entry votes.Entry, about aut
 		} else {
 			c.May(i.rights, "notice.deliver", about)
 		}
-		return &meeting.DeliverNotice{Entry: entry, Now: c.Latest(), NoticeDelivered: e}, true
+		return func(m meeting.Meeting) command {
+			return meeting.DeliverNotice{Meeting: m, Entry: entry, Now: c.Latest(), NoticeDelivered: e}
+		}, true
 	case votes.DeliveryFailed:
 		c.May(i.rights, "notice.deliver", about)
-		return &meeting.FailDelivery{Entry: entry, Now: c.Latest(), DeliveryFailed: e}, true
+		return func(m meeting.Meeting) command {
+			return meeting.FailDelivery{Meeting: m, Entry: entry, Now: c.Latest(), DeliveryFailed: e}
+		}, true
 	}
 	return nil, false
 }

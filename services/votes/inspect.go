@@ -170,8 +170,9 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	id := strings.TrimPrefix(c.Stream(), votes.MeetingStream)
 	h := i.meetings[id]
 	if h == nil {
-		h = &held{heads: map[string]*head{}, objections: map[string]*objection{}, mandates: map[string]meeting.Mandates{}, revoked: map[string]bool{}}
-		h = &held{id: id, heads: map[string]*head{}, objections: map[string]*objection{}}
+		h = &held{
+			id: id, heads: map[string]*head{}, objections: map[string]*objection{}, mandates: map[string]meeting.Mandates{}, revoked: map[string]bool{},
+		}
 		i.meetings[id] = h
 		i.order = append(i.order, id)
 	}
@@ -381,11 +382,8 @@ func (i *inspection) ballot(c *facts.Commit) {
 	} else {
 		c.Present()
 	}
-	c.Decided(i.cast(c, h, of, id, who, entry))
-	papers := of.Papers
-	closed, counted := h.Now().Closed, h.Now().Countable()
 	c.Decided(i.cast(c, h, of, about, m, who, entry))
-	waiting := len(of.Envelopes)
+	papers := of.Papers
 	closed, counted := m.Closed, m.Countable()
 	for _, f := range c.Facts {
 		e, ok := f.Event.(votes.Event)
@@ -465,12 +463,8 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 			return reasoned(votes.NotOnTheRoll, "the roll has no entry "+who)
 		}
 	}
-	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
 	if way := i.atTheDesk(c, h, of, posted, about); way != nil {
 		h.ask(c, of, way)
-	if e, ok := c.Facts[0].Event.(votes.PaperHandedIn); ok {
-		c.May(i.rights, "paper.receive", about)
-		h.ask(c, of, &meeting.HandInPaper{Entry: posted, At: e.At})
 		return nil
 	}
 	if told, ok := i.told(c, h, posted, about); ok {
@@ -487,14 +481,12 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 	}
 	set, _ := rules.Named(m.Notice)
 	if b.Partial = m.Partial(set); b.Proxy != "" {
-		i.byProxy(c, &b, of, set, about)
+		i.byProxy(c, b, of, set, about)
 	}
 	ways := []func(meeting.Meeting) command{func(m meeting.Meeting) command {
-		b := b
-		b.Meeting, b.NoEntry = m, none
+		b.Meeting = m
 		return b
 	}}
-	switch actor := c.Meta().Actor; {
 	switch actor := c.Facts[0].About.Actor; {
 	case m.Past: // whose it is the paper says, not the ledger
 		if !entry {
@@ -518,11 +510,9 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 			ways = append(ways, func(m meeting.Meeting) command {
 				return meeting.HandInPaper{Ballot: b.Ballot, Channel: b.Channel, Meeting: m, Entry: posted, At: b.At}
 			})
-			h.ask(c, of, b, &meeting.HandInPaper{Ballot: b.Ballot, Entry: posted, At: b.At})
-			return nil
 		}
 	}
-	h.ask(c, of, b)
+	h.ask(c, of, ways...)
 	return nil
 }
 
@@ -530,26 +520,17 @@ type command = es.Command[meeting.Ballots, votes.Event]
 
 // ask decides by each state that the meeting may have been in, in each of the ways
 // that the events may have come about.
-func (h *held) ask(c *facts.Commit, of *head, ways ...command) {
+func (h *held) ask(c *facts.Commit, of *head, ways ...func(meeting.Meeting) command) {
 	var refused error
 	answer := h.Ask(c, func(m meeting.Meeting) bool {
 		for _, way := range ways {
-			switch way := way.(type) {
-			case *meeting.CastBallot:
-				way.Meeting = m
-			case *meeting.HandInPaper:
-				way.Meeting = m
-			case *meeting.DeliverNotice:
-				way.Meeting = m
-			case *meeting.FailDelivery:
-				way.Meeting = m
-			}
-			err := facts.Again(c, of.Ballots, way)
+			cmd := way(m)
+			err := facts.Again(c, of.Ballots, cmd)
 			if err == nil {
 				return true
 			}
 			if refused == nil {
-				refused = named(c, of, way, err)
+				refused = named(c, of, cmd, err)
 			}
 		}
 		return false
