@@ -149,12 +149,6 @@ func openMemory(ctx context.Context) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The database lives as long as one connection to it.
-	err = db.write.PingContext(ctx)
-	if err == nil {
-		err = db.createCheckpoints(ctx, "") // migrations may name it
-	}
-	if err != nil {
 	// The database lives as long as one connection to it. Nobody asks it for a
 	// checkpoint, but migrations may forget one.
 	if err := errors.Join(db.write.PingContext(ctx), db.createCheckpoints(ctx, "")); err != nil {

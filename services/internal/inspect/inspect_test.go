@@ -293,8 +293,13 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 		s.Person(h.Owner).Post("/meetings/"+meeting+"/ballots", choose).Want(http.StatusCreated)
 	}
 	s.Person(homes[0].Owner).Post("/meetings/"+meeting+"/ballots", choose).Refused(http.StatusConflict, "already-voted")
-	clerk.Post("/meetings/"+meeting+"/papers", body{"entry": "6"}).Want(http.StatusCreated)
-	clerk.Post("/meetings/"+meeting+"/paper-ballots", body{"entry": "6", "choices": []body{{"motion": "M1", "choice": votes.No}}}).Want(http.StatusCreated)
+	envelope := clerk.Post("/meetings/"+meeting+"/papers", body{"entry": "6"}).Want(http.StatusCreated).ID()
+	_, second := s.Someone(estate, registry.Clerk)
+	for _, who := range []*servicetest.Client{clerk, second} {
+		who.Post("/meetings/"+meeting+"/paper-ballots", body{
+			"entry": "6", "envelope": envelope, "scan": strings.Repeat("ab", 32), "choices": []body{{"motion": "M1", "choice": votes.No}},
+		}).Want(http.StatusCreated)
+	}
 	if i, found, _ := replay(t, s, estate, nil); len(found) > 0 {
 		t.Fatalf("honest as it is: %v", found)
 	} else if wrong, beyond := i.Compare(figures(t, s, i)); len(wrong)+len(beyond) > 0 {

@@ -385,8 +385,6 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	if model.Timeline, model.Objections, err = q.life(at); err != nil {
 		return err
 	}
-	if list, err := get[client.List[client.Deadline]](q, at+"/deadlines", nil); err == nil { // the page stands without them
-		model.Deadlines = list.Items
 	if model.Deadlines, err = q.deadlines(at); err != nil {
 		return err
 	}
