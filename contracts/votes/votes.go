@@ -63,6 +63,7 @@ const (
 	NotOnTheRoll           Reason = "not-on-the-roll"
 	NotTheRepresentative   Reason = "not-the-representative"
 	NotInScope             Reason = "not-in-scope"
+	SellerVoted            Reason = "seller-voted" // of all units concerned, whoever sold them voted before
 	AlreadyVoted           Reason = "already-voted"
 	Superseded             Reason = "superseded"
 	ElectronicBallotStands Reason = "electronic-ballot-stands"
@@ -155,8 +156,8 @@ type RollUnit struct {
 	Unit     string        `json:"unit"`               // code
 	Building string        `json:"building,omitempty"` // 楼栋
 	Stair    string        `json:"stair,omitempty"`    // 单元
-	Area     units.CentiM2 `json:"area_centi_m2"`
-	Basis    string        `json:"basis,omitempty"` // 面积依据: 登记, 实测 or 合同 (interpretation, art. 8)
+	Area     units.CentiM2 `json:"area_centi_m2"`      // exclusive area (专有部分面积)
+	Basis    string        `json:"basis,omitempty"`    // 面积依据: 登记, 实测 or 合同 (interpretation, art. 8)
 }
 
 // NoticePosted opens the clocks. Nothing else may be voted on.
@@ -280,4 +281,5 @@ var Codec = codec.New(
 	codec.Of[Event, DeliveryFailed]("delivery-failed.v1"),
 	codec.Of[Event, NoticeDisplayed]("notice-displayed.v1"),
 	codec.Of[Event, BallotCodesIssued]("ballot-codes-issued.v1"),
+	codec.Of[Event, RollAmended]("roll-amended.v1"),
 )

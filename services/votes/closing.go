@@ -96,7 +96,7 @@ func (c *closing) releaseKeys(ctx context.Context) error {
 		Name:     releaseKey,
 		Prefixes: []string{votes.MeetingStream},
 		Handle:   c.releaseKey,
-		Refused:  c.refused,
+		Refused:  refuse(c.deps, releaseKey),
 	}.Run(ctx, c.deps)
 }
 
@@ -138,15 +138,17 @@ func (c *closing) key(ctx context.Context, m meeting.Meeting) (string, error) {
 	return c.deps.Vault.ReleaseKey(ctx, vault.MeetingKey(m.Meeting))
 }
 
-// refused records why a key stays in the vault, for whoever must act.
-func (c *closing) refused(ctx context.Context, r es.Recorded, why *problem.Error) error {
+// refuse returns what records why a reaction was refused, for whoever must act.
+func refuse(deps service.Deps, reaction string) func(context.Context, es.Recorded, *problem.Error) error {
 	refusals := es.Repo[struct{}, ledger.Event]{
-		Store: c.deps.Store, Committer: c.deps.Committer, Prefix: ledger.ReactionStream, Codec: ledger.Codec,
+		Store: deps.Store, Committer: deps.Committer, Prefix: ledger.ReactionStream, Codec: ledger.Codec,
 		Evolve: func(s struct{}, _ ledger.Event) struct{} { return s },
 	}
-	_, err := refusals.Do(ctx, releaseKey, service.ReactionRequest(ctx, c.deps, releaseKey, "refused/"+r.ID.String()),
-		refusal{Reaction: releaseKey, Cause: r.ID.String(), Code: why.Code, Detail: why.Detail})
-	return err
+	return func(ctx context.Context, r es.Recorded, why *problem.Error) error {
+		_, err := refusals.Do(ctx, reaction, service.ReactionRequest(ctx, deps, reaction, "refused/"+r.ID.String()),
+			refusal{Reaction: reaction, Cause: r.ID.String(), Code: why.Code, Detail: why.Detail})
+		return err
+	}
 }
 
 // refusal is the command to record that a reaction was refused.

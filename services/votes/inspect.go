@@ -56,6 +56,8 @@ type held struct {
 	turnout   votes.ScopeTotal
 	results   []meeting.Result // once counted
 	closed    string           // id of VotingClosed
+	noticed   facts.Moment     // where NoticePosted is
+	places    map[string]place // units of the roll, by code; made when the first changes hands
 
 	id         string
 	objections map[string]*objection // by id
@@ -72,6 +74,8 @@ type head struct {
 	granted  []votes.ProxyGranted // likewise
 	voted    bool                 // in time
 	since    es.Position          // where the first ballot or envelope is recorded; 0: none in time
+	before   int                  // amendments of the roll before that
+	amended  map[int64]int        // the same of envelopes, by time; 0 is not kept
 }
 
 // Inspect returns what decides meetings and ballots again, for one estate or,
@@ -193,6 +197,10 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 		named = e.Meeting
 		i.either(c, "notice.post", map[bool]string{true: "papers.import", false: "notice.post"}[imported], of)
 		i.notice(c, m, e)
+		h.noticed = facts.Moment{At: c.Position(), Created: c.Created()}
+	case votes.RollAmended:
+		named = e.Meeting
+		c.Decided(i.amended(c, h, m, e))
 	case votes.PaperEntryCompleted:
 		named = e.Meeting
 		c.May(i.rights, "entry.complete", of)
@@ -211,6 +219,7 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 		case c.Meta().Actor != reactor+"votes_close" || cause != id+"/deadline" && cause != id+"/entry-completed":
 			c.Decided(errByItself)
 		}
+		i.amendments(c, h, m)
 		c.Decided(facts.Again(c, m, meeting.CloseVoting{Now: c.Meta().Happened.Add(facts.Skew), Paper: h.papers.Envelopes > 0}))
 		h.closedAt = c.Created()
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened:
@@ -342,6 +351,7 @@ func (i *inspection) freeze(c *facts.Commit, h *held, m meeting.Meeting, e votes
 		return err
 	}
 	roll = roll.As(e.Form)
+	h.places = nil
 	h.entries, h.voters = roll.Public.Entries, roll.Voters
 	h.heads = make(map[string]*head, len(h.entries))
 	sum := sha256.Sum256(roll.Blob())
@@ -385,6 +395,7 @@ func (i *inspection) ballot(c *facts.Commit) {
 	c.Decided(i.cast(c, h, of, about, m, who, entry))
 	papers := of.Papers
 	closed, counted := m.Closed, m.Countable()
+	closed, counted, amended := h.Now().Closed, h.Now().Countable(), len(h.Now().Amendments)
 	for _, f := range c.Facts {
 		e, ok := f.Event.(votes.Event)
 		if !ok {
@@ -394,7 +405,7 @@ func (i *inspection) ballot(c *facts.Commit) {
 		switch e.(type) {
 		case votes.PaperHandedIn, votes.BallotCast:
 			if !closed && of.since == 0 {
-				of.since = c.Position()
+				of.since, of.before = c.Position(), amended
 			}
 		default: // nobody has voted by it
 		}
@@ -402,6 +413,7 @@ func (i *inspection) ballot(c *facts.Commit) {
 		case votes.PaperHandedIn:
 			h.lastPaper = c.Position()
 			of.handed.Envelopes = append(of.handed.Envelopes, e.At)
+			of.handIn(e, amended)
 		case votes.PaperEntered:
 			of.readings = append(of.readings, e)
 		case votes.ProxyGranted:
@@ -421,14 +433,10 @@ func (i *inspection) ballot(c *facts.Commit) {
 			case counted:
 				h.summary.Reject(votes.VotingIsClosed, len(e.Motions))
 			default:
-				of.handed.Taken = append(of.handed.Taken, meeting.Taken{BallotCast: e, Late: closed})
+				of.handed.Taken = append(of.handed.Taken, meeting.Taken{BallotCast: e, Late: closed, Amendments: of.amendments(e, amended)})
 			}
-			if !closed && entry && !of.voted {
-				if posted, ok := h.entry(who); ok {
-					of.voted = true
-					h.turnout.Heads++
-					h.turnout.Area += posted.Area
-				}
+			if !closed && entry {
+				h.vote(of, who)
 			}
 		default: // of meetings
 		}
@@ -460,6 +468,9 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 	if entry {
 		var ok bool
 		if posted, ok = h.entry(who); !ok {
+			posted, ok = m.Joined(who)
+		}
+		if !ok {
 			return reasoned(votes.NotOnTheRoll, "the roll has no entry "+who)
 		}
 	}
@@ -496,13 +507,18 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 	case b.Channel == votes.Electronic:
 		voter := h.voters.Of(actor)
 		b.NoEntry = voter.Reason
+		onRoll := h.voters.Of(actor)
+		none = onRoll.Reason
 		about.Person = actor
 		c.May(i.rights, "ballot.cast", about)
-		switch {
-		case entry && voter.Entry != who:
-			c.Decided(reasoned(cmp.Or(voter.Reason, "wrong-voter"), "entry "+who+" is not the caller's"))
-		case !entry && (actor != who || voter.Entry != ""):
-			c.Break("wrong-stream", "the caller's ballots are not in this stream")
+		whose := h.Ask(c, func(m meeting.Meeting) bool {
+			own := m.Voter(onRoll, actor).Entry
+			return entry && own == who || !entry && own == "" && actor == who
+		})
+		if entry {
+			c.Doubted(whose, reasoned(cmp.Or(onRoll.Reason, "wrong-voter"), "entry "+who+" is not the caller's"))
+		} else {
+			c.Hold(whose, "wrong-stream", "the caller's ballots are not in this stream")
 		}
 	default:
 		i.either(c, "paper.enter", "paper.receive", about)
@@ -633,13 +649,8 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 			c.Break("wrong-key", "what was released is no key")
 		}
 	}
-	counter := meeting.NewCounter(m, h.warned(m, set))
 	closed, void := 0, 0
-	for _, e := range h.entries {
-		of := h.heads[e.Entry]
-		if of == nil {
-			continue
-		}
+	for _, of := range h.heads {
 		for n := range of.handed.Taken {
 			t := &of.handed.Taken[n]
 			t.Opened = true
@@ -659,11 +670,17 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 				void++
 			}
 		}
-		if open != nil {
-			i.compare(c, m, e, of, open)
+	}
+	counter := meeting.NewCounter(m, h.warned(m, set))
+	counter.Holdings = h.holdings(m)
+	for _, e := range slices.Concat(h.entries, h.joined(m)) {
+		if of := h.heads[e.Entry]; of != nil {
+			if open != nil {
+				i.compare(c, m, e, of, open)
+			}
+			counter.Head(e, of.handed)
+			of.handed, of.readings, of.granted = meeting.Handed{}, nil, nil
 		}
-		counter.Head(e, of.handed)
-		of.handed, of.readings, of.granted = meeting.Handed{}, nil, nil
 	}
 	for _, of := range h.heads { // of entries that the roll does not have
 		for _, r := range of.handed.Refused {
@@ -740,7 +757,8 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			continue
 		}
 		lists[m.Estate] = append(lists[m.Estate], object{"id": id, "title": m.Title, "past": m.Past})
-		turnout := turnoutFigure{h.turnout.Heads, h.turnout.Area}
+		voted := h.amendTurnout(m, h.turnout, func(of *head) bool { return of.voted })
+		turnout := turnoutFigure{voted.Heads, voted.Area}
 		of := object{
 			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,
 			"turnout": turnout, "paper_entry_completed": m.EntryComplete,
@@ -776,6 +794,7 @@ func (i *inspection) Figures() (list []facts.Figure) {
 		if m.Closed {
 			list = append(list, facts.NewFigure("/meetings/"+id+"/telling", api.NewTelling(h.telling(m))))
 		}
+		list = append(list, rollFigures(m)...)
 		list = append(list, facts.NewFigure("/meetings/"+id, of), facts.NewFigure("/meetings/"+id+"/ballots/summary", ballots))
 	}
 	for _, estate := range slices.Sorted(maps.Keys(lists)) {

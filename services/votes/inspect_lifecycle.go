@@ -100,6 +100,9 @@ func (h *held) turnoutAt(m meeting.Meeting, at es.Position) (scopes []votes.Scop
 			meeting.Add(scopes, e)
 		}
 	}
+	for i := range scopes {
+		scopes[i] = h.amendTurnout(m, scopes[i], func(of *head) bool { return of.since > 0 && of.since <= at })
+	}
 	return scopes
 }
 

@@ -51,6 +51,26 @@ func (k *Known[T]) At(p es.Position) (v T) {
 	return v
 }
 
+// SetAt says when it was set at a position, and whether it was.
+func (k *Known[T]) SetAt(p es.Position) (time.Time, bool) {
+	if i := k.since(p); i >= 0 && k.versions[i].at == p {
+		return k.versions[i].created, true
+	}
+	return time.Time{}, false
+}
+
+// Before is what it was by all that was recorded before an instant, and where and
+// when that was set.
+func (k *Known[T]) Before(t time.Time) (v T, at Moment) {
+	for _, version := range k.versions {
+		if !version.created.Before(t) {
+			break
+		}
+		v, at = version.value, Moment{version.at, version.created}
+	}
+	return v, at
+}
+
 // Changed says whether it was set after one position, and at or before another.
 func (k *Known[T]) Changed(after, until es.Position) bool { return k.since(after) < k.since(until) }
 

@@ -331,6 +331,15 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 			}
 		}
 	}
+	amended := votes.RollAmended{
+		Meeting: later, RollUnit: votes.RollUnit{Unit: homes[2].Code, Building: "1", Stair: "1", Area: 10000, Basis: registry.BasisRegister},
+		From: "3", To: "6", Person: strangerID, SeenAt: uint64(s.Store.Head()), At: s.Clock.Now().UTC(),
+	}
+	f.forge("a unit given to who did not buy it", "seen", as{actor: "reaction:votes_amend_roll", cause: "x/" + later + "/" + homes[2].Unit}, votes.MeetingStream+later, amended)
+	amended.Unit = homes[3].Code
+	f.forge("a roll amended by hand", "cause", as{actor: clerkID}, votes.MeetingStream+later, amended)
+	amended.Unit = "9-999"
+	f.forge("a unit that the roll does not have", "no-such-unit", as{actor: "reaction:votes_amend_roll", cause: "x/" + later + "/" + homes[2].Unit}, votes.MeetingStream+later, amended)
 	roll.Heads, roll.SeenAt = 4, uint64(s.Store.Head())
 	f.forge("a roll that counts other heads than there are", "roll-wrong", as{actor: clerkID}, votes.MeetingStream+drafted, roll)
 

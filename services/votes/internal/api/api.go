@@ -76,7 +76,6 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, service.Query("meeting", "/meetings/{meeting}", "A meeting with its motions, roll and turnout"), a.getMeeting)
 	huma.Register(api, service.Query("meeting-results", "/meetings/{meeting}/results", "What every motion came to, with the arithmetic; once it is counted"), a.getResults)
 	huma.Register(api, service.Query("meeting-ballots-summary", "/meetings/{meeting}/ballots/summary", "How many choices were handed in, and what became of them"), a.getSummary)
-	huma.Register(api, service.Query("meeting-roll", "/meetings/{meeting}/roll", "The electorate, by unit and area, without names"), a.listRoll)
 	huma.Register(api, service.Query("meeting-ballots", "/meetings/{meeting}/ballots", "Every ballot, by unit and area, without names; once it is counted"), a.listBallots)
 
 	own := service.Query("own-ballots", "/me/ballots", "The caller's own ballots and what became of them")
@@ -96,6 +95,7 @@ func (a *API) Register(api huma.API) {
 	a.registerPapers(api)
 	a.registerLifecycle(api)
 	a.registerDelivery(api)
+	a.registerRoll(api)
 }
 
 // MeetingIn names a meeting.
@@ -356,17 +356,6 @@ func (a *API) getSummary(ctx context.Context, in *MeetingAtIn) (*SummaryOut, err
 	return out, err
 }
 
-func (a *API) listRoll(ctx context.Context, in *struct {
-	MeetingIn
-	PageIn
-}) (*service.Items[votes.Entry], error) {
-	if _, err := a.meeting(ctx, in.Meeting); err != nil {
-		return nil, err
-	}
-	list, err := a.Board.Roll(ctx, in.Meeting, in.After, in.Limit)
-	return service.Page(list, err, in.Limit, func(e votes.Entry) string { return e.Entry })
-}
-
 // SettledChoice is what a ballot says on a motion, and why it does not count.
 type SettledChoice struct {
 	votes.Choice
@@ -419,6 +408,10 @@ func (a *API) listBallots(ctx context.Context, in *struct {
 	}
 	list, err := a.Board.Ballots(ctx, m, first, last)
 	for _, b := range list {
+		if e, ok := m.Joined(b.Entry); ok {
+			e.Area = m.Holds(e, votes.Motion{Scope: meeting.Estate})
+			byNumber[b.Entry] = e
+		}
 		p := PostedBallot{Entry: b.Entry, Units: byNumber[b.Entry].Units, Area: byNumber[b.Entry].Area}
 		p.Channel, p.At, p.Choices, p.Reason = shown(b)
 		out.Body.Items = append(out.Body.Items, p)

@@ -380,6 +380,7 @@ var words = map[votes.Reason]string{
 	votes.NotOnTheRoll:           "you hold no title in this estate",
 	votes.NotTheRepresentative:   "another co-owner votes for your unit",
 	votes.NotInScope:             "none of your units is in the scope of the motion",
+	votes.SellerVoted:            "whoever sold you the unit had voted before, and that vote stands",
 	votes.AlreadyVoted:           "you have voted already, and the first ballot stands",
 	votes.Superseded:             "a later ballot of yours stands",
 	votes.ElectronicBallotStands: "your electronic ballot stands",

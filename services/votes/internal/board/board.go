@@ -258,6 +258,14 @@ func turnout(ctx context.Context, q readmodel.Querier, id string) (t votes.Scope
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error { return rows.Scan(&t.Heads, &t.Area) },
 		`SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
 			(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false)
+	if err != nil {
+		return t, err
+	}
+	m, err := scanMeeting(q.QueryRow(ctx, `SELECT state FROM meeting WHERE id = ?`, id))
+	if ok, err := found(err); !ok {
+		return t, err
+	}
+	err = amendTurnout(ctx, q, m, false, &t)
 	return t, err
 }
 
@@ -354,7 +362,11 @@ func (b *Tables) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballo
 	if err != nil {
 		return err
 	}
-	return eachHead(ctx, b.db, m, open, f, `1 = 1`)
+	h, err := settledHoldings(ctx, b.db, m, open)
+	if err != nil {
+		return err
+	}
+	return eachHead(ctx, b.db, m, open, h, f, `1 = 1`)
 }
 
 func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
@@ -362,8 +374,12 @@ func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, a
 	if err != nil {
 		return nil, err
 	}
+	h, err := settledHoldings(ctx, b.db, m, open)
+	if err != nil {
+		return nil, err
+	}
 	list := []Ballot{}
-	err = eachHead(ctx, b.db, m, open, func(head []Ballot) error {
+	err = eachHead(ctx, b.db, m, open, h, func(head []Ballot) error {
 		list = append(list, head...)
 		return nil
 	}, where, args...)
@@ -375,10 +391,12 @@ const ballotsAtOnce = 4096
 
 // eachHead calls f with all ballots of one head after another, settled. f must
 // not keep them.
-func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
+func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, h meeting.Holdings, f func([]Ballot) error, where string, args ...any) error {
 	var ballots []Ballot
 	var recorded []recordedBallot
-	pass := func() error { // all ballots of some heads
+	var stream string
+	var handed envelopesBefore // of the head in this stream
+	pass := func() error {     // all ballots of some heads
 		if err := openAll(ballots, recorded, open); err != nil {
 			return err
 		}
@@ -387,7 +405,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 			for to < len(ballots) && ballots[to].Stream == ballots[from].Stream {
 				to++
 			}
-			if err := f(settled(m, ballots[from:to])); err != nil {
+			if err := f(settled(m, h, ballots[from:to])); err != nil {
 				return err
 			}
 			from = to
@@ -402,7 +420,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 			voter string
 			r     recordedBallot
 		)
-		if err := rows.Scan(&entry, &voter, &b.Revision, &b.Position, &r.kind, &r.late, &r.text); err != nil {
+		if err := rows.Scan(&entry, &voter, &b.Revision, &b.Position, &r.kind, &r.late, &r.amended, &r.text); err != nil {
 			return err
 		}
 		b.Stream = votes.RefusalStream + m.Meeting + "-" + voter
@@ -410,6 +428,13 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 			b.Entry = strconv.Itoa(entry)
 			b.Stream = votes.BallotStream + m.Meeting + "-" + b.Entry
 		}
+		if b.Stream != stream {
+			stream, handed = b.Stream, nil
+		}
+		if r.kind == kindEnvelope {
+			return handed.note(r.text, r.amended)
+		}
+		r.handed = handed
 		if n := len(ballots); n >= ballotsAtOnce && ballots[n-1].Stream != b.Stream {
 			if err := pass(); err != nil {
 				return err
@@ -417,8 +442,8 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 		}
 		ballots, recorded = append(ballots, b), append(recorded, r)
 		return nil
-	}, `SELECT entry, voter, revision, position, kind, late, event FROM ballot
-		WHERE meeting = ? AND `+ballotKinds+` AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
+	}, `SELECT entry, voter, revision, position, kind, late, amendments, event FROM ballot
+		WHERE meeting = ? AND `+kindsOf(m)+` AND `+where+` ORDER BY entry, voter, revision`, append([]any{m.Meeting}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -427,9 +452,11 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 
 // recordedBallot is a row of the table ballot, still to be read.
 type recordedBallot struct {
-	kind string
-	late bool
-	text []byte
+	kind    string
+	late    bool
+	amended int             // amendments of the roll, recorded before
+	handed  envelopesBefore // of its head
+	text    []byte
 }
 
 // openAll reads what was recorded of ballots and opens it where it may be, on all
@@ -446,6 +473,7 @@ func openAll(ballots []Ballot, recorded []recordedBallot, open openFunc) error {
 				case kindCast:
 					b.Taken = &meeting.Taken{Late: r.late}
 					err = json.Unmarshal(r.text, &b.Taken.BallotCast)
+					b.Taken.Amendments = r.handed.before(b.Taken.BallotCast, r.amended)
 					b.Ballot = b.Taken.Ballot
 					open(b.Taken)
 				case kindRefused:
@@ -464,14 +492,14 @@ func openAll(ballots []Ballot, recorded []recordedBallot, open openFunc) error {
 }
 
 // settled says of all ballots of one head which of their motions count.
-func settled(m meeting.Meeting, head []Ballot) []Ballot {
+func settled(m meeting.Meeting, h meeting.Holdings, head []Ballot) []Ballot {
 	var taken []meeting.Taken
 	for _, b := range head {
 		if b.Taken != nil {
 			taken = append(taken, *b.Taken)
 		}
 	}
-	reasons := m.Settle(taken)
+	reasons := h.Settle(m, taken)
 	for i := range head {
 		if head[i].Taken != nil {
 			head[i].Reasons, reasons = reasons[0], reasons[1:]

@@ -36,16 +36,17 @@ type weight struct {
 
 // Of returns the entry of a person, as Entry does, or the reason why there is none.
 func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
-	voter := b.roll.voters.Of(person)
+	voter := b.Voter(b.roll.voters.Of(person), person)
 	e, _ := b.Entry(voter.Entry)
 	return e, voter.Reason
 }
 
-// Entry returns an entry by its number, with its areas and nothing else.
+// Entry returns an entry by its number, as it is on the roll: with its areas and
+// nothing else.
 func (b *Box) Entry(number string) (votes.Entry, bool) {
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 1 || n > len(b.roll.weights) || strconv.Itoa(n) != number {
-		return votes.Entry{}, false
+		return b.Joined(number)
 	}
 	w := b.roll.weights[n-1]
 	return votes.Entry{Entry: number, Area: w.area, ByScope: w.byScope}, true

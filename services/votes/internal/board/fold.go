@@ -42,7 +42,7 @@ var (
 	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "posted"}}
 	voterTable  = readmodel.Table{Name: "voter", Key: []string{"meeting", "person"}, Columns: []string{"meeting", "person", "entry", "reason"}}
 	ballotTable = readmodel.Table{Name: "ballot", Key: []string{"meeting", "entry", "voter", "revision"},
-		Columns: []string{"meeting", "entry", "voter", "revision", "position", "kind", "late", "answers", "event"}}
+		Columns: []string{"meeting", "entry", "voter", "revision", "position", "kind", "late", "amendments", "answers", "event"}}
 	resultTable = readmodel.Table{Name: "result", Key: []string{"meeting", "number"}, Columns: []string{"meeting", "number", "posted"}}
 
 	meetingRows = readmodel.Map[string, meetingRow]{
@@ -176,6 +176,13 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 			return err
 		}
 	}
+	if e, ok := event.(votes.RollAmended); ok {
+		if _, joined := m.Joined(e.To); joined {
+			if err := f.tx.Upsert(ctx, voterTable, [][]any{{id, e.Person, e.To, ""}}); err != nil {
+				return err
+			}
+		}
+	}
 	if m.Countable() && !counted {
 		return f.count(ctx, *m)
 	}
@@ -243,11 +250,14 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 		return err
 	}
 	counter := meeting.NewCounter(m, warned)
+	if counter.Holdings, err = holdingsOf(ctx, f.tx, m, open); err != nil {
+		return err
+	}
 	came, err := envelopesOf(ctx, f.tx, m.Meeting)
 	if err != nil {
 		return err
 	}
-	err = eachHead(ctx, f.tx, m, open, func(head []Ballot) error {
+	err = eachHead(ctx, f.tx, m, open, counter.Holdings, func(head []Ballot) error {
 		n, _ := strconv.Atoi(head[0].Entry)
 		handed := meeting.Handed{Envelopes: came[n]}
 		for _, b := range head {
@@ -260,6 +270,8 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 		delete(came, n)
 		if n > 0 && n <= len(entries) {
 			counter.Head(entries[n-1], handed)
+		} else if e, ok := m.Joined(head[0].Entry); ok {
+			counter.Head(e, handed)
 		} else { // of someone who has no entry there are only refusals
 			counter.Head(votes.Entry{}, meeting.Handed{Refused: handed.Refused})
 		}
@@ -367,7 +379,7 @@ func (f *folding) ballot(r es.Recorded) error {
 		}
 		voter = ""
 	}
-	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, answered, r.Data})
+	f.ballots = append(f.ballots, []any{id, entry, voter, int64(r.Revision), int64(r.Position), kind, m.Closed, len(m.Amendments), answered, r.Data})
 	return nil
 }
 

@@ -128,7 +128,7 @@ func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes [
 		if err != nil {
 			return err
 		}
-		return readmodel.Each(ctx, tx, func(rows *sql.Rows) error {
+		err = readmodel.Each(ctx, tx, func(rows *sql.Rows) error {
 			var n int
 			if err := rows.Scan(&n); err != nil || n < 1 || n > len(entries) {
 				return err
@@ -136,6 +136,14 @@ func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes [
 			meeting.Add(scopes, entries[n-1])
 			return nil
 		}, `SELECT DISTINCT entry FROM ballot WHERE meeting = ? AND kind IN ('`+kindCast+`', '`+kindEnvelope+`') AND late = ? AND entry > 0`, m.Meeting, false)
+		if err != nil {
+			return err
+		}
+		var amended []*votes.ScopeTotal
+		for i := range scopes {
+			amended = append(amended, &scopes[i])
+		}
+		return amendTurnout(ctx, tx, m, true, amended...)
 	})
 	return scopes, err
 }

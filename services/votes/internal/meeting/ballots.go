@@ -54,7 +54,8 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticeDisplayed, votes.BallotCodesIssued, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
 		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
-		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.MandateTaken, votes.MandateReturned, votes.ProxyRefused:
+		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.MandateTaken, votes.MandateReturned, votes.ProxyRefused,
+		votes.RollAmended:
 		// in other streams
 	}
 	return b
@@ -224,7 +225,10 @@ func (c CastBallot) complete(b Ballots) error {
 	if c.Partial {
 		return nil
 	}
-	left := slices.DeleteFunc(c.Meeting.Concerning(c.Entry), func(motion string) bool { return len(on(motion, c.Choices)) > 0 })
+	left := slices.DeleteFunc(c.Meeting.Concerning(c.Entry), func(id string) bool {
+		motion, _ := c.Meeting.motion(id)
+		return len(on(id, c.Choices)) > 0 || c.Meeting.Holds(c.Entry, motion) == 0 // what was sold is answered by others
+	})
 	if len(left) > 0 {
 		return missing(*ErrPartial, left, "is not answered")
 	}
@@ -240,7 +244,7 @@ func (c CastBallot) settle(b Ballots) ([]votes.Event, error) {
 	answers := slices.Clip(b.Answers)
 	for _, id := range motions {
 		motion, _ := c.Meeting.motion(id)
-		answers = append(answers, Answer{id, c.Channel, c.At, fault(motion, on(id, c.Choices)), c.Proxy != ""})
+		answers = append(answers, Answer{Motion: id, Channel: c.Channel, At: c.At, Void: fault(motion, on(id, c.Choices)), Proxy: c.Proxy != ""})
 	}
 	standing := Standing(c.Meeting.Policy, answers)[len(b.Answers):]
 
@@ -314,8 +318,7 @@ func (c CastBallot) slips() (wrong []problem.Field) {
 		if ok && !isAsked(motion, choice.Candidate) {
 			field("choices", i, ".candidate", "must be a candidate of the election, and of no other motion")
 		}
-		_, inScope := Weight(c.Entry, motion)
-		taken = taken || inScope
+		taken = taken || c.Meeting.concerns(c.Entry, motion)
 	}
 	for i, id := range c.Void {
 		if _, ok := c.Meeting.motion(id); !ok {
@@ -358,7 +361,8 @@ func (c CastBallot) refusal(id string) votes.Reason {
 	if c.Entry.Entry == "" {
 		return cmp.Or(c.NoEntry, votes.NotOnTheRoll)
 	}
-	if _, ok := Weight(c.Entry, motion); !ok {
+	live := !c.Meeting.Past && c.Channel == votes.Electronic
+	if !c.Meeting.concerns(c.Entry, motion) || live && c.Meeting.Holds(c.Entry, motion) == 0 {
 		return votes.NotInScope
 	}
 	if c.Barred {

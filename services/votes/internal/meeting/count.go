@@ -110,8 +110,9 @@ func (s *Summary) Reject(reason votes.Reason, rows int) {
 // Taken is a recorded BallotCast.
 type Taken struct {
 	votes.BallotCast
-	Late   bool // recorded after voting was closed in the ledger
-	Opened bool // Choices are in clear
+	Late       bool // recorded after voting was closed in the ledger
+	Opened     bool // Choices are in clear
+	Amendments int  // of the roll, recorded before the ballot was handed in
 }
 
 // On returns what the ballot says on a motion; none where that is nothing, or not
@@ -119,8 +120,8 @@ type Taken struct {
 func (t Taken) On(motion string) []votes.Choice { return on(motion, t.Choices) }
 
 // Settle says of all ballots that one head cast in a meeting, in recorded order,
-// which of their motions count: for each ballot a reason, or "", for each of its
-// Motions.
+// which of their motions count by the head's own ballots: for each ballot a reason,
+// or "", for each of its Motions.
 func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 	var answers []Answer
 	for _, t := range taken {
@@ -128,7 +129,7 @@ func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 			if t.Late {
 				continue
 			}
-			a := Answer{Motion: id, Channel: t.Channel, At: t.At, Proxy: t.Proxy != ""}
+			a := Answer{Motion: id, Channel: t.Channel, At: t.At, Proxy: t.Proxy != "", Sold: m.sold(t, id)}
 			if t.Opened {
 				motion, _ := m.motion(id)
 				a.Void = fault(motion, t.On(id))
@@ -154,9 +155,10 @@ func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 // Counter counts a meeting, head by head.
 type Counter struct {
 	Summary
-	meeting Meeting
-	counts  map[string]*count      // by motion
-	silent  map[string]votes.Entry // of those who were warned, who has handed in nothing
+	Holdings Holdings // where units changed hands
+	meeting  Meeting
+	counts   map[string]*count      // by motion
+	silent   map[string]votes.Entry // of those who were warned, who has handed in nothing
 }
 
 // NewCounter starts the count of a meeting. Of those who hand in nothing, a rule
@@ -186,7 +188,7 @@ func (c *Counter) Head(e votes.Entry, h Handed) {
 	for _, r := range h.Refused {
 		c.Reject(r.Reason, len(r.Motions))
 	}
-	settled := c.meeting.Settle(h.Taken)
+	settled := c.Holdings.Settle(c.meeting, h.Taken)
 	for i, reasons := range settled {
 		t := h.Taken[i]
 		for j, reason := range reasons {
@@ -198,8 +200,7 @@ func (c *Counter) Head(e votes.Entry, h Handed) {
 			c.Rows++
 			c.Accepted++
 			if motion, ok := c.meeting.motion(id); ok && t.Opened {
-				area, _ := Weight(e, motion)
-				c.counts[id].add(t.Channel, t.On(id), area)
+				c.counts[id].add(t.Channel, t.On(id), c.Holdings.Weight(e, motion))
 			}
 		}
 	}
@@ -261,11 +262,11 @@ func (c *Counter) Results(rules RuleSet) []Result {
 	for i, m := range c.meeting.Motions {
 		var silent votes.ScopeTotal
 		for _, e := range c.silent {
-			if area, ok := Weight(e, m); ok {
+			if area := c.Holdings.Weight(e, m); area > 0 {
 				silent.Heads, silent.Area = silent.Heads+1, silent.Area+area
 			}
 		}
-		results[i] = c.counts[m.ID].result(rules, m, c.meeting.Electorate(m), c.meeting.Policy.Unreturned, silent)
+		results[i] = c.counts[m.ID].result(rules, m, c.Holdings.Electorate(c.meeting, m), c.meeting.Policy.Unreturned, silent)
 		if c.meeting.Unopened {
 			results[i] = results[i].unopened()
 		}

@@ -73,6 +73,8 @@ type Meeting struct {
 	Trust    Trust `json:",omitzero"`  // who holds the key in shares
 	Unopened bool  `json:",omitempty"` // too few shares came
 	Times    Times // on the board only
+
+	Amendments []votes.RollAmended `json:",omitempty"` // in recorded order
 }
 
 // Evolve applies one event. It never fails and never decides.
@@ -81,7 +83,7 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 	case votes.MeetingDrafted:
 		m.MeetingDrafted = e
 	case votes.RollFrozen:
-		m.Roll = e
+		m.Roll, m.Amendments = e, nil
 	case votes.NoticePosted:
 		m.Notice = e
 	case votes.PaperEntryCompleted:
@@ -91,6 +93,8 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Closed = true
 	case votes.KeyReleased:
 		m.Key = e.Key
+	case votes.RollAmended:
+		m.Amendments = append(slices.Clip(m.Amendments), e)
 	case votes.VotingExtended:
 		m.Notice.Closes = e.Closes
 		m.Lifecycle = m.evolve(e)

@@ -82,7 +82,7 @@ func (m Meeting) Partial(rules RuleSet) bool {
 func (m Meeting) Concerning(e votes.Entry) []string {
 	ids := []string{}
 	for _, motion := range m.Motions {
-		if _, ok := Weight(e, motion); ok {
+		if m.concerns(e, motion) {
 			ids = append(ids, motion.ID)
 		}
 	}

@@ -120,7 +120,7 @@ func entry(number string, h electorate.Head, scopes []scope) (e votes.Entry, par
 	parts = make([]units.CentiM2, len(scopes))
 	for _, u := range h.Units {
 		e.Units = append(e.Units, u.Code)
-		e.ByUnit = append(e.ByUnit, votes.RollUnit{Unit: u.Code, Building: u.Building, Stair: u.Stair, Area: u.Area, Basis: u.Basis})
+		e.ByUnit = append(e.ByUnit, rollUnit(u))
 		if u.Building != "" && !slices.Contains(e.Buildings, u.Building) {
 			e.Buildings = append(e.Buildings, u.Building)
 		}

@@ -1,6 +1,7 @@
 package meeting
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ type Answer struct {
 	At      time.Time    // received, or handed in on paper
 	Void    votes.Reason // why what it says is no choice; "" where it is one
 	Proxy   bool         // cast by the holder of a mandate
+	Sold    int          // units concerned that the head had sold before
 }
 
 // Standing says of each answer of one head whether it counts: "", or the reason
@@ -25,13 +27,18 @@ type Answer struct {
 // Within a channel only policy.Revote decides, between channels only
 // policy.PaperAndElectronic. An answer that does not count stands in nobody's
 // way, and neither does a void one.
+//
+// What a head answered before it sold a unit stands for that unit (北京, seen), and
+// a head has one voice: no later answer replaces it, whatever the policy.
 func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 	reasons := make([]votes.Reason, len(answers))
 	order := make([]int, len(answers))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return answers[i].At.Compare(answers[j].At) })
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Or(cmp.Compare(answers[i].Sold, answers[j].Sold), answers[i].At.Compare(answers[j].At))
+	})
 	stands := map[string]int{} // motion → answer
 	for _, i := range order {
 		a := answers[i]
@@ -42,7 +49,11 @@ func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 		before, contested := stands[a.Motion]
 		lost, replaced := votes.Reason(""), votes.Reason("")
 		if contested {
-			lost, replaced = contest(policy, onPaper(answers[before].Channel), onPaper(a.Channel))
+			by := policy
+			if answers[before].Sold < a.Sold {
+				by.Revote, by.PaperAndElectronic = votes.FirstBallotStands, votes.FirstStands
+			}
+			lost, replaced = contest(by, onPaper(answers[before].Channel), onPaper(a.Channel))
 		}
 		if lost == "" {
 			lost = a.Void
@@ -61,7 +72,7 @@ func Standing(policy votes.Policy, answers []Answer) []votes.Reason {
 // revoked says whether the owner's own vote revokes an answer of a proxy.
 func revoked(answers []Answer, a Answer) bool {
 	return a.Proxy && slices.ContainsFunc(answers, func(own Answer) bool {
-		return !own.Proxy && own.Void == "" && (own.Motion == a.Motion || own.At.Before(a.At))
+		return !own.Proxy && own.Void == "" && (own.Motion == a.Motion && own.Sold <= a.Sold || own.At.Before(a.At))
 	})
 }
 
