@@ -130,7 +130,8 @@ type RollFrozen struct {
 	Scopes  []ScopeTotal  `json:"scopes"`        // one for each scope of a motion
 	SeenAt  uint64        `json:"seen_at"`       // position up to which titles were read
 
-	Form int `json:"form,omitempty"` // of the blob: 1 where it says of each unit its area and what that rests on
+	Form int       `json:"form,omitempty"` // of the blob: 1 where it says of each unit its area and what that rests on
+	At   time.Time `json:"at,omitzero"`    // of a live meeting: when it was posted, and owners may object from
 }
 
 // Roll is the blob that RollFrozen names: the electorate without names.
@@ -282,4 +283,8 @@ var Codec = codec.New(
 	codec.Of[Event, NoticeDisplayed]("notice-displayed.v1"),
 	codec.Of[Event, BallotCodesIssued]("ballot-codes-issued.v1"),
 	codec.Of[Event, RollAmended]("roll-amended.v1"),
+	codec.Of[Event, RollObjected]("roll-objected.v1"),
+	codec.Of[Event, RollObjectionRead]("roll-objection-read.v1"),
+	codec.Of[Event, RollObjectionAnswered]("roll-objection-answered.v1"),
+	codec.Of[Event, RollObjectionWithdrawn]("roll-objection-withdrawn.v1"),
 )

@@ -201,6 +201,8 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	case votes.RollAmended:
 		named = e.Meeting
 		c.Decided(i.amended(c, h, m, e))
+	case votes.RollObjected, votes.RollObjectionRead, votes.RollObjectionAnswered, votes.RollObjectionWithdrawn:
+		named = i.rollObjection(c, h, m, of, e)
 	case votes.PaperEntryCompleted:
 		named = e.Meeting
 		c.May(i.rights, "entry.complete", of)

@@ -148,7 +148,7 @@ func (i *inspection) objection(c *facts.Commit, event votes.Event) {
 		if e.Objection != c.ID() {
 			c.Break("objection-id", "the id is not made of its request")
 		}
-		voter := h.voters.Of(actor)
+		voter := h.Now().Voter(h.voters.Of(actor), actor)
 		if e.Person != actor || voter.Entry != e.Entry {
 			c.Decided(errWrongObjector)
 		}

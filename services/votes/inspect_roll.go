@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/services/internal/electorate"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
@@ -99,6 +100,51 @@ func (i *inspection) amendments(c *facts.Commit, h *held, m meeting.Meeting) {
 	}
 }
 
+// rollObjection decides again what is said against a roll, and what became of it.
+// It returns the meeting that the event names.
+func (i *inspection) rollObjection(c *facts.Commit, h *held, m meeting.Meeting, of authz.Resource, event votes.Event) string {
+	raised := func(id string) authz.Resource {
+		o, _ := m.RollObjection(id)
+		of.Person = o.Person
+		return of
+	}
+	switch e := event.(type) {
+	case votes.RollObjected:
+		of.Person = e.Person
+		c.May(i.rights, "roll.object", of)
+		if e.Objection != c.ID() {
+			c.Break("objection-id", "the id is not made of its request")
+		}
+		p, _ := i.place(h, m, e.Unit)
+		c.Decided(facts.Again(c, m, meeting.ObjectToRoll{
+			Objection: e.Objection, Person: e.Person, Unit: e.Unit, Roll: m.Roll.Roll, Entry: p.entry, Registered: i.registered(m.Estate, e.Unit), At: e.At, Words: e.Words,
+		}))
+		return e.Meeting
+	case votes.RollObjectionRead:
+		c.May(i.rights, "objection.read", raised(e.Objection))
+		if e.Reader != c.Meta().Actor {
+			c.Break("wrong-actor", "%s is said to have read, and %s did", e.Reader, c.Meta().Actor)
+		}
+		c.Decided(facts.Again(c, m, meeting.ReadRollObjection{Objection: e.Objection, Reader: e.Reader, At: e.At}))
+		return e.Meeting
+	case votes.RollObjectionAnswered:
+		c.May(i.rights, "objection.answer", of)
+		c.Decided(facts.Again(c, m, meeting.AnswerRollObjection{Objection: e.Objection, Upheld: e.Upheld, Answer: e.Answer, At: e.At}))
+		return e.Meeting
+	case votes.RollObjectionWithdrawn:
+		c.May(i.rights, "roll.object", raised(e.Objection))
+		c.Decided(facts.Again(c, m, meeting.WithdrawRollObjection{Objection: e.Objection, At: e.At}))
+		return e.Meeting
+	default:
+		return ""
+	}
+}
+
+// registered says whether an estate ever had a unit of that code.
+func (i *inspection) registered(estate, code string) bool {
+	return slices.ContainsFunc(i.estates[estate], func(id string) bool { return i.units[id].Now().Code == code })
+}
+
 // handIn keeps how many amendments there were before an envelope.
 func (of *head) handIn(e votes.PaperHandedIn, amendments int) {
 	if amendments == 0 {
@@ -179,9 +225,12 @@ func (h *held) joined(m meeting.Meeting) (list []votes.Entry) {
 }
 
 // rollFigures are what is published of a roll beside its totals.
-func rollFigures(m meeting.Meeting) []facts.Figure {
-	if len(m.Amendments) == 0 {
-		return nil
+func rollFigures(m meeting.Meeting) (list []facts.Figure) {
+	if len(m.Amendments) > 0 {
+		list = append(list, facts.NewFigure("/meetings/"+m.Meeting+"/amendments", map[string]any{"items": api.Amendments(m)}))
 	}
-	return []facts.Figure{facts.NewFigure("/meetings/"+m.Meeting+"/amendments", map[string]any{"items": api.Amendments(m)})}
+	if len(m.RollObjections) > 0 {
+		list = append(list, facts.NewFigure("/meetings/"+m.Meeting+"/roll-objections", map[string]any{"items": api.RollObjections(m)}))
+	}
+	return list
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -208,5 +209,76 @@ func TestASaleThatTheRollWasNotToldOfIsFound(t *testing.T) {
 	rest, _ := i.End()
 	if !slices.ContainsFunc(append(found, rest...), func(f proof.Finding) bool { return f.Rule == "roll-not-amended" }) {
 		t.Errorf("found %v", found)
+	}
+}
+
+func TestObjectionsToTheRollAreAnsweredBeforeTheNotice(t *testing.T) {
+	h := hold(t, "5-1-101"+sold+"AN,,1/1,是\n5-1-102"+sold+"BO,,1/1,是\n", object{"id": "M1", "title": "选聘物业", "matter": "民法典278-1-4", "scope": "estate"})
+	objections := h.at + "/roll-objections"
+	say := func(unit string) object { return object{"unit": unit, "words": "面积不对,我叫张三"} }
+	window := object{"opens": h.Clock.Now().AddDate(0, 0, 16), "closes": h.Clock.Now().AddDate(0, 0, 20)}
+	committeeID, committee := h.Someone(h.estate, registry.Committee)
+	an, bo, anybody := h.as("AN"), h.as("BO"), h.Anyone()
+
+	an.Post(objections, say("5-1-101")).Refused(http.StatusConflict, "roll-not-frozen")
+	h.clerk.Post(h.at+"/roll", nil).Want(http.StatusCreated)
+	anybody.Post(objections, say("5-1-101")).Refused(http.StatusUnauthorized, "login-needed")
+	_, stranger := h.Someone("")
+	stranger.Post(objections, say("5-1-101")).Refused(http.StatusForbidden, "not-allowed")
+	an.Post(objections, object{"unit": "5-1-102", "words": "x", "person": h.person("BO")}).Refused(http.StatusForbidden, "not-allowed")
+	an.Post(objections, say("我家漏了")).Refused(http.StatusUnprocessableEntity, "no-such-unit", "unit")
+	an.Post(objections, say("13800000000")).Refused(http.StatusUnprocessableEntity, "no-such-unit", "unit")
+	first := an.Post(objections, say("5-1-101")).Want(http.StatusCreated).ID()
+	an.Post(objections, say("5-1-101")).Refused(http.StatusConflict, "objected-already")
+	second := h.clerk.Post(objections, object{"unit": "5-9-901", "words": "名册上没有我的房子", "person": h.person("BO")}).Want(http.StatusCreated).ID()
+	third := bo.Post(objections, say("5-1-102")).Want(http.StatusCreated).ID()
+	committee.Post(h.at+"/notice", window).Refused(http.StatusConflict, "roll-objections-open")
+
+	var words struct{ Words string }
+	committee.Get(objections + "/" + first + "/words").Want(http.StatusOK).Into(&words)
+	if words.Words != "面积不对,我叫张三" {
+		t.Errorf("the words are %q", words.Words)
+	}
+	bo.Get(objections+"/"+first+"/words").Refused(http.StatusForbidden, "not-allowed")
+	an.Get(objections + "/" + first + "/words").Want(http.StatusOK)
+	h.CatchUp()
+	if places := h.Find("张三"); len(places) > 0 {
+		t.Errorf("an owner's words can be read in %v", places)
+	}
+
+	answer := func(id string, upheld bool, words string) *servicetest.Answer {
+		return committee.Post(objections+"/"+id+"/answer", object{"upheld": upheld, "answer": words})
+	}
+	an.Post(objections+"/"+first+"/answer", object{"upheld": true, "answer": "对"}).Refused(http.StatusForbidden, "not-allowed")
+	answer(first, true, "电话 13800000000").Refused(http.StatusUnprocessableEntity, "words-wrong", "answer")
+	answer(first, true, "登记簿上是 82.00 ㎡,名册更正。").Want(http.StatusCreated)
+	answer(first, false, "又不是了。").Refused(http.StatusConflict, "objection-answered")
+	answer(second, false, "本小区没有 5 栋 9 单元。").Want(http.StatusCreated)
+	an.Post(objections+"/"+third+"/withdraw", nil).Refused(http.StatusForbidden, "not-allowed")
+	bo.Post(objections+"/"+third+"/withdraw", nil).Want(http.StatusCreated)
+	answer(third, false, "没有。").Refused(http.StatusConflict, "objection-withdrawn")
+	answer("0d5b6c0f-3a53-4c0a-8f0e-7f60b6a8d0c1", false, "没有。").Refused(http.StatusNotFound, "no-such-objection")
+	committee.Post(h.at+"/notice", window).Refused(http.StatusConflict, "roll-objection-upheld")
+	h.Admin().Import(h.estate, "units", "房屋清册.csv", servicetest.UnitHeadings+"5-1-101,5,1,101,住宅,82.00,登记,已交付\n").Want(http.StatusOK)
+	committee.Post(h.at+"/roll", nil).Want(http.StatusCreated)
+	committee.Post(h.at+"/notice", window).Want(http.StatusCreated)
+	an.Post(objections, say("5-1-102")).Refused(http.StatusConflict, "roll-stands")
+
+	var list struct {
+		Items []struct {
+			Number                     int
+			Unit, Entry, State, Answer string
+		}
+	}
+	body := anybody.Get(objections).Want(http.StatusOK).Into(&list).Body
+	for i, want := range [][]string{{"5-1-101", "1", "corrected"}, {"5-9-901", "", "not-upheld"}, {"5-1-102", "2", "withdrawn"}} {
+		if o := list.Items[i]; o.Number != i+1 || !slices.Equal([]string{o.Unit, o.Entry, o.State}, want) {
+			t.Errorf("objection %+v, want %v", o, want)
+		}
+	}
+	for _, id := range []string{h.person("AN"), committeeID} {
+		if strings.Contains(string(body), id) {
+			t.Error("the list says who objected")
+		}
 	}
 }

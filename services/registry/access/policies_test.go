@@ -55,6 +55,7 @@ voting.extend       ..m..c. a
 result.post         ..m..c. a
 result.withdraw     ..m..c. a
 result.object       ....... .
+roll.object         .....c. a
 objection.read      ..m..c. a
 objection.answer    ..m..c. a
 result.declare      ..m..c. a

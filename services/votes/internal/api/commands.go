@@ -118,7 +118,11 @@ func (a *API) freeze(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	done, err := a.meetings.Do(ctx, in.Meeting, service.NewRequest(ctx, a.Deps, "freeze-roll", in.CommandIn, nil), cmd)
+	req := service.NewRequest(ctx, a.Deps, "freeze-roll", in.CommandIn, nil)
+	if !m.Past {
+		cmd.At = req.Happened
+	}
+	done, err := a.meetings.Do(ctx, in.Meeting, req, cmd)
 	return service.Respond(in.Meeting, done, err)
 }
 

@@ -255,3 +255,15 @@ func entriesWith(ctx context.Context, q readmodel.Querier, id string, after, lim
 	}
 	return list, err
 }
+
+// Where returns the entry of a meeting's roll that has a unit, "" where none has,
+// and whether the estate has such a unit.
+func (b *Tables) Where(ctx context.Context, m meeting.Meeting, code string) (entry string, registered bool, err error) {
+	e, _, err := entryWith(ctx, b.db, m.Meeting, code)
+	if err != nil {
+		return "", false, err
+	}
+	var n int
+	err = b.db.QueryRow(ctx, `SELECT COUNT(*) FROM unit_version WHERE estate = ? AND code = ?`, m.Estate, code).Scan(&n)
+	return e.Entry, n > 0, err
+}

@@ -55,7 +55,7 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
 		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.MandateTaken, votes.MandateReturned, votes.ProxyRefused,
-		votes.RollAmended:
+		votes.RollAmended, votes.RollObjected, votes.RollObjectionRead, votes.RollObjectionAnswered, votes.RollObjectionWithdrawn:
 		// in other streams
 	}
 	return b

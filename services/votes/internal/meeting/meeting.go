@@ -74,7 +74,8 @@ type Meeting struct {
 	Unopened bool  `json:",omitempty"` // too few shares came
 	Times    Times // on the board only
 
-	Amendments []votes.RollAmended `json:",omitempty"` // in recorded order
+	Amendments     []votes.RollAmended `json:",omitempty"` // of the roll, in recorded order
+	RollObjections []RollObjection     `json:",omitempty"` // by number
 }
 
 // Evolve applies one event. It never fails and never decides.
@@ -82,8 +83,6 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 	switch e := e.(type) {
 	case votes.MeetingDrafted:
 		m.MeetingDrafted = e
-	case votes.RollFrozen:
-		m.Roll, m.Amendments = e, nil
 	case votes.NoticePosted:
 		m.Notice = e
 	case votes.PaperEntryCompleted:
@@ -93,8 +92,8 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Closed = true
 	case votes.KeyReleased:
 		m.Key = e.Key
-	case votes.RollAmended:
-		m.Amendments = append(slices.Clip(m.Amendments), e)
+	case votes.RollFrozen, votes.RollAmended, votes.RollObjected, votes.RollObjectionRead, votes.RollObjectionAnswered, votes.RollObjectionWithdrawn:
+		m = m.evolveRoll(e)
 	case votes.VotingExtended:
 		m.Notice.Closes = e.Closes
 		m.Lifecycle = m.evolve(e)
@@ -325,6 +324,11 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrNotPast
 	case !c.Rules.Covers(units.DayOf(at)):
 		return nil, ErrNoRules
+	}
+	if !m.Past {
+		if err := m.rollSettled(c.Rules, at); err != nil {
+			return nil, err
+		}
 	}
 	for _, motion := range m.Motions {
 		if _, ok := c.Rules.Matters[motion.Matter]; !ok {

@@ -1,0 +1,65 @@
+package meeting_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/es/estest"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+)
+
+func TestObjectionsToARoll(t *testing.T) {
+	set := civilCode(t)
+	at := noon.Add(-time.Hour)
+	object := meeting.ObjectToRoll{Objection: "o1", Person: "an", Unit: "5-1-101", Roll: "hash", Entry: "1", At: at, Words: "sealed"}
+	raised := votes.RollObjected{Objection: "o1", Meeting: "m", Number: 1, Unit: "5-1-101", Entry: "1", Person: "an", At: at, Words: "sealed"}
+	second := with(raised, func(r *votes.RollObjected) { r.Objection, r.Number, r.Unit, r.Entry = "o2", 2, "5-1-109", "" })
+	yes := votes.RollObjectionAnswered{Objection: "o1", Meeting: "m", At: at, Upheld: true, Answer: "更正"}
+	no := with(yes, func(a *votes.RollObjectionAnswered) { a.Upheld, a.Answer = false, "与登记一致" })
+	withdrawn := votes.RollObjectionWithdrawn{Objection: "o1", Meeting: "m", At: at}
+	posted := votes.NoticePosted{Meeting: "m", At: noon, Opens: opens, Closes: closes, RuleSet: set.ID, RuleHash: set.Hash}
+	notice := meeting.PostNotice{Now: noon, Opens: opens, Closes: closes, Rules: set}
+	past := with(drafted, func(d *votes.MeetingDrafted) { d.Past = true })
+	anew := with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 9 })
+	withDays := set
+	withDays.RollObjectionDays = 3
+	dated := with(frozen, func(f *votes.RollFrozen) { f.At = noon.AddDate(0, 0, -3) })
+
+	estest.Run(t, meeting.Evolve, same, []estest.Case[meeting.Meeting, votes.Event]{
+		{Name: "object to a roll", Given: events{drafted, frozen}, When: object, Then: events{raised}},
+		{Name: "object before there is a roll", Given: events{drafted}, When: object, Err: meeting.ErrNoRoll},
+		{Name: "object after the notice", Given: events{drafted, frozen, posted}, When: object, Err: meeting.ErrRollStands},
+		{Name: "object to the roll of the past", Given: events{past, frozen}, When: object, Err: meeting.ErrPastMeeting},
+		{Name: "object to a roll that was frozen anew meanwhile", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.Roll = "other" })}, When: object, Err: meeting.ErrRollAnew},
+		{Name: "object twice", Given: events{drafted, frozen, raised}, When: with(object, func(c *meeting.ObjectToRoll) { c.Objection = "o2" }), Err: meeting.ErrObjected},
+		{Name: "object again once it is answered", Given: events{drafted, frozen, raised, no}, When: with(object, func(c *meeting.ObjectToRoll) { c.Objection = "o2" }),
+			Then: events{with(raised, func(r *votes.RollObjected) { r.Objection, r.Number = "o2", 2 })}},
+		{Name: "object about a unit that is missing", Given: events{drafted, frozen, raised},
+			When: with(object, func(c *meeting.ObjectToRoll) { c.Objection, c.Unit, c.Entry = "o2", "5-1-109", "" }), Then: events{second}},
+		{Name: "object with words where the unit belongs", Given: events{drafted, frozen},
+			When: with(object, func(c *meeting.ObjectToRoll) { c.Unit, c.Entry = "张三的房子", "" }), Err: meeting.ErrWhichUnit},
+		{Name: "object about a registered unit of any name", Given: events{drafted, frozen},
+			When: with(object, func(c *meeting.ObjectToRoll) { c.Unit, c.Entry, c.Registered = "车位甲", "", true }),
+			Then: events{with(raised, func(r *votes.RollObjected) { r.Unit, r.Entry = "车位甲", "" })}},
+
+		{Name: "uphold", Given: events{drafted, frozen, raised}, When: meeting.AnswerRollObjection{Objection: "o1", Upheld: true, Answer: "更正", At: at}, Then: events{yes}},
+		{Name: "answer the same again", Given: events{drafted, frozen, raised, yes}, When: meeting.AnswerRollObjection{Objection: "o1", Upheld: true, Answer: "更正", At: noon}},
+		{Name: "answer otherwise", Given: events{drafted, frozen, raised, yes}, When: meeting.AnswerRollObjection{Objection: "o1", Answer: "不", At: at}, Err: meeting.ErrAnswered},
+		{Name: "answer what was withdrawn", Given: events{drafted, frozen, raised, withdrawn}, When: meeting.AnswerRollObjection{Objection: "o1", Answer: "不", At: at}, Err: meeting.ErrWithdrawn},
+		{Name: "withdraw", Given: events{drafted, frozen, raised}, When: meeting.WithdrawRollObjection{Objection: "o1", At: at}, Then: events{withdrawn}},
+		{Name: "withdraw what is answered", Given: events{drafted, frozen, raised, no}, When: meeting.WithdrawRollObjection{Objection: "o1", At: at}, Err: meeting.ErrAnswered},
+
+		{Name: "notice while an objection is open", Given: events{drafted, frozen, raised}, When: notice, Err: meeting.ErrRollObjections},
+		{Name: "notice while a second one is open", Given: events{drafted, frozen, raised, second, no}, When: notice, Err: meeting.ErrRollObjections},
+		{Name: "notice after one was upheld, with the old roll", Given: events{drafted, frozen, raised, yes}, When: notice, Err: meeting.ErrRollUpheld},
+		{Name: "notice with the roll frozen anew", Given: events{drafted, frozen, raised, yes, anew}, When: notice, Then: events{posted}},
+		{Name: "notice while one is open though the roll was frozen anew", Given: events{drafted, frozen, raised, anew}, When: notice, Err: meeting.ErrRollObjections},
+		{Name: "notice after one was not upheld", Given: events{drafted, frozen, raised, no}, When: notice, Then: events{posted}},
+		{Name: "notice after one was withdrawn", Given: events{drafted, frozen, raised, withdrawn}, When: notice, Then: events{posted}},
+		{Name: "notice on the day on which the days for objections are over", Given: events{drafted, dated},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Then: events{posted}},
+		{Name: "notice a second before", Given: events{drafted, with(dated, func(f *votes.RollFrozen) { f.At = f.At.Add(time.Second) })},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Err: meeting.ErrRollDays},
+	})
+}
