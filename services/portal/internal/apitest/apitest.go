@@ -366,6 +366,15 @@ func New() *API {
 	get("/meetings/{meeting}/ballots", func(*http.Request) (any, error) {
 		return list([]object{{"entry": "1", "units": []string{"1-1-101"}, "area_centi_m2": 8990, "channel": "纸质", "at": "2023-01-14T09:00:11+08:00", "choices": []object{{"motion": "M1", "choice": "赞成"}}}})
 	})
+	get("/meetings/{meeting}/amendments", func(*http.Request) (any, error) {
+		return object{"items": []object{{"unit": "5-1-101", "building": "5", "stair": "1", "area_centi_m2": 8990, "basis": "登记", "from": "1", "to": "977", "new": true, "at": "2023-01-20T10:00:00+08:00"}}}, nil
+	})
+	get("/meetings/{meeting}/roll-objections", func(*http.Request) (any, error) {
+		return object{"items": []object{
+			{"id": "0d5b6c0f-3a53-4c0a-8f0e-7f60b6a8d0c1", "number": 1, "unit": "5-1-101", "entry": "1", "state": "corrected", "at": "2022-12-21T11:00:00+08:00", "answer": "登记簿上是 91.20 ㎡,名册已更正。", "answered_at": "2022-12-22T11:00:00+08:00"},
+			{"id": "0d5b6c0f-3a53-4c0a-8f0e-7f60b6a8d0c2", "number": 2, "unit": "5-9-901", "state": "open", "at": "2022-12-22T11:00:00+08:00"},
+		}}, nil
+	})
 	get("/meetings/{meeting}/roll", func(*http.Request) (any, error) {
 		return list([]object{{"entry": "1", "units": []string{"1-1-101"}, "buildings": []string{"1"}, "area_centi_m2": 8990}})
 	})

@@ -409,6 +409,27 @@ type RollEntry struct {
 	ByUnit    []RollUnit    `json:"by_unit"` // empty of a roll that was frozen without
 }
 
+// Amendment is a unit that changed hands since its roll was frozen.
+type Amendment struct {
+	RollUnit
+	From string     `json:"from"`
+	To   string     `json:"to"`
+	New  bool       `json:"new"` // the entry came by this
+	At   *time.Time `json:"at"`
+}
+
+// RollObjection to a roll, without the owner's words.
+type RollObjection struct {
+	ID       string     `json:"id"`
+	Number   int        `json:"number"`
+	Unit     string     `json:"unit"`
+	Entry    string     `json:"entry"` // empty: the roll lacks the unit
+	State    string     `json:"state"` // open, withdrawn, not-upheld, upheld or corrected
+	At       *time.Time `json:"at"`
+	Answer   string     `json:"answer"`
+	Answered *time.Time `json:"answered_at"`
+}
+
 // RollUnit is a unit on a roll.
 type RollUnit struct {
 	Unit     string        `json:"unit"`

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/csv"
 	"mime"
 	"net/http"
@@ -236,9 +237,25 @@ func (s *site) ballotsCSV(w http.ResponseWriter, q *request) error {
 		})
 }
 
+// rollCSV has a row for each unit, so that each has its area and what that rests on.
 func (s *site) rollCSV(w http.ResponseWriter, q *request) error {
-	return table(w, q, q.view.T("名册", "roll"), q.of("/roll"), nil, nil, q.headings([2]string{"名册序号", "Roll entry"}, [2]string{"房屋", "Units"}, [2]string{"楼栋", "Building"}, [2]string{"面积(㎡)", "Area (㎡)"}),
-		func(e client.RollEntry) []string {
-			return []string{e.Entry, strings.Join(e.Units, "、"), strings.Join(e.Buildings, "、"), e.Area.String()}
-		})
+	items, answer, err := client.All[client.RollEntry](q.Context(), q.site.api, q.who, q.of("/roll"), q.then(nil), 0, nil)
+	if err != nil {
+		return err
+	}
+	q.note(answer)
+	var rows [][]string
+	for _, e := range items {
+		for i, code := range e.Units {
+			var u client.RollUnit
+			area := ""
+			if i < len(e.ByUnit) { // a roll that was frozen without has one area for all
+				u = e.ByUnit[i]
+				area = u.Area.String()
+			}
+			rows = append(rows, []string{e.Entry, code, cmp.Or(u.Building, strings.Join(e.Buildings, "、")), u.Stair, area, u.Basis, e.Area.String()})
+		}
+	}
+	return q.csv(w, q.view.T("名册", "roll"), q.headings([2]string{"名册序号", "Roll entry"}, [2]string{"房屋", "Unit"}, [2]string{"楼栋", "Building"}, [2]string{"单元", "Stair"},
+		[2]string{"面积(㎡)", "Area (㎡)"}, [2]string{"面积依据", "Basis of the area"}, [2]string{"本序号合计(㎡)", "Area of the entry (㎡)"}), rows)
 }

@@ -66,6 +66,10 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /meetings/{meeting}/rejected.csv", past(s.rejectedCSV))
 	on("GET /meetings/{meeting}/ballots.csv", s.ballotsCSV)
 	on("GET /meetings/{meeting}/roll.csv", s.rollCSV)
+	on("GET /meetings/{meeting}/roll", s.roll)
+	on("POST /meetings/{meeting}/roll", s.rollStep)
+	on("GET /meetings/{meeting}/roll/objection", s.rollObjection)
+	on("POST /meetings/{meeting}/roll/objection", s.objectToRoll)
 
 	on("GET /login", s.loginForm)
 	mux.Handle("GET /login/{code}", logins(s.handle(s.confirm)))
