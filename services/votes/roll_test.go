@@ -168,7 +168,9 @@ func TestAUnitSoldDuringTheVote(t *testing.T) {
 	}
 	shown := func() (all []string) {
 		for _, path := range []string{"", "/results", "/ballots", "/ballots/summary", "/roll", "/amendments"} {
-			all = append(all, string(h.Anyone().Get(h.at+path).Want(http.StatusOK).Body))
+			body := string(h.Anyone().Get(h.at + path).Want(http.StatusOK).Body)
+			body, _, _ = strings.Cut(body, `"position":`) // how far the log is has nothing to do with it
+			all = append(all, body)
 		}
 		return append(all, string(h.as("FA").Get("/me/ballots").Want(http.StatusOK).Body))
 	}
