@@ -396,8 +396,7 @@ func (i *inspection) ballot(c *facts.Commit) {
 	}
 	c.Decided(i.cast(c, h, of, about, m, who, entry))
 	papers := of.Papers
-	closed, counted := m.Closed, m.Countable()
-	closed, counted, amended := h.Now().Closed, h.Now().Countable(), len(h.Now().Amendments)
+	closed, counted, amended := m.Closed, m.Countable(), len(m.Amendments)
 	for _, f := range c.Facts {
 		e, ok := f.Event.(votes.Event)
 		if !ok {
@@ -507,10 +506,8 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 		}
 	case b.Proxy != "":
 	case b.Channel == votes.Electronic:
-		voter := h.voters.Of(actor)
-		b.NoEntry = voter.Reason
 		onRoll := h.voters.Of(actor)
-		none = onRoll.Reason
+		b.NoEntry = onRoll.Reason
 		about.Person = actor
 		c.May(i.rights, "ballot.cast", about)
 		whose := h.Ask(c, func(m meeting.Meeting) bool {

@@ -34,7 +34,6 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 		return nil, err
 	}
 	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), calendar: days, ready: config.Ready}
-	c := &closing{deps: deps, board: b, meetings: api.Meetings(deps), ready: config.Ready}
 	amend := &amending{deps: deps, board: b, meetings: api.Meetings(deps)}
 	routes, handler := service.NewAPI(deps, "votes", b)
 	(&api.API{Deps: deps, Board: b, Estates: &estates.Registry{Store: deps.Store}, Calendar: days}).Register(routes)
