@@ -319,7 +319,7 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 	f.replay("a paper ballot, replayed", votes.BallotStream+meeting+"-6")
 	commit, paper := ballotOf(f, meeting, "6", s.Clock.Now())
 	paper.Channel = votes.Paper
-	f.forge("a paper ballot without an envelope", "no-envelope", as{actor: clerkID, commit: commit}, votes.BallotStream+meeting+"-6", paper)
+	f.forge("a paper ballot without an envelope", "two-persons", as{actor: clerkID, commit: commit}, votes.BallotStream+meeting+"-6", paper)
 	f.replay("a ballot, replayed", votes.BallotStream+meeting+"-1")
 	f.forge("a live meeting closed by hand", "closes-by-itself", as{actor: clerkID}, votes.MeetingStream+later, votes.VotingClosed{Meeting: later})
 	f.forge("a key released too early", "voting-not-closed", as{actor: "reaction:votes_release_key", cause: uuid.NewString()}, votes.MeetingStream+drafted, votes.KeyReleased{Meeting: drafted, Key: "{}"})
