@@ -35,6 +35,10 @@ type Principal struct {
 	ID     string  // a person's id, or "token:" and the id of a program's token
 	Person string  // the person it acts as; none for a program
 	Grants []Grant // never changed after it was handed out
+
+	// Meeting is the one thing for which a ballot code was given in; ID is the
+	// voter's then, and Person and Grants are empty: the voter can do nothing else.
+	Meeting string
 }
 
 // Anonymous reports whether it is not known who asks.
@@ -191,6 +195,10 @@ func (p *Policies) Allow(who Principal, action string, r Resource) bool {
 // principal makes the entity, with its roles where rs ask for them.
 func (rs *rules) principal(who Principal, estate string) (e types.Entity) {
 	switch {
+	case who.Meeting != "":
+		e.UID = types.EntityUID{Type: "Voter", ID: types.String(who.ID)}
+		e.Attributes = types.NewRecord(types.RecordMap{"person": person(who.ID), "meeting": types.String(who.Meeting)})
+		return e
 	case who.Person != "":
 		e.UID = person(who.Person)
 	case who.Anonymous():
@@ -229,6 +237,8 @@ func (rs *rules) resource(r Resource) types.Entity {
 	attributes := make(types.RecordMap, len(rs.asks))
 	for _, name := range rs.asks {
 		switch name {
+		case "id":
+			attributes[name] = types.String(r.ID)
 		case "estate":
 			attributes[name] = types.String(r.Estate)
 		case "person":

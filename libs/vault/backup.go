@@ -11,7 +11,7 @@ import (
 
 // Backup writes a copy of a vault that is a SQLite file to a new file of mode
 // 0600, whether the vault is in use or not. Whoever has no key file can read
-// neither. Sessions and login codes are left out: what ended since, by a logout
+// neither. Sessions, login and ballot codes are left out: what ended since, by a logout
 // or by use, must not come to life again where the copy is restored. What was
 // deleted is not in it, and a key destroyed later stays in it.
 func Backup(ctx context.Context, from, to string) (err error) {
@@ -43,7 +43,7 @@ func Backup(ctx context.Context, from, to string) (err error) {
 		return err
 	}
 	for _, statement := range []string{
-		`PRAGMA journal_mode = DELETE`, `PRAGMA secure_delete = 1`, `DELETE FROM session`, `DELETE FROM login_code`, `DELETE FROM share`, `VACUUM`,
+		`PRAGMA journal_mode = DELETE`, `PRAGMA secure_delete = 1`, `DELETE FROM session`, `DELETE FROM login_code`, `DELETE FROM ballot_code`, `DELETE FROM share`, `VACUUM`,
 	} {
 		if _, err := backup.ExecContext(ctx, statement); err != nil {
 			return errors.Join(err, backup.Close())

@@ -134,7 +134,7 @@ func (v *Vault) ReleaseKey(ctx context.Context, subject string) (string, error) 
 
 // DestroyKey destroys keys for ever: no key is made for these subjects again.
 // Of a person it also removes the personal data, the document by which they
-// were found, login codes, and sessions that name them. When it returns, no
+// were found, login and ballot codes, and sessions that name them. When it returns, no
 // process opens anything with the keys any more, and the database's files no
 // longer hold them; that takes a second, and PostgreSQL writes its tables anew, so
 // destroy many at once. What was destroyed before costs nothing, and where a crash
@@ -171,6 +171,9 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 			if err := run(`DELETE FROM login_code WHERE person = ?`, id); err != nil {
 				return err
 			}
+			if err := run(`DELETE FROM ballot_code WHERE person = ?`, id); err != nil {
+				return err
+			}
 			people[id] = true
 		}
 		if err := v.endSessions(ctx, tx, people); err != nil {
@@ -200,7 +203,7 @@ func (v *Vault) scrub(ctx context.Context, erasures int64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code", "session"); err != nil {
+	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code", "ballot_code", "session"); err != nil {
 		return err
 	}
 	return v.db.Update(ctx, func(tx *readmodel.Tx) error {

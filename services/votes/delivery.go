@@ -3,6 +3,7 @@ package votes
 import (
 	"slices"
 
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
@@ -45,6 +46,12 @@ func (i *inspection) told(c *facts.Commit, h *held, entry votes.Entry, about aut
 // the roll does not have, or for which nobody votes.
 func (i *inspection) codes(c *facts.Commit, h *held, m meeting.Meeting, about authz.Resource, e votes.BallotCodesIssued) {
 	c.May(i.rights, "letters.print", about)
+	if e.Reason != "" {
+		c.May(i.rights, "person.read", about)
+		if e.Reason != registry.ForNotice {
+			c.Break("reason", "names are read for letters to be delivered")
+		}
+	}
 	numbers, err := meeting.Numbers(e.Entries, len(h.entries))
 	if err != nil {
 		c.Decided(err)

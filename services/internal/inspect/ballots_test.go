@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -43,8 +45,9 @@ type assembly struct {
 
 const twoMotions = `[{"id":"M1","title":"选聘物业服务人","matter":"民法典278-1-4","scope":"estate"},{"id":"M2","title":"使用维修资金","matter":"民法典278-1-5","scope":"estate"}]`
 
-// assemble opens a meeting to which the owners of the homes are called.
-func assemble(t *testing.T, homes int, revote string) *assembly {
+// assemble opens a meeting to which the owners of the homes are called, by rules
+// of procedure with the given lines.
+func assemble(t *testing.T, homes int, revote string, rules ...body) *assembly {
 	t.Helper()
 	a := &assembly{meter: sdkmetric.NewManualReader()}
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(a.meter)).Meter("votes")
@@ -61,6 +64,10 @@ func assemble(t *testing.T, homes int, revote string) *assembly {
 	a.homes = s.Homes(estate, codes...)
 	a.enlist(4)
 	now := s.Clock.Now()
+	if len(rules) > 0 {
+		_, committee := s.Someone(estate, registry.Committee)
+		committee.Post("/estates/"+estate+"/rules", body{"from": units.DayOf(now), "document": "议事规则", "lines": rules}).Want(http.StatusCreated)
+	}
 	a.id = a.clerks[0].Post("/estates/"+estate+"/meetings", body{
 		"title": "业主大会", "motions": json.RawMessage(twoMotions),
 		"policy": body{"revote": revote, "paper_and_electronic": votes.ElectronicStands, "unreturned": "none", "parking_counts_area": false},
@@ -339,6 +346,71 @@ func TestProxiesFromTheMandateToTheCount(t *testing.T) {
 		t.Errorf("results %+v %+v", r1, r2)
 	}
 	a.honest("counted")
+}
+
+// The cap on mandates of one person (潍坊: 3) holds though owners grant them at
+// once, and the provider's staff hold none (舟山), not even one granted before they
+// were hired.
+func TestMandatesUpToTheCapAndNoneForTheProvider(t *testing.T) {
+	a := assemble(t, 9, votes.FirstBallotStands,
+		body{"name": "proxies.cap", "value": 3, "article": "第十条"},
+		body{"name": "proxies.barred", "value": []string{"provider"}, "article": "第十条"},
+		body{"name": "proxies.instructions", "value": true, "article": "第十条"})
+	choices, _ := said(votes.Yes, votes.No)
+	mandate := func(unit string) body { return body{"holder_unit": unit, "instructions": choices} }
+	var owners []*servicetest.Client
+	for _, h := range a.homes {
+		owners = append(owners, a.Person(h.Owner))
+	}
+	var granted, full atomic.Int64
+	var all sync.WaitGroup
+	for _, owner := range owners[:6] {
+		all.Go(func() {
+			answer := owner.Post(a.at+"/proxies", mandate("1-107"))
+			for strings.Contains(string(answer.Body), `"code":"conflict"`) { // five times in a row another was first
+				answer = owner.Post(a.at+"/proxies", mandate("1-107"))
+			}
+			switch {
+			case answer.Status == http.StatusCreated:
+				granted.Add(1)
+			case strings.Contains(string(answer.Body), `"code":"proxy-cap-exceeded"`):
+				full.Add(1)
+			default:
+				t.Errorf("%s", answer)
+			}
+		})
+	}
+	all.Wait()
+	if granted.Load() != 3 || full.Load() != 3 {
+		t.Errorf("%d mandates granted, %d refused", granted.Load(), full.Load())
+	}
+	a.CatchUp()
+	type proxy struct{ Entry, State, Reason string }
+	var refused, holds *servicetest.Client
+	for _, owner := range owners[:6] {
+		list := servicetest.Items[proxy](owner.Get("/me/proxies").Want(http.StatusOK))
+		if len(list) != 1 || list[0].State == "refused" && list[0].Reason != "proxy-cap-exceeded" {
+			t.Fatalf("the owner is told %+v", list)
+		}
+		if list[0].State == "refused" {
+			refused = owner
+		} else {
+			holds = owner
+		}
+	}
+	holds.Post(a.at+"/proxies/revoked", body{}).Want(http.StatusCreated) // makes room for another
+	refused.Post(a.at+"/proxies", mandate("1-107")).Want(http.StatusCreated)
+
+	owners[7].Post(a.at+"/proxies", body{"holder_unit": "1-109", "instructions": choices[:1]}).Refused(http.StatusUnprocessableEntity, "instructions-wrong")
+	owners[7].Post(a.at+"/proxies", mandate("1-109")).Want(http.StatusCreated)
+	a.Admin().Post("/people/"+a.homes[8].Owner+"/roles", body{"role": registry.Provider, "estate": a.estate}).Want(http.StatusCreated)
+	owners[6].Post(a.at+"/proxies", mandate("1-109")).Refused(http.StatusConflict, "proxy-barred")
+	vote := ballot(votes.Yes, votes.No)
+	vote["entry"] = "8"
+	owners[8].Post(a.at+"/proxy-ballots", vote).Refused(http.StatusConflict, "proxy-barred")
+	owners[8].Post(a.at+"/ballots", ballot(votes.Yes, votes.No)).Want(http.StatusCreated) // their own they cast
+	owners[7].Post(a.at+"/ballots", body{"choices": choices[:1]}).Refused(http.StatusUnprocessableEntity, "ballot-partial", "M2")
+	a.honest("with mandates")
 }
 
 // A hundred tries at once to make one vote count twice, for each way that somebody

@@ -143,8 +143,12 @@ func (d *Directory) Authenticate(ctx context.Context, text string) (authz.Princi
 		if err != nil {
 			return authz.Principal{}, err
 		}
+		who, meeting, ballot := strings.Cut(who, ballotOf)
 		if !ok || d.isErased(who) {
 			return authz.Principal{}, problem.Unauthorized("session-ended", "this session has ended; log in again")
+		}
+		if ballot {
+			return authz.Principal{ID: who, Meeting: meeting}, nil
 		}
 		return d.Principal(who), nil
 	}

@@ -57,6 +57,18 @@ func (s *Sessions) Start(ctx context.Context, person string) (token string, expi
 	return token, expires, nil
 }
 
+// StartBallot lets a person vote in a meeting, and do nothing else.
+func (s *Sessions) StartBallot(ctx context.Context, person, meeting string) (token string, expires time.Time, err error) {
+	token, expires = Token(sessionID, NewSecret()), s.clock().Add(sessionLife)
+	if err := s.store.CommitCtx(ctx, token, []byte(person+ballotOf+meeting), expires); err != nil {
+		return "", time.Time{}, fmt.Errorf("access: start session: %w", err)
+	}
+	return token, expires, nil
+}
+
+// ballotOf stands between person and meeting in a session that is for one ballot.
+const ballotOf = " votes in "
+
 // End logs out: here at once, in other processes within 5 s.
 func (s *Sessions) End(ctx context.Context, token string) error {
 	err := s.store.DeleteCtx(ctx, token)
@@ -69,7 +81,8 @@ func (s *Sessions) End(ctx context.Context, token string) error {
 	return nil
 }
 
-// person returns whose session a token is.
+// person returns whose session a token is; of one that is for one ballot, with
+// the meeting.
 func (s *Sessions) person(ctx context.Context, token string) (string, bool, error) {
 	if s == nil {
 		return "", false, nil

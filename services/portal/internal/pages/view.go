@@ -41,6 +41,8 @@ type Reader struct {
 	Person string
 	Roles  []client.Role
 	Units  []client.OwnUnit
+
+	Meeting string // the one whose ballot a voting code opened; "": logged in
 }
 
 // May says whether the reader has one of the roles in an estate. It only

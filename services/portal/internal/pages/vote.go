@@ -22,6 +22,9 @@ type MeetingModel struct {
 	Timeline   client.Timeline
 	Objections []client.Objection
 	Deadlines  []client.Deadline
+
+	Key  string // of the form by which a reader confirms the notice
+	Read bool   // just now
 }
 
 // quorum and approval are the shares of the law, to draw the line and to choose

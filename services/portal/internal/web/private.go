@@ -104,6 +104,7 @@ func (s *site) login(w http.ResponseWriter, q *request) error {
 	s.sessions.Put(ctx, keyPerson, person)
 	s.sessions.Put(ctx, keyToken, token)
 	s.sessions.Remove(ctx, keyPosition)
+	s.sessions.Remove(ctx, keyMeeting)
 	if me, err := own[client.Me](q, "/me"); err == nil {
 		s.remember(ctx, me)
 	} else {
@@ -186,6 +187,10 @@ func (s *site) wait(w http.ResponseWriter, q *request) error {
 }
 
 func (s *site) me(w http.ResponseWriter, q *request) error {
+	if q.view.Reader != nil && q.view.Reader.Meeting != "" { // a voting code opens nothing else
+		http.Redirect(w, q.Request, "/meetings/"+client.Segment(q.view.Reader.Meeting)+"/ballot", http.StatusSeeOther)
+		return nil
+	}
 	m, err := q.me()
 	if err != nil {
 		return err

@@ -75,6 +75,13 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("POST /me/corrections", s.correct)
 	on("POST /estates/{estate}/workorders", s.report)
 	on("POST /workorders/{order}/rate", s.rate)
+	on("GET /meetings/{meeting}/delivery", s.delivery)
+	mux.Handle("POST /meetings/{meeting}/delivery", s.handleUpTo(maxProof, s.told))
+	on("GET /meetings/{meeting}/notice.pdf", s.noticePDF)
+	on("POST /meetings/{meeting}/letters.pdf", s.letters)
+	on("POST /meetings/{meeting}/confirm", s.confirmNotice)
+	on("GET /meetings/{meeting}/code", s.codeForm)
+	mux.Handle("POST /meetings/{meeting}/code", logins(s.handle(s.openBallot)))
 	on("GET /meetings/{meeting}/ballot", s.ballot)
 	on("POST /meetings/{meeting}/ballot", s.cast)
 	on("GET /meetings/{meeting}/trustees", s.trustees)
@@ -371,7 +378,7 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	model := pages.MeetingModel{Meeting: m, Estate: *q.view.Estate}
+	model := pages.MeetingModel{Meeting: m, Estate: *q.view.Estate, Key: key(), Read: q.URL.Query().Get("read") == "1"}
 	results, err := get[client.List[client.Result]](q, at+"/results", nil)
 	switch {
 	case err == nil:

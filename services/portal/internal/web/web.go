@@ -54,6 +54,7 @@ const (
 	keyToken    = "token"
 	keyReader   = "reader"   // JSON of roles and units, read at login
 	keyPosition = "position" // of the reader's last command
+	keyMeeting  = "meeting"  // for whose ballot alone a code was given in
 )
 
 const (
@@ -201,6 +202,7 @@ func (s *site) request(r *http.Request) *request {
 	ctx := r.Context()
 	if person := s.sessions.GetString(ctx, keyPerson); person != "" {
 		q.view.Reader = s.reader(ctx, person)
+		q.view.Reader.Meeting = s.sessions.GetString(ctx, keyMeeting)
 		// Only who wrote something has to be shown a state that includes it.
 		q.who.Position, _ = s.sessions.Get(ctx, keyPosition).(uint64)
 	}
@@ -218,14 +220,17 @@ func (q *request) mine() client.Caller {
 // handler answers one kind of request; an error becomes a page.
 type handler func(w http.ResponseWriter, q *request) error
 
-func (s *site) handle(h handler) http.Handler {
+func (s *site) handle(h handler) http.Handler { return s.handleUpTo(maxForm, h) }
+
+// handleUpTo is handle with a body of so many bytes.
+func (s *site) handleUpTo(most int64, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && s.prefer(w, r) {
 			return
 		}
 		w.Header().Add("Vary", "Cookie")
 		w.Header().Set("Cache-Control", "private, no-cache")
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		q := s.request(r)
 		if q.view.Reader != nil {
 			w.Header().Set("Cache-Control", "no-store")

@@ -250,6 +250,7 @@ func (a *API) exists(ctx context.Context, person string) error {
 type SessionOut struct {
 	Body struct {
 		Person  string    `json:"person"`
+		Meeting string    `json:"meeting,omitempty" doc:"The one meeting in which the token lets the person vote; it is good for nothing else"`
 		Token   string    `json:"token" doc:"Acts as the person until it expires or is ended"`
 		Expires time.Time `json:"expires"`
 	}
@@ -260,9 +261,13 @@ var errCode = problem.Unauthorized("code-wrong", "this login code is wrong, was 
 
 func (a *API) logIn(ctx context.Context, in *struct {
 	Body struct {
-		Code string `json:"code" minLength:"1" maxLength:"100"`
+		Code    string `json:"code" minLength:"1" maxLength:"100"`
+		Meeting string `json:"meeting,omitempty" format:"uuid" doc:"The code is that of a letter, for the owner's ballot in this meeting"`
 	}
 }) (*SessionOut, error) {
+	if in.Body.Meeting != "" {
+		return a.openBallot(ctx, in.Body.Meeting, in.Body.Code)
+	}
 	person, ok, err := a.People.UseLoginCode(ctx, in.Body.Code)
 	if err != nil {
 		return nil, err
@@ -279,6 +284,40 @@ func (a *API) logIn(ctx context.Context, in *struct {
 	out := &SessionOut{}
 	out.Body.Person = person
 	out.Body.Token, out.Body.Expires, err = a.Sessions.Start(ctx, person)
+	return out, err
+}
+
+// Refusals of ballot codes. Nobody guesses one of 80 bits, so whoever holds a
+// letter may be told what is wrong with it.
+var refusedBallots = []struct {
+	err     error
+	problem *problem.Error
+}{
+	{vault.ErrCodeUnknown, problem.Unauthorized("code-wrong", "this voting code is wrong, or a newer letter has taken its place")},
+	{vault.ErrCodeUsed, problem.Unauthorized("code-used", "this voting code was used already; each works once")},
+	{vault.ErrCodeExpired, problem.Unauthorized("code-expired", "voting is over, and with it this code")},
+	{vault.ErrCodeElsewhere, problem.Unauthorized("code-elsewhere", "this voting code is for another meeting")},
+}
+
+// openBallot starts a session for one ballot.
+func (a *API) openBallot(ctx context.Context, meeting, code string) (*SessionOut, error) {
+	voter, err := a.People.UseBallotCode(ctx, meeting, code)
+	for _, r := range refusedBallots {
+		if errors.Is(err, r.err) {
+			return nil, r.problem
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := a.exists(ctx, voter.Person); errors.Is(err, register.ErrErased) {
+		return nil, errCode
+	} else if err != nil {
+		return nil, err
+	}
+	out := &SessionOut{}
+	out.Body.Person, out.Body.Meeting = voter.Person, meeting
+	out.Body.Token, out.Body.Expires, err = a.Sessions.StartBallot(ctx, voter.Person, meeting)
 	return out, err
 }
 

@@ -96,6 +96,7 @@ func (a *API) Register(api huma.API) {
 	a.registerLifecycle(api)
 	a.registerDelivery(api)
 	a.registerRoll(api)
+	a.registerLetters(api)
 }
 
 // MeetingIn names a meeting.
@@ -456,7 +457,8 @@ type OwnBallot struct {
 }
 
 func (a *API) listOwn(ctx context.Context, _ *struct{}) (*service.Items[OwnBallot], error) {
-	person, err := voter(ctx)
+	only := service.CallerFrom(ctx).Principal.Meeting
+	person, err := balloter(ctx, only)
 	if err != nil {
 		return nil, err
 	}
@@ -465,8 +467,11 @@ func (a *API) listOwn(ctx context.Context, _ *struct{}) (*service.Items[OwnBallo
 		return nil, err
 	}
 	out := &service.Items[OwnBallot]{}
-	out.Body.Items = make([]OwnBallot, len(list))
+	out.Body.Items = make([]OwnBallot, 0, len(list))
 	for i, b := range list {
+		if only != "" && of[i].Meeting != only {
+			continue
+		}
 		o := OwnBallot{Meeting: of[i].Meeting, Title: of[i].Title, Ballot: b.Ballot, Stream: b.Stream, Revision: b.Revision, Position: b.Position, Entry: b.Entry, Motions: []string{}}
 		o.Channel, o.At, o.Choices, o.Reason = shown(b)
 		for _, c := range o.Choices {
@@ -474,9 +479,18 @@ func (a *API) listOwn(ctx context.Context, _ *struct{}) (*service.Items[OwnBallo
 				o.Motions = append(o.Motions, c.Motion)
 			}
 		}
-		out.Body.Items[i] = o
+		out.Body.Items = append(out.Body.Items, o)
 	}
 	return out, nil
+}
+
+// balloter returns the person who votes in a meeting: who asks, or whose code of
+// it was given in.
+func balloter(ctx context.Context, meeting string) (string, error) {
+	if c := service.CallerFrom(ctx); meeting != "" && c.Principal.Meeting == meeting {
+		return c.ID, nil
+	}
+	return voter(ctx)
 }
 
 // voter returns the person who asks. A program is nobody's vote.
@@ -485,6 +499,8 @@ func voter(ctx context.Context) (string, error) {
 	switch {
 	case c.Anonymous:
 		return "", problem.Unauthorized("login-needed", "log in to see and cast your own ballots")
+	case c.Principal.Meeting != "":
+		return "", problem.Forbidden("code-for-one-ballot", "a voting code opens the ballot of its meeting and nothing else")
 	case c.Person == "":
 		return "", problem.Forbidden("not-a-person", "a program does not vote")
 	}

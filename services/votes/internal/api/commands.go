@@ -214,13 +214,12 @@ func (a *API) cast(ctx context.Context, in *struct {
 	if box.Past || !in.Body.At.IsZero() || in.Body.Entry != "" {
 		return a.castPast(ctx, in.CommandIn, box, in.Body)
 	}
-	who := service.CallerFrom(ctx)
-	if err := a.Allow(ctx, actCast, authz.Resource{Type: "Meeting", ID: in.Meeting, Estate: box.Estate, Person: who.Person}); err != nil {
+	person, none := balloter(ctx, in.Meeting)
+	if err := a.Allow(ctx, actCast, authz.Resource{Type: "Meeting", ID: in.Meeting, Estate: box.Estate, Person: person}); err != nil {
 		return nil, err
 	}
-	person, err := voter(ctx)
-	if err != nil {
-		return nil, err
+	if none != nil {
+		return nil, none
 	}
 	if in.Body.Channel != "" && in.Body.Channel != votes.Electronic {
 		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office, and hands are shown in the meeting", problem.Field{Name: "channel", Detail: "is 电子"})

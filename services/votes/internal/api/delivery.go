@@ -158,7 +158,7 @@ func (a *API) confirm(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	person, err := voter(ctx)
+	person, err := balloter(ctx, in.Meeting)
 	if err != nil {
 		return nil, err
 	}

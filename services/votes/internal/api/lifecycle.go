@@ -103,13 +103,17 @@ func (a *API) extend(ctx context.Context, in *struct {
 		Closes time.Time `json:"closes" doc:"The new deadline; a ballot at this instant is late"`
 	}
 }) (*service.Recorded, error) {
-	return a.do(ctx, in.Meeting, "extend-voting", actExtend, in.CommandIn, in.Body, func(m meeting.Meeting, now time.Time) (command, error) {
+	done, err := a.do(ctx, in.Meeting, "extend-voting", actExtend, in.CommandIn, in.Body, func(m meeting.Meeting, now time.Time) (command, error) {
 		cmd := meeting.NewExtension(a.rulesOf(m), m)
 		cmd.At, cmd.Closes = now, in.Body.Closes
 		var err error
 		cmd.Turnout, err = a.Board.CurrentTurnout(ctx, m)
 		return cmd, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return done, a.Vault.ExtendBallotCodes(ctx, in.Meeting, in.Body.Closes) // an error is answered, and repeating mends it
 }
 
 func (a *API) postResult(ctx context.Context, in *struct {

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math"
@@ -116,6 +117,9 @@ func (b *Tables) Telling(ctx context.Context, m meeting.Meeting, by time.Time, e
 				}
 			}
 		}
+		slices.SortFunc(buildings, func(a, b Building) int { // 2 before 10
+			return cmp.Or(cmp.Compare(len(a.Building), len(b.Building)), cmp.Compare(a.Building, b.Building))
+		})
 		return nil
 	})
 	return all, buildings, err
