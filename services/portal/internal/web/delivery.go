@@ -91,12 +91,8 @@ func (s *site) told(w http.ResponseWriter, q *request) error {
 	default:
 		return problem.NotFound("no-such-step", "there is no such step")
 	}
-	sent := form.Get("key")
-	if len(sent) < 8 || len(sent) > 200 {
-		sent = key()
-	}
-	done, err := q.command(http.MethodPost, q.of(path), sent, body)
-	if code := status(err); code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusUnauthorized {
+	done, err := q.command(http.MethodPost, q.of(path), keyOr(form.Get("key")), body)
+	if refused(err) {
 		m, failed := q.deliveries()
 		if failed != nil {
 			return failed
@@ -252,7 +248,7 @@ func (s *site) askCode(w http.ResponseWriter, q *request, code int, wrong *pages
 // nothing else.
 func (s *site) openBallot(w http.ResponseWriter, q *request) error {
 	ctx, id := q.Context(), q.PathValue("meeting")
-	person, token, err := s.api.OpenBallot(ctx, id, strings.TrimSpace(q.PostFormValue("code")))
+	person, token, err := s.api.OpenBallot(ctx, id, q.value("code"))
 	if err != nil {
 		code := status(err)
 		if code == 0 || code >= http.StatusInternalServerError {

@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
@@ -67,7 +66,7 @@ func (s *site) deskStep(w http.ResponseWriter, q *request) error {
 	}
 	step := q.PostFormValue("do")
 	for _, name := range []string{"opens", "closes", "reason", "reference", "objection", "answer"} {
-		m.Form[name] = strings.TrimSpace(q.PostFormValue(name))
+		m.Form[name] = q.value(name)
 	}
 	if step == "read" {
 		return s.readObjection(w, q, m)
@@ -77,7 +76,7 @@ func (s *site) deskStep(w http.ResponseWriter, q *request) error {
 	if err == nil {
 		done, err = q.command(http.MethodPost, q.of(path), formKey(q), body)
 	}
-	if code := status(err); err != nil && code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusUnauthorized {
+	if refused(err) {
 		m.Failed, m.Problem, q.view.URI = step, explained(q, err), q.of("/desk")
 		return q.render(w, m.Problem.Status, pages.Desk(q.view, m))
 	}
@@ -90,15 +89,21 @@ func (s *site) deskStep(w http.ResponseWriter, q *request) error {
 // readObjection shows an owner's words; that they were read is recorded.
 func (s *site) readObjection(w http.ResponseWriter, q *request, m pages.DeskModel) error {
 	id := m.Form["objection"]
-	words, err := own[client.ObjectionWords](q, q.of("/objections/"+client.Segment(id)+"/words"))
-	if err != nil {
+	var err error
+	if m.Words, err = q.objectionWords(q.of("/objections/" + client.Segment(id))); err != nil {
 		return err
 	}
-	m.Read, m.Words, q.view.URI = id, words.Words, q.of("/desk")
-	if words.Erased {
-		m.Words = q.view.T("这位业主已经注销,原话谁也看不到了。", "The owner's data was erased: nobody can read the words any more.")
-	}
+	m.Read, q.view.URI = id, q.of("/desk")
 	return q.render(w, http.StatusOK, pages.Desk(q.view, m))
+}
+
+// objectionWords reads the owner's words of an objection, or that nobody can.
+func (q *request) objectionWords(at string) (string, error) {
+	words, err := own[client.ObjectionWords](q, at+"/words")
+	if words.Erased {
+		return q.view.T("这位业主已经注销,原话谁也看不到了。", "The owner's data was erased: nobody can read the words any more."), err
+	}
+	return words.Words, err
 }
 
 // deskCommand is the command that a button stands for: its path below the meeting,
@@ -168,13 +173,13 @@ func (s *site) object(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	form.Key, form.Motion, form.Words = formKey(q), q.PostFormValue("motion"), strings.TrimSpace(q.PostFormValue("words"))
+	form.Key, form.Motion, form.Words = formKey(q), q.PostFormValue("motion"), q.value("words")
 	body := map[string]any{"words": form.Words}
 	if form.Motion != "" {
 		body["motion"] = form.Motion
 	}
 	done, err := q.command(http.MethodPost, q.of("/objections"), form.Key, body)
-	if code := status(err); again(err) || code == http.StatusConflict {
+	if contradicted(err) {
 		form.Problem, q.view.URI = explained(q, err), q.of("/objection")
 		return q.render(w, form.Problem.Status, pages.Object(q.view, form))
 	}

@@ -11,16 +11,6 @@ import (
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
 )
 
-// answered says whether the API refused a form for what it says, so that the form
-// is shown once more with the reason.
-func answered(err error) bool {
-	p, ok := problem.From(err)
-	return err != nil && ok && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusConflict || p.Status == http.StatusForbidden) && p.Code != "key-reused"
-}
-
-// value is what was typed into a field.
-func (q *request) value(name string) string { return strings.TrimSpace(q.PostFormValue(name)) }
-
 // chosen reads the choices of a form by motion; void are those that say nothing.
 func (q *request) chosen(m client.Meeting) (said map[string]string, choices []client.Choice, void []string) {
 	said = map[string]string{}

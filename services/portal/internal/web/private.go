@@ -24,12 +24,18 @@ import (
 func key() string { return uuid.NewString() }
 
 // formKey is the key a form came with; one that was taken out gets a new one.
-func formKey(q *request) string {
-	if k := q.PostFormValue("key"); len(k) >= 8 && len(k) <= 200 {
-		return k
+func formKey(q *request) string { return keyOr(q.PostFormValue("key")) }
+
+// keyOr returns a key that was sent, or a new one where it is none.
+func keyOr(sent string) string {
+	if len(sent) >= 8 && len(sent) <= 200 {
+		return sent
 	}
 	return key()
 }
+
+// value is what was typed into a field.
+func (q *request) value(name string) string { return strings.TrimSpace(q.PostFormValue(name)) }
 
 func sorted(rows [][]string) [][]string {
 	slices.SortFunc(rows, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
@@ -260,6 +266,24 @@ func (s *site) correct(w http.ResponseWriter, q *request) error {
 func again(err error) bool {
 	p, ok := problem.From(err)
 	return err != nil && ok && p.Status == http.StatusUnprocessableEntity && p.Code != "key-reused"
+}
+
+// answered says whether the API refused a form for what it says, so that the form
+// is shown once more with the reason.
+func answered(err error) bool {
+	p, ok := problem.From(err)
+	return err != nil && ok && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusConflict || p.Status == http.StatusForbidden) && p.Code != "key-reused"
+}
+
+// contradicted says whether what was typed is wrong, or does not fit what the ledger
+// says now.
+func contradicted(err error) bool { return again(err) || status(err) == http.StatusConflict }
+
+// refused says whether the API refused a form for whatever a reader can be told;
+// who is not logged in is asked to be.
+func refused(err error) bool {
+	code := status(err)
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusUnauthorized
 }
 
 func explained(q *request, err error) *pages.Problem {

@@ -65,19 +65,15 @@ func (s *site) rollStep(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	m.Form["objection"], m.Form["answer"] = q.PostFormValue("objection"), strings.TrimSpace(q.PostFormValue("answer"))
+	m.Form["objection"], m.Form["answer"] = q.PostFormValue("objection"), q.value("answer")
 	at := q.of("/roll-objections/" + client.Segment(m.Form["objection"]))
 	var done client.Recorded
 	switch step := q.PostFormValue("do"); step {
 	case "read":
-		words, err := own[client.ObjectionWords](q, at+"/words")
-		if err != nil {
+		if m.Words, err = q.objectionWords(at); err != nil {
 			return err
 		}
-		m.Read, m.Words, q.view.URI = m.Form["objection"], words.Words, q.of("/roll")
-		if words.Erased {
-			m.Words = q.view.T("这位业主已经注销,原话谁也看不到了。", "The owner's data was erased: nobody can read the words any more.")
-		}
+		m.Read, q.view.URI = m.Form["objection"], q.of("/roll")
 		return q.render(w, http.StatusOK, pages.Roll(q.view, m))
 	case "uphold", "reject":
 		done, err = q.command(http.MethodPost, at+"/answer", formKey(q), map[string]any{"upheld": step == "uphold", "answer": m.Form["answer"]})
@@ -86,7 +82,7 @@ func (s *site) rollStep(w http.ResponseWriter, q *request) error {
 	default:
 		err = problem.NotFound("no-such-step", "there is no such step")
 	}
-	if code := status(err); err != nil && code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusUnauthorized {
+	if refused(err) {
 		m.Problem, q.view.URI = explained(q, err), q.of("/roll")
 		return q.render(w, m.Problem.Status, pages.Roll(q.view, m))
 	}
@@ -119,9 +115,9 @@ func (s *site) objectToRoll(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	form.Key, form.Unit, form.Words = formKey(q), strings.TrimSpace(q.PostFormValue("unit")), strings.TrimSpace(q.PostFormValue("words"))
+	form.Key, form.Unit, form.Words = formKey(q), q.value("unit"), q.value("words")
 	done, err := q.command(http.MethodPost, q.of("/roll-objections"), form.Key, map[string]any{"unit": form.Unit, "words": form.Words})
-	if code := status(err); again(err) || code == http.StatusConflict {
+	if contradicted(err) {
 		form.Problem, q.view.URI = explained(q, err), q.of("/roll/objection")
 		return q.render(w, form.Problem.Status, pages.ObjectToRoll(q.view, form))
 	}

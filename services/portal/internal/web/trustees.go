@@ -5,29 +5,17 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
 )
 
-// mayName says whether the reader holds an office that names trustees. It only
-// decides what is offered; the API decides what is done.
-func (q *request) mayName(estate string) bool {
-	if q.view.Reader == nil {
-		return false
-	}
-	return slices.ContainsFunc(q.view.Reader.Roles, func(r client.Role) bool {
-		return slices.Contains([]string{"committee", "principal", "clerk", "administrator"}, r.Role) && (r.Estate == "" || r.Estate == estate)
-	})
-}
-
 func (s *site) trusteesModel(q *request) (m pages.TrusteesModel, err error) {
 	if m.Meeting, err = q.oneMeeting(); err != nil {
 		return m, err
 	}
-	m.Trust, err = own[client.Trusteeship](q, "/meetings/"+client.Segment(m.Meeting.ID)+"/trustees")
+	m.Trust, err = own[client.Trusteeship](q, q.of("/trustees"))
 	q.view.Title = q.view.T("谁保管开票密钥", "Who keeps the ballots' key")
 	return m, err
 }
@@ -37,7 +25,7 @@ func (s *site) trustees(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	if m.Meeting.Notice == nil && q.mayName(m.Meeting.Estate) {
+	if m.Meeting.Notice == nil && q.view.Reader.May(m.Meeting.Estate, pages.DeskRoles...) {
 		m.Name = &pages.TrusteesForm{Key: key(), Needed: "2", Days: "15"}
 		for i := range m.Name.Parties {
 			m.Name.Parties[i] = pages.Parties[min(i, len(pages.Parties)-1)]
@@ -50,7 +38,7 @@ func (s *site) nameTrustees(w http.ResponseWriter, q *request) error {
 	if err := q.loggedIn(); err != nil {
 		return err
 	}
-	at := "/meetings/" + client.Segment(q.PathValue("meeting")) + "/trustees"
+	at := q.of("/trustees")
 	form := &pages.TrusteesForm{Key: formKey(q), Needed: q.PostFormValue("needed"), Days: q.PostFormValue("days")}
 	type trustee struct {
 		Person string `json:"person"`
@@ -58,7 +46,7 @@ func (s *site) nameTrustees(w http.ResponseWriter, q *request) error {
 	}
 	var list []trustee
 	for i := range form.People {
-		form.People[i], form.Parties[i] = strings.TrimSpace(q.PostFormValue(fmt.Sprint("person-", i))), q.PostFormValue(fmt.Sprint("party-", i))
+		form.People[i], form.Parties[i] = q.value(fmt.Sprint("person-", i)), q.value(fmt.Sprint("party-", i))
 		if form.People[i] != "" {
 			list = append(list, trustee{form.People[i], form.Parties[i]})
 		}
@@ -98,7 +86,7 @@ func (s *site) shareModel(w http.ResponseWriter, q *request) (m pages.ShareModel
 	m = pages.ShareModel{Meeting: of.Meeting, Trust: of.Trust, Own: of.Trust.Trustees[i], Key: key()}
 	q.view.Title, q.view.Narrow, q.view.Live = q.view.T("我保管的一份", "My share"), true, ""
 	if !m.Own.Taken {
-		share, err := own[client.Share](q, "/meetings/"+client.Segment(m.Meeting.ID)+"/own-share")
+		share, err := own[client.Share](q, q.of("/own-share"))
 		if err != nil {
 			return m, err
 		}
@@ -128,19 +116,18 @@ func (s *site) ownShare(w http.ResponseWriter, q *request, to, field string) err
 	if err := q.loggedIn(); err != nil {
 		return err
 	}
-	at := "/meetings/" + client.Segment(q.PathValue("meeting"))
 	typed := q.PostFormValue(field)
-	done, err := q.command(http.MethodPost, at+to, formKey(q), map[string]any{field: typed})
+	done, err := q.command(http.MethodPost, q.of(to), formKey(q), map[string]any{field: typed})
 	if again(err) {
 		m, failed := s.shareModel(w, q)
 		if failed != nil {
 			return failed
 		}
-		m.Problem, m.Typed, q.view.URI = explained(q, err), typed, at+"/share"
+		m.Problem, m.Typed, q.view.URI = explained(q, err), typed, q.of("/share")
 		return q.render(w, m.Problem.Status, pages.OwnShare(q.view, m))
 	}
 	if err != nil {
 		return err
 	}
-	return q.after(w, done, at+"/share")
+	return q.after(w, done, q.of("/share"))
 }
