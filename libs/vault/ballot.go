@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/yimu-ledger/yimu/libs/readmodel"
@@ -41,7 +40,7 @@ func (v *Vault) NewBallotCodes(ctx context.Context, meeting string, voters []Vot
 	codes, rows := make([]string, len(voters)), make([][]any, len(voters))
 	for i, voter := range voters {
 		code := rand.Text()[:ballotCode]
-		codes[i] = strings.Join([]string{code[:4], code[4:8], code[8:12], code[12:]}, "-")
+		codes[i] = grouped(code, ballotCode/4)
 		rows[i] = []any{meeting, voter.Entry, voter.Person, v.HMAC("ballot-code", code), until.UnixMicro(), false}
 	}
 	err := v.db.Update(ctx, func(tx *readmodel.Tx) error { return tx.Upsert(ctx, ballotCodes, rows) })
@@ -54,7 +53,7 @@ func (v *Vault) NewBallotCodes(ctx context.Context, meeting string, voters []Vot
 // UseBallotCode returns whose code of a meeting it is, once: of several that use
 // it at the same time one gets it, and the others ErrCodeUsed.
 func (v *Vault) UseBallotCode(ctx context.Context, meeting, code string) (voter Voter, err error) {
-	hash, now := v.HMAC("ballot-code", typed.Replace(strings.ToUpper(code))), v.clock().UnixMicro()
+	hash, now := v.HMAC("ballot-code", typed(code)), v.clock().UnixMicro()
 	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
 		err := tx.QueryRow(ctx, `UPDATE ballot_code SET used = ? WHERE hash = ? AND meeting = ? AND used = ? AND expires > ? RETURNING entry, person`,
 			true, hash, meeting, false, now).Scan(&voter.Entry, &voter.Person)

@@ -51,13 +51,24 @@ func (v *Vault) sweep(ctx context.Context, table string, now time.Time) error {
 	})
 }
 
-// typed undoes what people do to codes when they type them.
-var typed = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B")
+// typed undoes what people do to a code, or to a share, when they type it.
+func typed(text string) string { return mistaken.Replace(strings.ToUpper(text)) }
+
+var mistaken = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B")
+
+// grouped writes a code for people to type, size letters at a time.
+func grouped(code string, size int) string {
+	var groups []string
+	for group := range slices.Chunk([]byte(code), size) {
+		groups = append(groups, string(group))
+	}
+	return strings.Join(groups, "-")
+}
 
 // UseLoginCode returns whose code it is, once: of several that use it at the
 // same time one gets ok.
 func (v *Vault) UseLoginCode(ctx context.Context, code string) (person string, ok bool, err error) {
-	hash := v.HMAC("login-code", typed.Replace(strings.ToUpper(code)))
+	hash := v.HMAC("login-code", typed(code))
 	err = v.db.Update(ctx, func(tx *readmodel.Tx) error {
 		return tx.QueryRow(ctx, `DELETE FROM login_code WHERE hash = ? AND expires > ? RETURNING person`, hash, v.clock().UnixMicro()).Scan(&person)
 	})

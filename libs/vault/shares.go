@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cloudflare/circl/group"
@@ -71,16 +70,12 @@ const (
 func writeShare(number byte, value []byte) string {
 	b := append([]byte{number}, value...)
 	sum := sha256.Sum256(b)
-	var groups []string
-	for chunk := range slices.Chunk([]byte(onPaper.EncodeToString(append(b, sum[:sumSize]...))), groupOf) {
-		groups = append(groups, string(chunk))
-	}
-	return strings.Join(groups, "-")
+	return grouped(onPaper.EncodeToString(append(b, sum[:sumSize]...)), groupOf)
 }
 
 // readShare reads a share as people type it.
 func readShare(text string) (number int, share secretsharing.Share, err error) {
-	b, err := onPaper.DecodeString(typed.Replace(strings.ToUpper(strings.TrimSpace(text))))
+	b, err := onPaper.DecodeString(typed(strings.TrimSpace(text)))
 	if err != nil || len(b) != 1+scalarSize+sumSize || b[0] == 0 {
 		return 0, share, ErrNotAShare
 	}
