@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,7 +170,17 @@ func TestWhoHasTheEstatesKeyChecksItsPayments(t *testing.T) {
 		}
 		return c.Output
 	}
-	honest := export("honest.zip", s.head(t))
+	before := s.head(t)
+	posted := 0 // how often an import posts the totals so far depends on how its rows come
+	for r, err := range s.store.ReadAll(t.Context(), 0, finance.CollectionStream+estate) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Position <= before {
+			posted++
+		}
+	}
+	honest := export("honest.zip", before)
 	planted, until := s.wrongTotal(t, estate)
 	var place struct{ Position es.Position }
 	if s.get(t, "/ledger/place?event="+planted, &place); place.Position != until {
@@ -202,7 +213,11 @@ func TestWhoHasTheEstatesKeyChecksItsPayments(t *testing.T) {
 	if err := os.WriteFile(noKey, []byte("a key\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const sealed, totals = "sealed payments (3210)", "posted totals of days (148)"
+	const sealed = "sealed payments (3210)"
+	totals, more := fmt.Sprintf("posted totals of days (%d)", posted), fmt.Sprintf("posted totals of days (%d)", posted+1)
+	if posted < 148 {
+		t.Errorf("totals of %d days, want at least 148", posted)
+	}
 	for name, c := range map[string]struct {
 		file, key string
 		status    int
@@ -212,7 +227,7 @@ func TestWhoHasTheEstatesKeyChecksItsPayments(t *testing.T) {
 		"with the key, honest":           {honest, key, 0, []string{"found nothing wrong"}, []string{sealed, totals}},
 		"without it":                     {honest, "", 0, []string{"found nothing wrong", "not verified", sealed, totals}, nil},
 		"with the key, a wrong total":    {wrong, key, 1, []string{"illegitimate-event (totals-wrong)", planted}, []string{sealed, totals}},
-		"without it, the same":           {wrong, "", 0, []string{"found nothing wrong", "not verified", sealed, "posted totals of days (149)"}, []string{"totals-wrong"}},
+		"without it, the same":           {wrong, "", 0, []string{"found nothing wrong", "not verified", sealed, more}, []string{"totals-wrong"}},
 		"with the key of another estate": {honest, keyOf(other), wrongUsage, []string{other + ".key", "it is not the key of this estate"}, []string{"found", "payment-closed"}},
 		"with what is no key":            {honest, noKey, wrongUsage, []string{"no.key is no key"}, []string{"found"}},
 	} {
