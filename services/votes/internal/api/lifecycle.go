@@ -297,18 +297,32 @@ func (a *API) objectionWords(ctx context.Context, in *ObjectionIn) (*ObjectionWo
 	if err := a.Allow(ctx, actRead, authz.Resource{Type: "Meeting", ID: in.Meeting, Estate: m.Estate, Person: o.Person}); err != nil {
 		return nil, err
 	}
-	now := a.Clock().UTC()
-	reader := service.CallerFrom(ctx).ID
-	req := service.NewRequest(ctx, a.Deps, "read-objection", service.CommandIn{IdempotencyKey: reader + now.Format(time.RFC3339Nano)}, in.Objection)
-	_, err = a.objections.Do(ctx, id, req, meeting.ReadObjection{Reader: reader, At: now})
-	if errors.Is(err, es.ErrPending) {
-		err = problem.Unavailable("reading-not-recorded", "words are shown once their reading is recorded; ask again")
-	}
+	err = a.recordReading(ctx, "read-objection", in.Objection, func(req es.Request, reader string) error {
+		_, err := a.objections.Do(ctx, id, req, meeting.ReadObjection{Reader: reader, At: req.Happened})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return a.openWords(ctx, o.Person, o.Words)
+}
+
+// recordReading records that the caller reads the words of an objection: each
+// reading, so its key is of this instant. Only after that they are shown.
+func (a *API) recordReading(ctx context.Context, route, objection string, record func(req es.Request, reader string) error) error {
+	reader := service.CallerFrom(ctx).ID
+	req := service.NewRequest(ctx, a.Deps, route, service.CommandIn{IdempotencyKey: reader + a.Clock().UTC().Format(time.RFC3339Nano)}, objection)
+	err := record(req, reader)
+	if errors.Is(err, es.ErrPending) {
+		err = problem.Unavailable("reading-not-recorded", "words are shown once their reading is recorded; ask again")
+	}
+	return err
+}
+
+// openWords opens what a person said, or says that nobody can any more.
+func (a *API) openWords(ctx context.Context, person string, words codec.Sealed) (*ObjectionWords, error) {
 	out := &ObjectionWords{}
-	text, err := a.Vault.Open(ctx, vault.PersonKey(o.Person), wordsField, string(o.Words))
+	text, err := a.Vault.Open(ctx, vault.PersonKey(person), wordsField, string(words))
 	if errors.Is(err, vault.ErrNoKey) {
 		out.Body.Erased = true
 		return out, nil

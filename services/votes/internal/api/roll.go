@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -205,17 +204,13 @@ func (a *API) rollObjectionWords(ctx context.Context, in *ObjectionIn) (*Objecti
 	if err != nil {
 		return nil, err
 	}
-	now := a.Clock().UTC()
-	reader := service.CallerFrom(ctx).ID
-	req := service.NewRequest(ctx, a.Deps, "read-roll-objection", service.CommandIn{IdempotencyKey: reader + now.Format(time.RFC3339Nano)}, in.Objection)
-	_, err = a.meetings.Do(ctx, in.Meeting, req, meeting.ReadRollObjection{Objection: in.Objection, Reader: reader, At: now})
-	if errors.Is(err, es.ErrPending) {
-		err = problem.Unavailable("reading-not-recorded", "words are shown once their reading is recorded; ask again")
-	}
+	err = a.recordReading(ctx, "read-roll-objection", in.Objection, func(req es.Request, reader string) error {
+		_, err := a.meetings.Do(ctx, in.Meeting, req, meeting.ReadRollObjection{Objection: in.Objection, Reader: reader, At: req.Happened})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := &ObjectionWords{}
 	for r, err := range a.Store.Read(ctx, votes.MeetingStream+in.Meeting, 0) {
 		if err != nil {
 			return nil, err
@@ -228,13 +223,7 @@ func (a *API) rollObjectionWords(ctx context.Context, in *ObjectionIn) (*Objecti
 		if !ok || raised.Objection != in.Objection {
 			continue
 		}
-		text, err := a.Vault.Open(ctx, vault.PersonKey(o.Person), wordsField, string(raised.Words))
-		if errors.Is(err, vault.ErrNoKey) {
-			out.Body.Erased = true
-			return out, nil
-		}
-		out.Body.Words = string(text)
-		return out, err
+		return a.openWords(ctx, o.Person, raised.Words)
 	}
 	return nil, meeting.ErrNoObjection
 }
