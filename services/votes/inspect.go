@@ -62,8 +62,7 @@ type held struct {
 	id         string
 	objections map[string]*objection // by id
 	times      meeting.Times
-	closedAt   time.Time // when that was recorded
-	lastShare  string    // id of the ShareGiven by which there were enough
+	lastShare  string // id of the ShareGiven by which there were enough
 }
 
 // head is what is known of one entry's ballots.
@@ -223,19 +222,14 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 		}
 		i.amendments(c, h, m)
 		c.Decided(facts.Again(c, m, meeting.CloseVoting{Now: c.Meta().Happened.Add(facts.Skew), Paper: h.papers.Envelopes > 0}))
-		h.closedAt = c.Created()
 	case votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened:
-		named = i.trustees(c, h, event)
+		named = i.trustees(c, h, m, of, event)
 	case votes.KeyReleased:
 		named = e.Meeting
 		if c.Meta().Actor != reactor+releaseKey || c.Meta().Cause != cmp.Or(h.lastShare, h.closed) {
 			c.Decided(errByItself)
 		}
-		if needed := m.Trust.Needed(); needed > 0 && len(m.Trust.Given) >= needed {
-			if key, err := vault.CombineShares(m.Trust.Commitments, m.Trust.Shares()[:needed]); err != nil || key != e.Key {
-				c.Break("wrong-key", "the shares that were given make another key")
-			}
-		}
+		combined(c, m, e.Key)
 		c.Decided(facts.Again(c, m, meeting.ReleaseKey{Key: e.Key}))
 	case votes.NoticeDisplayed:
 		named = e.Meeting
@@ -269,52 +263,6 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	h.Set(c, m)
 	if m.Countable() && !was {
 		i.count(c, h, m)
-	}
-}
-
-// trustees decides again what becomes of a meeting's key that is held in shares. It
-// returns the meeting that the event names.
-func (i *inspection) trustees(c *facts.Commit, h *held, event votes.Event) (named string) {
-	m := h.Now()
-	own := func(action string, number int) {
-		c.May(i.rights, action, authz.Resource{Type: "Meeting", ID: m.Meeting, Estate: m.Estate, Person: c.Meta().Actor})
-		if m.Trust.Number(c.Meta().Actor) != number {
-			c.Decided(meeting.ErrNotATrustee)
-		}
-	}
-	switch e := event.(type) {
-	case votes.TrusteesNamed:
-		c.May(i.rights, "trustees.name", authz.Resource{Type: "Meeting", ID: m.Meeting, Estate: m.Estate})
-		c.Decided(facts.Again(c, m, meeting.NameTrustees{TrusteesNamed: e}))
-		return e.Meeting
-	case votes.ShareTaken:
-		own("share.take", e.Number)
-		c.Decided(facts.Again(c, m, meeting.TakeShare{Number: e.Number}))
-		return e.Meeting
-	case votes.SharesAwaited:
-		if c.Meta().Actor != reactor+releaseKey || c.Meta().Cause != h.closed {
-			c.Decided(errByItself)
-		}
-		c.Decided(facts.Again(c, m, meeting.AwaitShares{Closed: h.closedAt}))
-		return e.Meeting
-	case votes.ShareGiven:
-		own("share.give", e.Number)
-		if share, err := vault.CheckShare(m.Trust.Commitments, e.Number, e.Share); err != nil || share != e.Share {
-			c.Break("share-wrong", "it is no share of this meeting's key, or another trustee's")
-		}
-		c.Decided(facts.Again(c, m, meeting.GiveShare{Number: e.Number, Share: e.Share}))
-		if h.lastShare == "" && len(m.Trust.Given)+1 >= m.Trust.Needed() {
-			h.lastShare = c.Facts[0].ID.String()
-		}
-		return e.Meeting
-	case votes.BallotsUnopened:
-		if c.Meta().Actor != reactor+leaveUnopened || c.Meta().Cause != m.Meeting+sharesDue {
-			c.Decided(errByItself)
-		}
-		c.Decided(facts.Again(c, m, meeting.LeaveUnopened{Now: c.Meta().Happened.Add(facts.Skew)}))
-		return e.Meeting
-	default: // not of trustees
-		return ""
 	}
 }
 
