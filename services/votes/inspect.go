@@ -2,8 +2,6 @@ package votes
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -304,8 +302,7 @@ func (i *inspection) freeze(c *facts.Commit, h *held, m meeting.Meeting, e votes
 	h.places = nil
 	h.entries, h.voters = roll.Public.Entries, roll.Voters
 	h.heads = make(map[string]*head, len(h.entries))
-	sum := sha256.Sum256(roll.Blob())
-	hash := hex.EncodeToString(sum[:])
+	hash := meeting.Hash(roll.Blob())
 	if roll.Heads != e.Heads || roll.Area != e.Area || !slices.Equal(roll.Scopes, e.Scopes) || hash != e.Roll {
 		c.Break("roll-wrong", "the roll has %d heads, %s ㎡, hash %s; the titles lead to %d heads, %s ㎡, hash %s",
 			e.Heads, e.Area, e.Roll, roll.Heads, roll.Area, hash)

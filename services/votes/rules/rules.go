@@ -8,9 +8,7 @@ package rules
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -191,7 +189,7 @@ func File(hash string) ([]byte, bool) {
 	}
 	for _, name := range slices.Concat(national, local, named) {
 		file, err := files.ReadFile(name)
-		if sum := sha256.Sum256(file); err == nil && hex.EncodeToString(sum[:]) == hash {
+		if err == nil && meeting.Hash(file) == hash {
 			return file, true
 		}
 	}
@@ -266,7 +264,6 @@ func parse(file []byte) (set meeting.RuleSet, err error) {
 	if err != nil {
 		return set, err
 	}
-	sum := sha256.Sum256(file)
-	set.Hash = hex.EncodeToString(sum[:])
+	set.Hash = meeting.Hash(file)
 	return set, set.CheckLines()
 }

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"time"
@@ -142,7 +140,7 @@ func (a *API) roll(ctx context.Context, m meeting.Meeting) (meeting.FreezeRoll, 
 	if err != nil {
 		return meeting.FreezeRoll{}, err
 	}
-	if sum := sha256.Sum256(blob); hash != hex.EncodeToString(sum[:]) {
+	if hash != meeting.Hash(blob) {
 		return meeting.FreezeRoll{}, errors.New("api: a blob is not named by its SHA-256")
 	}
 	return meeting.FreezeRoll{RollFrozen: votes.RollFrozen{

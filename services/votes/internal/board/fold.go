@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -206,7 +204,7 @@ func (f *folding) roll(ctx context.Context, m meeting.Meeting) error {
 		return err
 	}
 	roll = roll.As(m.Roll.Form)
-	if sum := sha256.Sum256(roll.Blob()); hex.EncodeToString(sum[:]) != m.Roll.Roll {
+	if meeting.Hash(roll.Blob()) != m.Roll.Roll {
 		return errRoll
 	}
 	for _, table := range []string{"roll_entry", "voter"} { // of a roll frozen before

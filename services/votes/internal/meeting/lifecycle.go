@@ -2,8 +2,6 @@ package meeting
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -241,8 +239,7 @@ func (m Meeting) Blob(results []Result) (blob []byte, hash string) {
 	if err != nil {
 		panic(err) // strings and numbers
 	}
-	sum := sha256.Sum256(b)
-	return b, hex.EncodeToString(sum[:])
+	return b, Hash(b)
 }
 
 // PostResult records that somebody posted the result in the estate.

@@ -2,8 +2,6 @@ package meeting
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -133,8 +131,7 @@ func Compose(national, local RuleSet, own Own) (RuleSet, error) {
 	if set, err = OfLines(set, all); err != nil {
 		return RuleSet{}, err
 	}
-	sum := sha256.Sum256(set.Canonical())
-	set.Hash = hex.EncodeToString(sum[:])
+	set.Hash = Hash(set.Canonical())
 	return set, set.Check()
 }
 

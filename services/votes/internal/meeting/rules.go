@@ -215,9 +215,15 @@ func DecodeRules(file []byte) (RuleSet, error) {
 	if err := set.Check(); err != nil {
 		return RuleSet{}, fmt.Errorf("rules: %s: %w", set.ID, err)
 	}
-	sum := sha256.Sum256(file)
-	set.Hash = hex.EncodeToString(sum[:])
+	set.Hash = Hash(file)
 	return set, nil
+}
+
+// Hash is the SHA-256 of what is posted, in hex: so rolls, rule sets and results
+// are named.
+func Hash(posted []byte) string {
+	sum := sha256.Sum256(posted)
+	return hex.EncodeToString(sum[:])
 }
 
 // Check reports the first thing that is missing of a national rule set, or of
