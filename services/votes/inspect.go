@@ -436,7 +436,7 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 	if b.Entry = posted; b.Ballot != c.ID() {
 		c.Break("ballot-id", "the id is not made of its request")
 	}
-	set, _ := rules.Named(m.Notice)
+	set := rulesOf(m)
 	if b.Partial = m.Partial(set); b.Proxy != "" {
 		i.byProxy(c, b, of, set, about)
 	}

@@ -12,14 +12,12 @@ import (
 	"github.com/yimu-ledger/yimu/services/internal/facts"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
-	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // atTheDesk asks who took paper in, read it, or recorded a mandate, and returns
 // how that is decided again; nil where the commit is a ballot's.
 func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.Entry, about authz.Resource) func(meeting.Meeting) command {
 	m, actor := h.Now(), c.Meta().Actor
-	set, _ := rules.Named(m.Notice)
 	// own is whether the actor asks for their own entry.
 	own := func(action string) bool {
 		mine := h.voters.Of(actor).Entry == posted.Entry
@@ -44,7 +42,7 @@ func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.
 			c.Break("wrong-actor", "%s is said to have read it", e.By)
 		}
 		enter := meeting.EnterPaper{
-			Partial: m.Partial(set), Entry: posted, Envelope: e.Envelope, By: e.By, Own: i.isOwn(c, h, posted, e.By), Scan: e.Scan, Marks: e.Marks, Sealed: e.Sealed,
+			Partial: m.Partial(rulesOf(m)), Entry: posted, Envelope: e.Envelope, By: e.By, Own: i.isOwn(c, h, posted, e.By), Scan: e.Scan, Marks: e.Marks, Sealed: e.Sealed,
 		}
 		enter.Choices, enter.Void = readOf(c, m, posted)
 		return func(m meeting.Meeting) command {
@@ -67,7 +65,7 @@ func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.
 		}
 		grant := meeting.GrantProxy{
 			Proxy: e.Proxy, Entry: posted, Holder: e.Holder, Own: i.isOwn(c, h, posted, e.Holder), At: e.At, Written: written, Document: e.Document,
-			ItemByItem: set.Proxies.Instructions, Marks: e.Marks, Sealed: e.Sealed,
+			ItemByItem: rulesOf(m).Proxies.Instructions, Marks: e.Marks, Sealed: e.Sealed,
 		}
 		for _, mark := range e.Marks {
 			grant.Instructions = append(grant.Instructions, approving(m, []string{mark.Motion}, 1)...)
@@ -168,7 +166,7 @@ func (i *inspection) mandate(c *facts.Commit, event votes.Event) {
 	id, holder := rest[:letters], rest[letters+1:]
 	h := i.meetings[id]
 	m := h.Now()
-	set, _ := rules.Named(m.Notice)
+	set := rulesOf(m)
 	about := authz.Resource{Type: "Meeting", ID: id, Estate: m.Estate}
 	may := func(action, entry string) {
 		if h.voters.Of(c.Meta().Actor).Entry == entry {

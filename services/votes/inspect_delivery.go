@@ -8,7 +8,6 @@ import (
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
-	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // told returns how a delivery is decided again; false where a commit is none.
@@ -92,9 +91,4 @@ func (h *held) telling(m meeting.Meeting) (t meeting.Telling) {
 		t.Add(m, e, state, m.Notice.Closes)
 	}
 	return t
-}
-
-func rulesOf(m meeting.Meeting) meeting.RuleSet {
-	set, _ := rules.Named(m.Notice)
-	return set
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
-	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // objection is one objection, and where it was raised and answered.
@@ -23,7 +22,7 @@ type objection struct {
 // lifecycle decides again what happens to a meeting beside and after the vote. It
 // returns the meeting that the event names, "" where it is no such event.
 func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of authz.Resource, event votes.Event) string {
-	set, _ := rules.Named(m.Notice)
+	set := rulesOf(m)
 	switch e := event.(type) {
 	case votes.MeetingCancelled:
 		c.May(i.rights, "meeting.cancel", of)

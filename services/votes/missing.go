@@ -6,7 +6,6 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
-	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // missing names the reaction that records deadlines which passed in vain.
@@ -18,8 +17,7 @@ func missedKey(id, name string) string { return id + "/missed/" + name }
 // missable lists when the deadlines of a meeting are missed, unless what they ask
 // for is done by then.
 func (c *closing) missable(m meeting.Meeting) (list []service.Deadline) {
-	set, _ := rules.Named(m.Notice)
-	for _, d := range meeting.InVain(m, set, c.calendar, c.deps.Clock()) {
+	for _, d := range meeting.InVain(m, rulesOf(m), c.calendar, c.deps.Clock()) {
 		list = append(list, service.Deadline{Key: missedKey(m.Meeting, d.Name), At: d.Due})
 	}
 	return list
@@ -31,8 +29,7 @@ func (c *closing) miss(ctx context.Context, id, name string) error {
 	if err != nil || !ok {
 		return err
 	}
-	set, _ := rules.Named(m.Notice)
-	for _, d := range meeting.InVain(m, set, c.calendar, c.deps.Clock()) {
+	for _, d := range meeting.InVain(m, rulesOf(m), c.calendar, c.deps.Clock()) {
 		if d.Name != name {
 			continue
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/yimu-ledger/yimu/services/votes/calendar"
 	"github.com/yimu-ledger/yimu/services/votes/internal/api"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
+	"github.com/yimu-ledger/yimu/services/votes/rules"
 )
 
 // Config is what the service needs besides what every service has.
@@ -42,4 +44,10 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 		Projections: []*readmodel.Runner{b.Runner},
 		Run:         []func(context.Context) error{c.run, c.releaseKeys, amend.run},
 	}, nil
+}
+
+// rulesOf returns the rules that a meeting's notice named; none before it.
+func rulesOf(m meeting.Meeting) meeting.RuleSet {
+	set, _ := rules.Named(m.Notice)
+	return set
 }

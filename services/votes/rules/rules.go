@@ -142,12 +142,20 @@ func Of(a votes.RulesAdopted, day units.Day) (meeting.RuleSet, bool) {
 // composed are effective rule sets by their hashes, so that each is composed once.
 var composed sync.Map
 
+// lasting are the rule sets that a notice may name of an estate that has adopted
+// nothing, by their hashes: each ballot asks.
+var lasting = sync.OnceValue(func() map[string]meeting.RuleSet {
+	sets := map[string]meeting.RuleSet{}
+	for _, set := range slices.Concat(everywhere(), older()) {
+		sets[set.Hash] = set
+	}
+	return sets
+})
+
 // Named returns the rule set that a notice named; false where none has its hash.
 func Named(notice votes.NoticePosted) (meeting.RuleSet, bool) {
-	for _, set := range slices.Concat(everywhere(), older()) {
-		if set.Hash == notice.RuleHash {
-			return set, true
-		}
+	if set, ok := lasting()[notice.RuleHash]; ok {
+		return set, true
 	}
 	if set, ok := composed.Load(notice.RuleHash); ok {
 		return set.(meeting.RuleSet), true
