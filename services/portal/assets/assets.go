@@ -17,6 +17,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed static dist
@@ -31,9 +32,10 @@ type asset struct {
 	plain, zip []byte
 }
 
-// all assets by file name. Their addresses carry a hash of their content, so
-// that browsers may keep them for ever.
-var all = func() map[string]asset {
+// all assets by file name, made when a page first asks: most processes show none.
+// Their addresses carry a hash of their content, so that browsers may keep them
+// for ever.
+var all = sync.OnceValue(func() map[string]asset {
 	found := map[string]asset{}
 	for _, dir := range []string{"static", "dist"} {
 		entries, err := files.ReadDir(dir)
@@ -57,7 +59,7 @@ var all = func() map[string]asset {
 		}
 	}
 	return found
-}()
+})
 
 func compressed(content []byte) []byte {
 	var b bytes.Buffer
@@ -68,15 +70,15 @@ func compressed(content []byte) []byte {
 }
 
 // URL is the address of a file, or empty where it was not built in.
-func URL(name string) string { return all[name].url }
+func URL(name string) string { return all()[name].url }
 
 // Size is how many bytes a file is on its way, compressed; 0 where it is missing.
-func Size(name string) int { return len(all[name].zip) }
+func Size(name string) int { return len(all()[name].zip) }
 
 // Handler serves the assets.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, ok := all[path.Base(r.URL.Path)]
+		a, ok := all()[path.Base(r.URL.Path)]
 		if !ok || a.url != r.URL.Path {
 			http.NotFound(w, r)
 			return

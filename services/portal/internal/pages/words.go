@@ -274,11 +274,6 @@ func Rule(l Lang, rule string) string {
 	return lookup(l, map[string][2]string{"ordinary": {"一般事项(过半数)", "ordinary (more than half)"}, "special": {"特别事项(四分之三)", "special (three quarters)"}}, rule)
 }
 
-// EntryRefused says why an entry does not count.
-func EntryRefused(l Lang, code string) string {
-	return lookup(l, map[string][2]string{"period-closed": {"账期已经关闭", "its period was closed"}}, code)
-}
-
 // Channel a ballot came by.
 func Channel(l Lang, channel string) string {
 	return lookup(l, map[string][2]string{votes.Electronic: {"电子票", "electronic"}, votes.Paper: {"纸质票", "paper"}, votes.InMeeting: {"会上举手", "show of hands"}}, channel)
