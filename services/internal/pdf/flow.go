@@ -126,14 +126,6 @@ func (d *Document) Space(mm float64) {
 	}
 }
 
-// Line draws a line across the page.
-func (d *Document) Line() {
-	d.room(3 * millimetre)
-	d.y += 1.5 * millimetre
-	d.rule(d.y, 0.6)
-	d.y += 1.5 * millimetre
-}
-
 func (d *Document) rule(y, thickness float64) {
 	fmt.Fprintf(&d.page, "%.2f w %.2f %.2f m %.2f %.2f l S\n", thickness, margin, pageHeight-y, pageWidth-margin, pageHeight-y)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -57,7 +56,6 @@ func TestEveryKindOfTextCanBeReadBack(t *testing.T) {
 		d.Bold("请在截止前投票。")
 		d.Item("□", "赞成")
 		d.Small("规则见民法典第二百七十八条。")
-		d.Line()
 		d.Table([]Column{{"户号", 1, Left}, {"面积(㎡)", 1, Right}}, slices.Values([][]string{{"1-1-101", "89.50"}, {"1-1-102", "90.00"}}))
 		d.QR("https://example.org/vote#ABCDE", 34, "扫码投票", "一次性投票码 ABCDE-FGHIJ")
 		d.Signed("业主委员会")
@@ -217,34 +215,5 @@ func TestManyPagesTakeNoMoreMemoryThanFew(t *testing.T) {
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestKeep writes a sample for a look with one's own eyes, where it is told to.
-func TestKeep(t *testing.T) {
-	path := os.Getenv("YIMU_PDF_SAMPLE")
-	if path == "" {
-		t.Skip("YIMU_PDF_SAMPLE names no file")
-	}
-	file := made(t, func(d *Document) {
-		d.Section("幸福小区 · 1-1-101")
-		d.Title("业主大会会议公告")
-		d.Subtitle("幸福小区 2026 年第一次会议")
-		d.Heading("一、议题")
-		for i := range 3 {
-			d.Item(fmt.Sprintf("%d.", i+1), "是否同意选聘新的物业服务人,并与其签订为期三年的《物业服务合同》?由参与表决的专有部分面积过半数、且人数过半数的业主同意才通过(民法典第二百七十八条)。")
-		}
-		d.QR("https://yimu.example.org/vote#ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36, "扫码投票", "一次性投票码", "ABCDE-FGHIJ-KLMNO-PQRST-UVWXYZ")
-		d.Table([]Column{{"户号", 2, Left}, {"情况", 3, Left}, {"面积(㎡)", 2, Right}}, func(yield func([]string) bool) {
-			for i := range 60 {
-				if !yield([]string{fmt.Sprintf("1-1-%d", i), strings.Repeat("当面签收,", 1+i%4), "1,089.50"}) {
-					return
-				}
-			}
-		})
-		d.Signed("幸福小区业主委员会\n2026年3月1日")
-	})
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
