@@ -30,6 +30,9 @@ func BenchmarkInspect(b *testing.B) {
 			estate, before, ballots = record(b)
 		}
 	})
+	if len(ballots) == 0 {
+		b.Fatal("nothing was recorded")
+	}
 	b.Run("ballots", func(b *testing.B) {
 		b.ReportAllocs()
 		var busy time.Duration

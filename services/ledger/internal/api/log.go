@@ -261,6 +261,11 @@ func (t transparency) place(ctx context.Context, event uuid.UUID, leaf string, p
 	if len(by) != 1 {
 		return nil, errOnePlace
 	}
+	if position != 0 || !recorded.IsZero() { // a board that lags would name an earlier event
+		if err := t.board.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	at, err := t.find(ctx, errNoSuchPlace, by[0])
 	return &Place{at}, err
 }
