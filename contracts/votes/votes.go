@@ -90,6 +90,8 @@ type Motion struct {
 	Units []string `json:"units,omitempty"` // of scope units: codes of the affected ones
 
 	Election
+
+	Effect Effect `json:"effect,omitzero"` // what follows by itself once it is adopted
 }
 
 // Choice is what a ballot says on one motion, or on one candidate of an election.
@@ -273,6 +275,7 @@ var Codec = codec.New(
 	codec.Of[Event, ResultFinal]("result-final.v1"),
 	codec.Of[Event, ResultFiled]("result-filed.v1"),
 	codec.Of[Event, DeadlineMissed]("deadline-missed.v1"),
+	codec.Of[Event, DecisionEffective]("decision-effective.v1"),
 	codec.Of[Event, TrusteesNamed]("trustees-named.v1"),
 	codec.Of[Event, ShareTaken]("share-taken.v1"),
 	codec.Of[Event, SharesAwaited]("shares-awaited.v1"),

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/yimu-ledger/yimu/contracts/agreements"
 	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
@@ -35,6 +36,7 @@ type inspection struct {
 	estates  map[string][]string                      // ids of units, by estate
 	meetings map[string]*held
 	adopted  map[string]*facts.Known[meeting.Procedure] // by estate
+	agreed   map[string]*facts.Known[meeting.Agreement] // agreements, by id
 	order    []string                                   // meetings as they were drafted
 	asked    meeting.CastBallot                         // now; nothing keeps it
 }
@@ -80,6 +82,7 @@ type head struct {
 func Inspect(estate string, rights facts.Rights) facts.Part {
 	return &inspection{
 		only: estate, rights: rights, units: map[string]*facts.Known[electorate.Unit]{}, estates: map[string][]string{}, meetings: map[string]*held{}, adopted: map[string]*facts.Known[meeting.Procedure]{},
+		agreed: map[string]*facts.Known[meeting.Agreement]{},
 	}
 }
 
@@ -88,6 +91,8 @@ func (i *inspection) Take(c *facts.Commit) {
 	switch event := c.Facts[0].Event.(type) {
 	case registry.Event:
 		i.unit(c, event)
+	case agreements.Event:
+		i.agreement(c)
 	case votes.Event:
 		switch {
 		case strings.HasPrefix(c.Stream(), votes.MeetingStream):
@@ -277,7 +282,7 @@ func (i *inspection) draft(c *facts.Commit, m meeting.Meeting, e votes.MeetingDr
 			}
 		})
 		for _, set := range sets {
-			if err = facts.Again(c, m, meeting.DraftMeeting{MeetingDrafted: e, Rules: set, Places: places}); err == nil {
+			if err = facts.Again(c, m, meeting.DraftMeeting{MeetingDrafted: e, Rules: set, Places: places, Agreements: i.agreedAt(e.Motions, at)}); err == nil {
 				return nil
 			}
 		}

@@ -51,7 +51,7 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 		return e.Meeting
 	case votes.ResultFinal:
 		c.May(i.rights, "result.declare", of)
-		final := meeting.DeclareFinal{At: e.At}
+		final := meeting.DeclareFinal{At: e.At, Results: h.results}
 		final.Open, final.Upheld = h.pending(m, c.Meta().Seen)
 		c.Decided(facts.Again(c, m, final))
 		return e.Meeting

@@ -204,6 +204,17 @@ type Policy struct {
 	ParkingCountsArea  bool   `json:"parking_counts_area"`
 }
 
+// Effect (决定的效果) is what follows from a motion by itself, once it is adopted
+// and the result final.
+type Effect struct {
+	Kind      string    `json:"kind"`       // appoint-provider, dismiss-provider, draw-maintenance-fund, budget-common-income
+	Agreement string    `json:"agreement"`  // of a provider
+	Amount    units.Fen `json:"amount_fen"` // of funds the most that may be paid; of a budget what is planned
+	Direction string    `json:"direction"`  // of a budget
+	Category  string    `json:"category"`   // of a budget
+	Year      int       `json:"year"`       // of a budget
+}
+
 // Motion (议题).
 type Motion struct {
 	ID     string `json:"id"`
@@ -217,6 +228,8 @@ type Motion struct {
 	Seats      int64       `json:"seats"` // of an election; 0: a question
 	Approvals  int64       `json:"approvals"`
 	Candidates []Candidate `json:"candidates"`
+
+	Effect *Effect `json:"effect"` // nil: nothing follows by itself
 }
 
 // Candidate of an election: an owner of a unit, without a name.

@@ -237,6 +237,7 @@ func EventWords(l Lang, event string) string {
 		"result-objection-answered.v1": {"对异议的答复", "the answer to an objection"},
 		"result-final.v1":              {"结果终定", "the result final"},
 		"result-filed.v1":              {"结果备案", "the result on file"},
+		"decision-effective.v1":        {"决定生效", "a decision taking effect"},
 		"deadline-missed.v1":           {"期限已过,该做的还没有做", "a deadline missed"},
 		"notice-delivered.v1":          {"公告送到了一户", "the notice, delivered to an owner"},
 		"delivery-failed.v1":           {"公告没有送到,和原因", "the notice, not delivered, and why"},

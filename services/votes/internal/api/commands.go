@@ -29,6 +29,8 @@ type MotionIn struct {
 	Units []string `json:"units,omitempty" maxItems:"2000" doc:"of scope units: the affected ones, by code"`
 
 	votes.Election
+
+	Effect votes.Effect `json:"effect,omitzero" required:"false" doc:"what follows by itself once the motion is adopted and the result final; absent: nothing"`
 }
 
 // Draft is what is said of a meeting before its notice.
@@ -45,11 +47,14 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}
 	for _, m := range d.Motions {
-		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units, Election: m.Election})
+		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units, Election: m.Election, Effect: m.Effect})
 		c.Stated = append(c.Stated, m.Rule)
 	}
 	var err error
-	c.Places, err = a.Board.Places(ctx, estate)
+	if c.Places, err = a.Board.Places(ctx, estate); err != nil {
+		return c, err
+	}
+	c.Agreements, err = a.agreements(ctx, c.Motions)
 	return c, err
 }
 

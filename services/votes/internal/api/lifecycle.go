@@ -164,8 +164,12 @@ func (a *API) declareFinal(ctx context.Context, in *struct {
 }) (*service.Recorded, error) {
 	return a.do(ctx, in.Meeting, "declare-result-final", actDeclare, in.CommandIn, nil, func(m meeting.Meeting, now time.Time) (command, error) {
 		list, err := a.Board.CurrentObjections(ctx, in.Meeting)
+		if err != nil {
+			return nil, err
+		}
 		cmd := meeting.DeclareFinal{At: now}
 		cmd.Open, cmd.Upheld = meeting.Pending(m, list)
+		cmd.Results, err = a.postedResults(ctx, m)
 		return cmd, err
 	})
 }

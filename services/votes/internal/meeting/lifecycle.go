@@ -293,11 +293,12 @@ func (c WithdrawResult) Decide(m Meeting) ([]votes.Event, error) {
 	return []votes.Event{votes.ResultWithdrawn{Meeting: m.Meeting, At: c.At, Posting: m.Result.Posting, Reason: c.Reason, Objection: c.Objection}}, nil
 }
 
-// DeclareFinal ends the doubt about a result.
+// DeclareFinal ends the doubt about a result, and lets follow what follows from it.
 type DeclareFinal struct {
-	At     time.Time // now
-	Open   int       // objections without an answer
-	Upheld int       // objections to the result that stands which were upheld
+	At      time.Time // now
+	Open    int       // objections without an answer
+	Upheld  int       // objections to the result that stands which were upheld
+	Results []Result  // as they were posted
 }
 
 // Decide refuses while owners may object, and while an objection is open or the
@@ -320,7 +321,8 @@ func (c DeclareFinal) Decide(m Meeting) ([]votes.Event, error) {
 	case c.Upheld > 0:
 		return nil, ErrUpheld
 	}
-	return []votes.Event{votes.ResultFinal{Meeting: m.Meeting, At: c.At, Posting: m.Result.Posting}}, nil
+	final := votes.ResultFinal{Meeting: m.Meeting, At: c.At, Posting: m.Result.Posting}
+	return append([]votes.Event{final}, m.following(final, c.Results)...), nil
 }
 
 // FileResult records that the street office has taken the result on file (备案).

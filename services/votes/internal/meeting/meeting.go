@@ -106,6 +106,7 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 		m.Trust = m.Trust.evolve(e)
 	case votes.BallotsUnopened:
 		m.Unopened = true
+	case votes.DecisionEffective: // what it leads to is recorded where it happens
 	default: // in streams of their own
 	}
 	return m
@@ -167,6 +168,8 @@ type DraftMeeting struct {
 	Rules  RuleSet
 	Stated []string // threshold that was stated for each motion; none or "": not stated
 	Places
+
+	Agreements map[string]Agreement // those that what follows from a motion names, by id
 }
 
 // Places are what the scopes of an estate's motions may name. None: its units are
@@ -241,6 +244,7 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "the law says "+matter.Threshold+" for "+motion.Matter)
 		c.checkScope(motion, field, want)
 		c.checkElection(motion, field, want)
+		c.checkEffect(motion, c.Motions[:i], field, want)
 	}
 	return wrong
 }
