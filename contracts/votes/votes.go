@@ -269,6 +269,8 @@ var Codec = codec.New(
 	codec.Of[Event, VotingExtended]("voting-extended.v1"),
 	codec.Of[Event, ResultPosted]("result-posted.v1"),
 	codec.Of[Event, ResultWithdrawn]("result-withdrawn.v1"),
+	codec.Of[Event, BallotSetAside]("ballot-set-aside.v1"),
+	codec.Of[Event, BallotRestored]("ballot-restored.v1"),
 	codec.Of[Event, ResultObjected]("result-objected.v1"),
 	codec.Of[Event, ObjectionRead]("objection-read.v1"),
 	codec.Of[Event, ResultObjectionAnswered]("result-objection-answered.v1"),

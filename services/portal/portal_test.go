@@ -461,6 +461,32 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 	b.shows(b.post(desk, "key", "52345678", "do", "final"), http.StatusConflict, "提异议的时间还没有过", "什么都没有记录")
 }
 
+func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {
+	api, b := open(t)
+	meeting := "/meetings/" + apitest.Withdrawn
+	b.shows(b.get(meeting), http.StatusOK, "依成立的异议剔除的票", "投票码被他人使用", "这位业主的另一张票算数")
+	b.shows(b.get(meeting+"/recount"), http.StatusUnauthorized, "先登录")
+	b.login(apitest.ClerkCode)
+	b.shows(b.get("/meetings/"+apitest.Posted+"/recount"), http.StatusOK, "没有可以依据的异议")
+	b.shows(b.get(meeting+"/desk"), http.StatusOK, "依成立的异议重新计票")
+	b.shows(b.get(meeting+"/recount?entry=7"), http.StatusOK, "这位业主没有交过票")
+	b.shows(b.get(meeting+"/recount?entry=1"), http.StatusOK, "哪一张票", "2023-01-14", "已剔除", "23 号", "另一张票算不算数")
+	form := []string{"entry", "1", "ballot", "ballot-8", "objection", apitest.Upheld, "reason", "投票码被他人使用。"}
+	b.shows(b.post(meeting+"/recount", append(form, "key", "12345678", "do", "aside", "earlier", "falls")...), http.StatusOK, "结果已经重新计算")
+	if c := api.Commands[0]; c.Path != "/api/v1"+meeting+"/ballots/ballot-8/set-aside" || c.Body["earlier"] != "falls" || c.Body["entry"] != "1" || c.Body["objection"] != apitest.Upheld || c.Body["reason"] != "投票码被他人使用。" {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.post(meeting+"/recount", append(form, "key", "22345678", "do", "restore")...), http.StatusOK, "已经记入账本")
+	if c := api.Commands[1]; c.Path != "/api/v1"+meeting+"/ballots/ballot-8/restoration" || c.Body["earlier"] != nil {
+		t.Errorf("recorded %+v", c)
+	}
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1"+meeting+"/ballots/ballot-8/set-aside"] = problem.Invalid("earlier-ballot", "say what becomes of the other ballot")
+	})
+	b.shows(b.post(meeting+"/recount", append(form, "key", "32345678", "do", "aside")...), http.StatusUnprocessableEntity, "另一张票会因此算数", "什么都没有记录")
+	b.shows(b.post(meeting+"/recount", append(form, "key", "42345678", "do", "dance")...), http.StatusNotFound)
+}
+
 func TestTheDeskIsNotForEveryOwner(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)

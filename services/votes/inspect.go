@@ -51,7 +51,8 @@ type held struct {
 	lastPaper es.Position         // where an envelope was handed in last
 	mandates  map[string]meeting.Mandates
 	revoked   map[string]bool // mandates, by id
-	summary   meeting.Summary // while nothing is counted of refusals only
+	summary   meeting.Summary // of what no count has: refusals of those without an entry, and what came after it
+	counted   meeting.Summary // by the count
 	rows      int
 	turnout   votes.ScopeTotal
 	results   []meeting.Result // once counted
@@ -264,8 +265,11 @@ func (i *inspection) meeting(c *facts.Commit, event votes.Event) {
 	}
 	was := h.Now().Countable()
 	h.Set(c, m)
-	if m.Countable() && !was {
-		i.count(c, h, m)
+	if m.Countable() && (!was || meeting.Recounts(event)) {
+		i.count(c, h, m, was)
+	}
+	if m.IsFinal() {
+		h.forget()
 	}
 }
 
@@ -585,12 +589,41 @@ func approving(m meeting.Meeting, motions []string, candidates int) (choices []v
 	return choices
 }
 
-// count counts a meeting by what its heads cast, opened where they were sealed.
-func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
+// count counts a meeting by what its heads cast, opened where they were sealed. What
+// was found of that is not said again of a count that is made anew.
+func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting, anew bool) {
 	set, ok := rules.Named(m.Notice)
 	if !ok {
 		return // the notice was found to name no rules
 	}
+	if !anew {
+		i.open(c, h, m)
+	}
+	counter := meeting.NewCounter(m, h.warned(m, set))
+	counter.Holdings = h.holdings(m)
+	for _, e := range slices.Concat(h.entries, h.joined(m)) {
+		if of := h.heads[e.Entry]; of != nil {
+			counter.Head(e, of.handed)
+		}
+	}
+	for number, of := range h.heads { // of entries that the roll does not have
+		if _, ok := h.entry(number); ok {
+			continue
+		}
+		if _, ok := m.Joined(number); !ok {
+			for _, r := range of.handed.Refused {
+				counter.Reject(r.Reason, len(r.Motions))
+			}
+		}
+	}
+	h.results, h.counted = counter.Results(set), counter.Summary
+	if m.Past {
+		h.forget()
+	}
+}
+
+// open opens what heads cast, and compares it with what was said of it before.
+func (i *inspection) open(c *facts.Commit, h *held, m meeting.Meeting) {
 	open := facts.Opener(nil)
 	if !m.Past && !m.Unopened {
 		var err error
@@ -620,22 +653,16 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 			}
 		}
 	}
-	counter := meeting.NewCounter(m, h.warned(m, set))
-	counter.Holdings = h.holdings(m)
 	for _, e := range slices.Concat(h.entries, h.joined(m)) {
-		if of := h.heads[e.Entry]; of != nil {
-			if open != nil {
-				i.compare(c, m, e, of, open)
-			}
-			counter.Head(e, of.handed)
-			of.handed, of.readings, of.granted = meeting.Handed{}, nil, nil
+		if of := h.heads[e.Entry]; of != nil && open != nil {
+			i.compare(c, m, e, of, open)
 		}
 	}
-	for _, of := range h.heads { // of entries that the roll does not have
-		for _, r := range of.handed.Refused {
-			counter.Reject(r.Reason, len(r.Motions))
+	for _, of := range h.heads {
+		of.readings, of.granted = nil, nil
+		for n := range of.handed.Taken {
+			of.handed.Taken[n].Sealed = ""
 		}
-		of.handed.Refused = nil
 	}
 	if closed > 0 {
 		c.Break("ballot-closed", "%d ballots do not open with the key", closed)
@@ -643,16 +670,27 @@ func (i *inspection) count(c *facts.Commit, h *held, m meeting.Meeting) {
 	if void > 0 {
 		c.Break(string(votes.NoSuchChoice), "%d ballots were taken on motions on which they say nothing", void)
 	}
-	h.results = counter.Results(set)
-	s := &h.summary
-	s.Rows, s.Accepted, s.Rejected = s.Rows+counter.Rows, counter.Accepted, s.Rejected+counter.Rejected
-	s.Paper = counter.Paper
-	for reason, n := range counter.Reasons {
-		if s.Reasons == nil {
-			s.Reasons = map[votes.Reason]int{}
-		}
+}
+
+// forget drops what was handed in, once nobody can count it again.
+func (h *held) forget() {
+	for _, of := range h.heads {
+		of.handed = meeting.Handed{}
+	}
+}
+
+// all is what became of all ballots.
+func (h *held) all() meeting.Summary {
+	s := h.summary
+	s.Rows, s.Accepted, s.Rejected, s.Paper = s.Rows+h.counted.Rows, h.counted.Accepted, s.Rejected+h.counted.Rejected, h.counted.Paper
+	s.Reasons = maps.Clone(s.Reasons)
+	if s.Reasons == nil {
+		s.Reasons = map[votes.Reason]int{}
+	}
+	for reason, n := range h.counted.Reasons {
 		s.Reasons[reason] += n
 	}
+	return s
 }
 
 // End implements facts.Part.
@@ -731,12 +769,13 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			of["state"] = m.State(time.Time{}) // no clock has a say in it
 		}
 		if m.Countable() {
-			ballots["rows"], ballots["accepted"], ballots["rejected"] = h.summary.Rows, h.summary.Accepted, h.summary.Rejected
-			if len(h.summary.Reasons) > 0 {
-				ballots["reasons"] = h.summary.Reasons
+			all := h.all()
+			ballots["rows"], ballots["accepted"], ballots["rejected"] = all.Rows, all.Accepted, all.Rejected
+			if len(all.Reasons) > 0 {
+				ballots["reasons"] = all.Reasons
 			}
-			if h.summary.Paper != nil {
-				ballots["paper"] = h.summary.Paper
+			if all.Paper != nil {
+				ballots["paper"] = all.Paper
 			}
 			list = append(list, facts.NewFigure("/meetings/"+id+"/results", object{"items": h.results}))
 		}

@@ -70,7 +70,7 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 		}
 		return e.Meeting
 	default:
-		return ""
+		return i.recount(c, h, m, of, event)
 	}
 }
 

@@ -58,6 +58,7 @@ result.object       ....... .
 roll.object         .....c. a
 objection.read      ..m..c. a
 objection.answer    ..m..c. a
+ballot.set-aside    ..m..c. a
 result.declare      ..m..c. a
 result.file         ..m.tc. a
 budget.post         ...p.c. a

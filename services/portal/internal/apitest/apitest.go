@@ -31,7 +31,9 @@ const (
 	Closed       = "4d2f9b7a-0f4f-5d65-8f0e-3f1a2b3c4d05" // a counted meeting
 	Open         = "7a8b9c0d-1e2f-5a3b-8c4d-5e6f7a8b9c06" // one that takes ballots
 	Posted       = "8b9c0d1e-2f3a-5b4c-9d5e-6f7a8b9c0d07" // one whose result is posted; no list has it
-	Objection    = "7d2a9b1c-0000-4000-8000-000000000001" // to that, not answered
+	Withdrawn    = "9c0d1e2f-3a4b-5c5d-8e6f-7a8b9c0d1e08" // one whose result is withdrawn; no list has it
+	Objection    = "7d2a9b1c-0000-4000-8000-000000000001" // to that which is posted, not answered
+	Upheld       = "7d2a9b1c-0000-4000-8000-000000000002" // to that which is withdrawn
 	Voucher      = "voucher-of-PZ0068"                    // reversed
 	FirstOrder   = "order-of-GD00001"
 	MixedBallots = "ballot-" + Open + "-2" // a stream with a ballot of each kind
@@ -264,8 +266,10 @@ func New() *API {
 	}
 	posted := maps.Clone(meetings[1])
 	posted["id"], posted["title"], posted["state"] = Posted, "秀山花园业主大会第三次会议", "posted"
+	withdrawn := maps.Clone(posted)
+	withdrawn["id"], withdrawn["state"] = Withdrawn, "counted"
 	find := func(id string) (object, error) {
-		for _, m := range append([]object{posted}, meetings...) {
+		for _, m := range append([]object{posted, withdrawn}, meetings...) {
 			if m["id"] == id {
 				return m, nil
 			}
@@ -319,6 +323,12 @@ func New() *API {
 				"posting":   object{"number": 2, "at": "2026-11-06T09:00:00+08:00", "result": strings.Repeat("7c", 32), "objections_until": "2026-11-22T00:00:00+08:00", "objections_open": 1, "objections_upheld": 0},
 				"missed":    []object{{"deadline": "result-posting", "due": "2026-11-05T00:00:00+08:00"}},
 			}, nil
+		case Withdrawn:
+			return object{
+				"steps":     []object{{"event": "ballot-set-aside.v1", "revision": 8, "at": "2026-11-05T10:00:00+08:00"}},
+				"withdrawn": []object{{"number": 1, "at": "2026-11-05T09:00:00+08:00", "reason": "一张票不是业主本人投的", "objection": Upheld}},
+				"set_aside": []object{{"ballot": "ballot-9", "entry": "1", "at": "2026-11-05T10:00:00+08:00", "objection": Upheld, "earlier": "stands", "reason": "投票码被他人使用"}},
+			}, nil
 		}
 		return object{"steps": []object{{"event": "meeting-drafted.v1", "revision": 0, "at": "2022-12-20T10:00:00+08:00"}, {"event": "notice-posted.v1", "revision": 2, "at": "2022-12-21T11:00:00+08:00"}}}, nil
 	})
@@ -332,7 +342,7 @@ func New() *API {
 	get("/meetings/{meeting}/objections", func(*http.Request) (any, error) {
 		return list([]object{
 			{"id": Objection, "posting": 2, "entry": "17", "motion": "M1", "at": "2026-11-08T20:00:00+08:00"},
-			{"id": "7d2a9b1c-0000-4000-8000-000000000002", "posting": 1, "entry": "23", "at": "2026-11-03T20:00:00+08:00", "answered_at": "2026-11-04T20:00:00+08:00", "upheld": true, "answer": "经核对,异议成立。"},
+			{"id": Upheld, "posting": 1, "entry": "23", "at": "2026-11-03T20:00:00+08:00", "answered_at": "2026-11-04T20:00:00+08:00", "upheld": true, "answer": "经核对,异议成立。"},
 		})
 	})
 	get("/meetings/{meeting}/objections/{objection}/words", func(r *http.Request) (any, error) {
@@ -363,8 +373,16 @@ func New() *API {
 		}
 		return expected["ballots"], nil
 	})
-	get("/meetings/{meeting}/ballots", func(*http.Request) (any, error) {
-		return list([]object{{"entry": "1", "units": []string{"1-1-101"}, "area_centi_m2": 8990, "channel": "纸质", "at": "2023-01-14T09:00:11+08:00", "choices": []object{{"motion": "M1", "choice": "赞成"}}}})
+	get("/meetings/{meeting}/ballots", func(r *http.Request) (any, error) {
+		vote := func(ballot, at, reason string) object {
+			return object{"ballot": ballot, "entry": "1", "units": []string{"1-1-101"}, "area_centi_m2": 8990, "channel": "纸质", "at": at,
+				"choices": []object{{"motion": "M1", "choice": "赞成", "reason": reason}}}
+		}
+		votes := []object{vote("ballot-8", "2023-01-14T09:00:11+08:00", "")}
+		if r.PathValue("meeting") == Withdrawn {
+			votes = append(votes, vote("ballot-9", "2023-01-15T09:00:11+08:00", "set-aside"))
+		}
+		return list(votes)
 	})
 	get("/meetings/{meeting}/amendments", func(*http.Request) (any, error) {
 		return object{"items": []object{{"unit": "5-1-101", "building": "5", "stair": "1", "area_centi_m2": 8990, "basis": "登记", "from": "1", "to": "977", "new": true, "at": "2023-01-20T10:00:00+08:00"}}}, nil
@@ -462,6 +480,8 @@ func New() *API {
 		"/meetings/{meeting}/ballots":                       {"id": "ballot-1", "stream": "ballot-" + Open + "-1", "revision": 0},
 		"/meetings/{meeting}/extension":                     {"id": Open, "stream": "meeting-" + Open, "revision": 3},
 		"/meetings/{meeting}/cancellation":                  {"id": Open, "stream": "meeting-" + Open, "revision": 3},
+		"/meetings/{meeting}/ballots/{ballot}/set-aside":    {"id": Withdrawn, "stream": "meeting-" + Withdrawn, "revision": 9},
+		"/meetings/{meeting}/ballots/{ballot}/restoration":  {"id": Withdrawn, "stream": "meeting-" + Withdrawn, "revision": 9},
 		"/meetings/{meeting}/final":                         {"id": Posted, "stream": "meeting-" + Posted, "revision": 9},
 		"/meetings/{meeting}/objections":                    {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 0},
 		"/meetings/{meeting}/objections/{objection}/answer": {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 1},

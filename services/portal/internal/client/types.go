@@ -403,6 +403,7 @@ type Choice struct {
 
 // PostedBallot is a ballot of an open vote, by unit and area, without a name.
 type PostedBallot struct {
+	Ballot  string        `json:"ballot"`
 	Entry   string        `json:"entry"`
 	Units   []string      `json:"units"`
 	Area    units.CentiM2 `json:"area_centi_m2"`
@@ -741,6 +742,7 @@ type Timeline struct {
 	Cancelled string           `json:"cancelled"` // why
 	Posting   *Posting         `json:"posting"`   // nil where no result stands
 	Withdrawn []Withdrawn      `json:"withdrawn"`
+	SetAside  []SetAside       `json:"set_aside"`
 	Filed     string           `json:"filed"` // the street office's number
 	Missed    []MissedDeadline `json:"missed"`
 }
@@ -775,6 +777,16 @@ type Withdrawn struct {
 	At        *time.Time `json:"at"`
 	Reason    string     `json:"reason"`
 	Objection string     `json:"objection"`
+}
+
+// SetAside is a ballot that counts no more, for an objection was upheld.
+type SetAside struct {
+	Ballot    string     `json:"ballot"`
+	Entry     string     `json:"entry"`
+	At        *time.Time `json:"at"`
+	Objection string     `json:"objection"`
+	Earlier   string     `json:"earlier"` // stands, falls, or empty where there is no other ballot
+	Reason    string     `json:"reason"`
 }
 
 // Deadline is a day that the rules give in the life of a meeting.

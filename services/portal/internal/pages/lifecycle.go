@@ -50,6 +50,7 @@ func Arithmetic(l Lang, r client.Result) string {
 var deskLinks = []deskLink{
 	{"", "公开的会议页面", "the public page of the meeting", nil},
 	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil},
+	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult},
 }
 
 // Links are the pages that are of use now.
@@ -77,7 +78,7 @@ func (m DeskModel) next(l Lang) string {
 		return l.T("投票已经结束,正在公开密钥并计票,请稍等。", "Voting is closed; the key is released and the ballots are counted in a moment.")
 	case "counted":
 		if len(m.Timeline.Withdrawn) > 0 {
-			return l.T("原来公示的结果已经撤回。请核对更正以后的结果,打印出来重新张贴,再在这里登记。", "The posted result was withdrawn. Check the corrected one, print and post it, and record that here.")
+			return l.T("原来公示的结果已经撤回。依成立的异议要剔除选票的,先到“重新计票”;然后核对更正以后的结果,打印出来重新张贴,再在这里登记。", "The posted result was withdrawn. Where a ballot is to be set aside for an objection, count anew first; then check the corrected result, print and post it, and record that here.")
 		}
 		return l.T("计票已经完成。请打印结果,张贴在小区公告栏,再在这里登记张贴。", "The count is done. Print the result, post it on the notice board, and record that here.")
 	case "posted":
@@ -224,30 +225,36 @@ func deadlineState(l Lang, d client.Deadline) string {
 
 // refusals say why a step of a meeting was refused, by the problem's code.
 var refusals = map[string][2]string{
-	"meeting-cancelled":        {"会议已经取消。", "The meeting is cancelled."},
-	"voting-over":              {"投票截止时间已过,不能再取消或延长。", "The deadline has passed: it is too late to cancel or extend."},
-	"voting-not-begun":         {"投票还没有开始。", "Voting has not begun."},
-	"no-extension":             {"这次会议适用的规则没有规定可以延长投票。", "The rules of this meeting do not let voting be extended."},
-	"extended-already":         {"已经延长过,规则不允许再延长。", "It was extended already, as often as the rules allow."},
-	"quorum-reached":           {"参与的人数和面积已经达到要求,投票按公告的时间截止,不能延长。", "Enough have taken part: voting ends as announced."},
-	"wrong-extension":          {"新的截止时间要晚于原来的,也不能超过规则允许的最长时间。", "The new deadline must be later, and not later than the rules allow."},
-	"result-posted":            {"结果已经公示。要更正,请先撤回并写明原因。", "The result is posted. To correct it, withdraw it first and say why."},
-	"result-not-posted":        {"还没有登记张贴结果。", "No result is posted."},
-	"result-final":             {"结果已经终定,不能再改。还有疑问,可以在一年内请求法院撤销。", "The result is final. Who still doubts it asks a court, within a year."},
-	"objections-open":          {"还有异议没有答复,请先逐条答复。", "Answer every objection first."},
-	"objection-upheld":         {"有异议成立,请先撤回结果,更正以后重新公示。", "An objection was upheld: withdraw the result and post the corrected one."},
-	"objections-still-open":    {"提异议的时间还没有过,到期以后才能宣布终定。", "Owners may still object; declare it final after that."},
-	"objections-closed":        {"提异议的时间已经过了。", "The time to object is over."},
-	"objector-not-on-the-roll": {"只有这次会议名册上的业主可以提异议。", "Objections are for the owners on the roll of this meeting."},
-	"objection-answered":       {"这条异议已经答复过。", "It is answered already."},
-	"result-not-final":         {"结果终定以后才能登记备案。", "A result is filed once it is final."},
-	"result-filed":             {"已经登记过另一个备案号。", "It is on file under another number."},
-	"words-wrong":              {"这段话不能公开:不能为空,不能超过一千字,也不能有电话号码或者证件号码。", "These words cannot be posted: they are missing, too long, or hold a phone or document number."},
-	"notice-too-short":         {"公告到开始投票的天数不够。", "There are too few days between the notice and the opening."},
-	"wrong-window":             {"开始时间要早于截止时间。", "Voting opens before it closes."},
-	"roll-not-frozen":          {"请先封存名册。", "Freeze the roll first."},
-	"roll-empty":               {"小区还没有登记能投票的房屋。", "No unit of the estate gives a vote."},
-	"notice-posted":            {"公告已经张贴,不能再改。", "The notice is posted and changes no more."},
-	"voting-still-open":        {"投票还没有截止。", "Voting is still open."},
-	"envelopes-waiting":        {"还有交来的纸质票没有录入。", "There are envelopes that are not entered."},
+	"meeting-cancelled":            {"会议已经取消。", "The meeting is cancelled."},
+	"voting-over":                  {"投票截止时间已过,不能再取消或延长。", "The deadline has passed: it is too late to cancel or extend."},
+	"voting-not-begun":             {"投票还没有开始。", "Voting has not begun."},
+	"no-extension":                 {"这次会议适用的规则没有规定可以延长投票。", "The rules of this meeting do not let voting be extended."},
+	"extended-already":             {"已经延长过,规则不允许再延长。", "It was extended already, as often as the rules allow."},
+	"quorum-reached":               {"参与的人数和面积已经达到要求,投票按公告的时间截止,不能延长。", "Enough have taken part: voting ends as announced."},
+	"wrong-extension":              {"新的截止时间要晚于原来的,也不能超过规则允许的最长时间。", "The new deadline must be later, and not later than the rules allow."},
+	"result-posted":                {"结果已经公示。要更正,请先撤回并写明原因。", "The result is posted. To correct it, withdraw it first and say why."},
+	"result-not-posted":            {"还没有登记张贴结果。", "No result is posted."},
+	"result-final":                 {"结果已经终定,不能再改。还有疑问,可以在一年内请求法院撤销。", "The result is final. Who still doubts it asks a court, within a year."},
+	"objections-open":              {"还有异议没有答复,请先逐条答复。", "Answer every objection first."},
+	"objection-upheld":             {"有异议成立,请先撤回结果,更正以后重新公示。", "An objection was upheld: withdraw the result and post the corrected one."},
+	"objections-still-open":        {"提异议的时间还没有过,到期以后才能宣布终定。", "Owners may still object; declare it final after that."},
+	"objections-closed":            {"提异议的时间已经过了。", "The time to object is over."},
+	"objector-not-on-the-roll":     {"只有这次会议名册上的业主可以提异议。", "Objections are for the owners on the roll of this meeting."},
+	"objection-answered":           {"这条异议已经答复过。", "It is answered already."},
+	"result-stands":                {"公示的结果还没有撤回,请先撤回并写明原因。", "The posted result still stands: withdraw it first and say why."},
+	"objection-not-upheld":         {"这条异议没有成立。", "This objection was not upheld."},
+	"objection-to-an-older-result": {"这条异议针对的是更早撤回的结果,已经处理过。", "This objection was to a result that was withdrawn before."},
+	"no-such-ballot":               {"这位业主没有在截止以前交过这张票。", "This owner cast no such ballot in time."},
+	"ballot-not-set-aside":         {"这张票没有被剔除过。", "The ballot was not set aside."},
+	"earlier-ballot":               {"请看清这位业主还有没有另一张票会因此算数:有的话,写明算不算数;没有的话,选第一项。", "Say what becomes of the other ballot of this owner, where one would count in its place."},
+	"result-not-final":             {"结果终定以后才能登记备案。", "A result is filed once it is final."},
+	"result-filed":                 {"已经登记过另一个备案号。", "It is on file under another number."},
+	"words-wrong":                  {"这段话不能公开:不能为空,不能超过一千字,也不能有电话号码或者证件号码。", "These words cannot be posted: they are missing, too long, or hold a phone or document number."},
+	"notice-too-short":             {"公告到开始投票的天数不够。", "There are too few days between the notice and the opening."},
+	"wrong-window":                 {"开始时间要早于截止时间。", "Voting opens before it closes."},
+	"roll-not-frozen":              {"请先封存名册。", "Freeze the roll first."},
+	"roll-empty":                   {"小区还没有登记能投票的房屋。", "No unit of the estate gives a vote."},
+	"notice-posted":                {"公告已经张贴,不能再改。", "The notice is posted and changes no more."},
+	"voting-still-open":            {"投票还没有截止。", "Voting is still open."},
+	"envelopes-waiting":            {"还有交来的纸质票没有录入。", "There are envelopes that are not entered."},
 }

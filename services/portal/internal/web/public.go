@@ -39,6 +39,8 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /meetings/{meeting}", s.meeting)
 	on("GET /meetings/{meeting}/desk", s.desk)
 	on("POST /meetings/{meeting}/desk", s.deskStep)
+	on("GET /meetings/{meeting}/recount", s.recount)
+	on("POST /meetings/{meeting}/recount", s.recountStep)
 	on("GET /meetings/{meeting}/objection", s.objection)
 	on("POST /meetings/{meeting}/objection", s.object)
 	on("GET /workorders/{order}", s.order)

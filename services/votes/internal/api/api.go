@@ -94,6 +94,7 @@ func (a *API) Register(api huma.API) {
 	a.registerProxies(api)
 	a.registerPapers(api)
 	a.registerLifecycle(api)
+	a.registerRecount(api)
 	a.registerDelivery(api)
 	a.registerRoll(api)
 	a.registerLetters(api)
@@ -365,6 +366,7 @@ type SettledChoice struct {
 
 // PostedBallot is a ballot of an open vote.
 type PostedBallot struct {
+	Ballot  string          `json:"ballot,omitempty" doc:"its id"`
 	Entry   string          `json:"entry,omitempty"`
 	Units   []string        `json:"units,omitempty"`
 	Area    units.CentiM2   `json:"area_centi_m2,omitempty"`
@@ -413,7 +415,7 @@ func (a *API) listBallots(ctx context.Context, in *struct {
 			e.Area = m.Holds(e, votes.Motion{Scope: meeting.Estate})
 			byNumber[b.Entry] = e
 		}
-		p := PostedBallot{Entry: b.Entry, Units: byNumber[b.Entry].Units, Area: byNumber[b.Entry].Area}
+		p := PostedBallot{Ballot: b.Ballot, Entry: b.Entry, Units: byNumber[b.Entry].Units, Area: byNumber[b.Entry].Area}
 		p.Channel, p.At, p.Choices, p.Reason = shown(b)
 		out.Body.Items = append(out.Body.Items, p)
 	}

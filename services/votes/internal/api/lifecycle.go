@@ -350,6 +350,7 @@ type TimelineOut struct {
 		Cancelled string                 `json:"cancelled,omitempty" doc:"why"`
 		Posting   *PostingOut            `json:"posting,omitempty" doc:"the result that stands"`
 		Withdrawn []WithdrawnOut         `json:"withdrawn,omitempty"`
+		SetAside  []SetAsideOut          `json:"set_aside,omitempty" doc:"ballots that count no more, for an objection was upheld"`
 		Filed     string                 `json:"filed,omitempty" doc:"the street office's number"`
 		Missed    []votes.DeadlineMissed `json:"missed,omitempty"`
 		lookback.Bound
@@ -399,6 +400,9 @@ func (a *API) timeline(ctx context.Context, in *MeetingAtIn) (*TimelineOut, erro
 	b.Extended, b.Cancelled, b.Filed, b.Missed = m.Extended, m.Cancelled.Reason, m.Filed.Reference, m.Missed
 	for _, w := range m.Withdrawn {
 		b.Withdrawn = append(b.Withdrawn, WithdrawnOut{w.Posting, w.At, w.Reason, w.Objection})
+	}
+	for _, e := range m.SetAside {
+		b.SetAside = append(b.SetAside, SetAsideOut{e.Ballot, e.Entry, e.At, e.Objection, e.Earlier, e.Reason})
 	}
 	if m.IsPosted() {
 		b.Posting = &PostingOut{Number: m.Result.Posting, At: m.Result.At, Result: m.Result.Result, Photo: m.Result.Photo}

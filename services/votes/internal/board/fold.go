@@ -181,7 +181,7 @@ func (f *folding) meeting(ctx context.Context, r es.Recorded, event votes.Event)
 			}
 		}
 	}
-	if m.Countable() && !counted {
+	if m.Countable() && (!counted || meeting.Recounts(event)) {
 		return f.count(ctx, *m)
 	}
 	return nil
@@ -226,7 +226,8 @@ func (f *folding) roll(ctx context.Context, m meeting.Meeting) error {
 	return errors.Join(f.tx.Upsert(ctx, entryTable, entries), f.tx.Upsert(ctx, voterTable, voters))
 }
 
-// count settles all ballots of a meeting once and for all.
+// count settles all ballots of a meeting: once, and again where one is set aside or
+// restored for an objection.
 func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err := f.flush(ctx); err != nil {
 		return err

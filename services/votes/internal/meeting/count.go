@@ -121,14 +121,15 @@ func (t Taken) On(motion string) []votes.Choice { return on(motion, t.Choices) }
 
 // Settle says of all ballots that one head cast in a meeting, in recorded order,
 // which of their motions count by the head's own ballots: for each ballot a reason,
-// or "", for each of its Motions.
+// or "", for each of its Motions. One that was set aside does not: where an earlier
+// one stands in its place it is none at all, else it replaces what it replaced.
 func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 	var answers []Answer
 	for _, t := range taken {
+		if t.Late || m.none(t) {
+			continue
+		}
 		for _, id := range t.Motions {
-			if t.Late {
-				continue
-			}
 			a := Answer{Motion: id, Channel: t.Channel, At: t.At, Proxy: t.Proxy != "", Sold: m.sold(t, id)}
 			if t.Opened {
 				motion, _ := m.motion(id)
@@ -141,12 +142,20 @@ func (m Meeting) Settle(taken []Taken) [][]votes.Reason {
 	settled := make([][]votes.Reason, len(taken))
 	for i, t := range taken {
 		settled[i] = make([]votes.Reason, len(t.Motions))
+		_, aside := m.aside(t)
 		for j := range t.Motions {
-			if t.Late {
+			switch {
+			case t.Late:
 				settled[i][j] = votes.VotingIsClosed
+				continue
+			case m.none(t):
+				settled[i][j] = votes.SetAside
 				continue
 			}
 			settled[i][j], standing = standing[0], standing[1:]
+			if aside && settled[i][j] == "" {
+				settled[i][j] = votes.SetAside
+			}
 		}
 	}
 	return settled

@@ -49,6 +49,7 @@ type Lifecycle struct {
 	Postings  int                // results posted so far, withdrawn ones too
 	First     time.Time          // when the first of them was posted
 	Withdrawn []votes.ResultWithdrawn
+	SetAside  []votes.BallotSetAside `json:",omitempty"` // ballots that count no more
 	Final     votes.ResultFinal
 	Filed     votes.ResultFiled
 	Missed    []votes.DeadlineMissed
@@ -69,6 +70,10 @@ func (l Lifecycle) evolve(e votes.Event) Lifecycle {
 	case votes.ResultWithdrawn:
 		l.Result = votes.ResultPosted{}
 		l.Withdrawn = append(l.Withdrawn[:len(l.Withdrawn):len(l.Withdrawn)], e)
+	case votes.BallotSetAside:
+		l.SetAside = append(slices.Clip(l.SetAside), e)
+	case votes.BallotRestored:
+		l.SetAside = slices.DeleteFunc(slices.Clone(l.SetAside), func(a votes.BallotSetAside) bool { return a.Ballot == e.Ballot })
 	case votes.ResultFinal:
 		l.Final = e
 	case votes.ResultFiled:

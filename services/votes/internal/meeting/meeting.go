@@ -97,7 +97,7 @@ func Evolve(m Meeting, e votes.Event) Meeting {
 	case votes.VotingExtended:
 		m.Notice.Closes = e.Closes
 		m.Lifecycle = m.evolve(e)
-	case votes.MeetingCancelled, votes.ResultPosted, votes.ResultWithdrawn, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed:
+	case votes.MeetingCancelled, votes.ResultPosted, votes.ResultWithdrawn, votes.BallotSetAside, votes.BallotRestored, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed:
 		m.Lifecycle = m.evolve(e)
 	case votes.NoticeDisplayed:
 		m.Displayed = append(slices.Clip(m.Displayed), e)

@@ -230,6 +230,11 @@ func (r Result) objections(d *pdf.Document) {
 		}
 		d.Text(fmt.Sprintf("名册第 %s 号,%s,针对%s(第 %d 次公示)。答复:%s", o.Entry, at(o.At), about, o.Posting, answer))
 	}
+	for _, e := range r.Meeting.SetAside {
+		d.Text(fmt.Sprintf("依成立的异议,名册第 %s 号的一张票不再计入(%s,票号 %s)。原因:%s%s", e.Entry, at(e.At), e.Ballot, e.Reason, map[string]string{
+			votes.EarlierStands: "这位业主的另一张票算数。", votes.EarlierFalls: "这位业主的另一张票也不算数。",
+		}[e.Earlier]))
+	}
 }
 
 // receipt says what the numbers rest on, and how to check them.
