@@ -62,6 +62,8 @@ const (
 	leaveUnopened = "votes_leave_unopened"
 )
 
+var errForeignShare = problem.Conflict("foreign-share", "a share that the ledger has of this meeting is not one of its key")
+
 // sharesDue ends the key of the deadline for shares.
 const sharesDue = "/shares-due"
 
@@ -123,6 +125,9 @@ func (c *closing) releaseKey(ctx context.Context, r es.Recorded) error {
 		return nil
 	}
 	key, err := c.key(ctx, m)
+	if errors.Is(err, vault.ErrNotAShare) { // whoever wrote it went past this service; other meetings must not wait for that
+		return errForeignShare
+	}
 	if err != nil {
 		return err
 	}

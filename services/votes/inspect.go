@@ -155,9 +155,9 @@ func (i *inspection) unitsAt(estate string, at es.Position) (list []electorate.U
 // refusal checks who says that a key was not released, and of what.
 func (i *inspection) refusal(c *facts.Commit, e ledger.ReactionRefused) {
 	c.Names(ledger.ReactionStream, releaseKey)
-	caused := slices.ContainsFunc(slices.Collect(maps.Values(i.meetings)), func(h *held) bool { return h.closed == e.Cause })
+	caused := slices.ContainsFunc(slices.Collect(maps.Values(i.meetings)), func(h *held) bool { return cmp.Or(h.lastShare, h.closed) == e.Cause })
 	if c.Meta().Actor != reactor+releaseKey || c.Meta().Cause != "refused/"+e.Cause || !caused {
-		c.Break("cause", "no closing of a meeting leads to it")
+		c.Break("cause", "no closing of a meeting and no last share leads to it")
 	}
 }
 
