@@ -47,6 +47,7 @@ type AgreementProposed struct {
 	Change     string    `json:"change,omitempty"`  // what is said of price changes
 	Services   []string  `json:"services"`          // what is done for everyone
 	Options    []string  `json:"options,omitempty"` // services a resident may choose and drop
+	Follows    string    `json:"follows,omitempty"` // id of the agreement in force that this one takes the place of
 }
 
 // AgreementPosted says that the terms were posted for everyone to read.
@@ -73,6 +74,8 @@ type AgreementEnded struct {
 	Agreement string    `json:"agreement"`
 	On        units.Day `json:"on"`     // last day
 	Reason    string    `json:"reason"` // in words
+
+	Successor string `json:"successor,omitempty"` // id of the agreement that took its place
 }
 
 // OptionChosen says that a unit takes an optional service.
@@ -107,6 +110,8 @@ var Codec = codec.New(
 	codec.Of[Event, AgreementSigned]("agreement-signed.v1"),
 	codec.Of[Event, AgreementActivated]("agreement-activated.v1"),
 	codec.Of[Event, AgreementEnded]("agreement-ended.v1"),
+	codec.Of[Event, ContractAuthorised]("contract-authorised.v1"),
+	codec.Of[Event, ProviderDismissed]("provider-dismissed.v1"),
 	codec.Of[Event, OptionChosen]("option-chosen.v1"),
 	codec.Of[Event, OptionDropped]("option-dropped.v1"),
 )

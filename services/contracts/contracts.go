@@ -1,5 +1,6 @@
 // Package contracts is the service that keeps agreements: what was entrusted to
-// whom, for how long, at which rates, and which options residents chose.
+// whom, for how long, at which rates, what owners decided of it, and which options
+// residents chose.
 package contracts
 
 import (
@@ -15,6 +16,9 @@ import (
 type Config struct {
 	// Owners returns the people with a title to a unit.
 	Owners func(unit string) []string
+	// Ready says whether this instance's clock can be trusted with the end of a
+	// provider's notice; nil: always.
+	Ready func() bool
 }
 
 // New builds the service.
@@ -25,5 +29,10 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	}
 	routes, handler := service.NewAPI(deps, "contracts", b)
 	(&api.API{Deps: deps, Board: b, Owners: config.Owners}).Register(routes)
-	return &service.Service{Name: "contracts", Handler: handler, API: routes, Projections: []*readmodel.Runner{b.Runner}}, nil
+	f := &following{deps: deps, board: b, agreements: api.Agreements(deps), ready: config.Ready}
+	return &service.Service{
+		Name: "contracts", Handler: handler, API: routes,
+		Projections: []*readmodel.Runner{b.Runner},
+		Run:         []func(context.Context) error{f.react, f.end},
+	}, nil
 }

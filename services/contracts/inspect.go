@@ -9,12 +9,15 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/agreements"
+	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
+	"github.com/yimu-ledger/yimu/services/contracts/internal/board"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
 )
 
@@ -26,11 +29,15 @@ type inspection struct {
 	units   map[string]string // estate of each unit
 	held    map[string]*held  // by id of the agreement
 	options map[string]agreement.Options
+
+	decisions map[string]votes.DecisionEffective // by id of the event
+	activated map[string]string                  // agreements, by id of the event
 }
 
 type held struct {
 	facts.Known[agreement.Agreement]
-	ended units.Day
+	ended     units.Day
+	successor string
 }
 
 // Inspect returns what decides agreements again, for one estate or, with "", for
@@ -38,6 +45,7 @@ type held struct {
 func Inspect(estate string, rights facts.Rights) facts.Part {
 	return &inspection{
 		only: estate, rights: rights, founded: map[string]bool{}, units: map[string]string{}, held: map[string]*held{}, options: map[string]agreement.Options{},
+		decisions: map[string]votes.DecisionEffective{}, activated: map[string]string{},
 	}
 }
 
@@ -65,11 +73,18 @@ func (i *inspection) Take(c *facts.Commit) {
 			if e, ok := f.Event.(agreements.Event); ok {
 				a = agreement.Evolve(a, e)
 			}
-			if e, ok := f.Event.(agreements.AgreementEnded); ok {
-				h.ended = e.On
+			switch e := f.Event.(type) {
+			case agreements.AgreementEnded:
+				h.ended, h.successor = e.On, e.Successor
+			case agreements.AgreementActivated:
+				i.activated[f.ID.String()] = id
 			}
 		}
 		h.Set(c, a)
+	case votes.Event:
+		i.decided(c)
+	case ledger.ReactionRefused:
+		i.refused(c, event)
 	}
 }
 
@@ -134,11 +149,21 @@ func (i *inspection) step(c *facts.Commit, id string, a agreement.Agreement, eve
 		i.on(c, e.On)
 		command = agreement.Activate{On: e.On}
 	case agreements.AgreementEnded:
-		may("agreement.end")
-		command = agreement.End{On: e.On, Reason: e.Reason}
+		if command = i.endsByItself(c, id); command == nil {
+			may("agreement.end")
+			command = agreement.End{On: e.On, Reason: e.Reason}
+		}
+	case agreements.ContractAuthorised:
+		command = i.following(c, id, e.Agreement, "")
+	case agreements.ProviderDismissed:
+		i.on(c, e.On)
+		command = i.following(c, id, e.Agreement, e.On)
 	default:
 		c.Break("wrong-stream", "no such event is in this stream")
 		return nil
+	}
+	if command == nil {
+		return errNoDecision
 	}
 	return facts.Again(c, a, command)
 }
@@ -156,7 +181,7 @@ func (i *inspection) propose(c *facts.Commit, a agreement.Agreement, e agreement
 		if e.Agreement != c.ID() {
 			c.Break("agreement-id", "the id is not made of its request")
 		}
-		return facts.Again(c, a, agreement.Propose(e))
+		return i.proposed(c, a, e)
 	}
 	c.May(i.rights, "papers.import", of)
 	estate, err := uuid.Parse(e.Estate)
@@ -185,6 +210,11 @@ type termsFigure struct {
 	State      agreement.State   `json:"state"`
 	Signed     []string          `json:"signed"`
 	Ended      units.Day         `json:"ended"`
+	Follows    string            `json:"follows"`
+	Successor  string            `json:"successor"`
+
+	Authorised *agreements.Decision `json:"authorised,omitempty"`
+	Dismissed  *board.Dismissal     `json:"dismissed,omitempty"`
 }
 
 // Figures implements facts.Part.
@@ -199,10 +229,17 @@ func (i *inspection) Figures() (list []facts.Figure) {
 		a := h.Now()
 		t := a.Terms
 		if all, ok := lists[t.Estate]; ok {
-			lists[t.Estate] = append(all, termsFigure{
+			figure := termsFigure{
 				id, t.Estate, t.Kind, t.Principals, t.Provider, t.Starts, t.Ends, t.Rates, t.Change, t.Services, t.Options, a.State,
-				append([]string{}, a.Signed...), h.ended,
-			})
+				append([]string{}, a.Signed...), h.ended, t.Follows, h.successor, nil, nil,
+			}
+			if a.IsAuthorised() {
+				figure.Authorised = &a.Authorised
+			}
+			if d := a.Dismissed; a.IsDismissed() {
+				figure.Dismissed = &board.Dismissal{On: d.On, Ends: d.Ends, Decision: d.Decision}
+			}
+			lists[t.Estate] = append(all, figure)
 		}
 	}
 	for _, estate := range slices.Sorted(maps.Keys(lists)) {

@@ -8,6 +8,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/service"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
@@ -30,7 +31,7 @@ func (a *amending) run(ctx context.Context) error {
 		Name:     amendRoll,
 		Prefixes: []string{registry.UnitStream, votes.MeetingStream},
 		Handle:   a.handle,
-		Refused:  refuse(a.deps, amendRoll),
+		Refused:  reactions.Refuse(a.deps, amendRoll),
 	}.Run(ctx, a.deps)
 }
 

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 	"github.com/yimu-ledger/yimu/services/votes/internal/board"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
@@ -98,7 +98,7 @@ func (c *closing) releaseKeys(ctx context.Context) error {
 		Name:     releaseKey,
 		Prefixes: []string{votes.MeetingStream},
 		Handle:   c.releaseKey,
-		Refused:  refuse(c.deps, releaseKey),
+		Refused:  reactions.Refuse(c.deps, releaseKey),
 	}.Run(ctx, c.deps)
 }
 
@@ -141,25 +141,4 @@ func (c *closing) key(ctx context.Context, m meeting.Meeting) (string, error) {
 		return vault.CombineShares(m.Trust.Commitments, m.Trust.Shares()[:needed])
 	}
 	return c.deps.Vault.ReleaseKey(ctx, vault.MeetingKey(m.Meeting))
-}
-
-// refuse returns what records why a reaction was refused, for whoever must act.
-func refuse(deps service.Deps, reaction string) func(context.Context, es.Recorded, *problem.Error) error {
-	refusals := es.Repo[struct{}, ledger.Event]{
-		Store: deps.Store, Committer: deps.Committer, Prefix: ledger.ReactionStream, Codec: ledger.Codec,
-		Evolve: func(s struct{}, _ ledger.Event) struct{} { return s },
-	}
-	return func(ctx context.Context, r es.Recorded, why *problem.Error) error {
-		_, err := refusals.Do(ctx, reaction, service.ReactionRequest(ctx, deps, reaction, "refused/"+r.ID.String()),
-			refusal{Reaction: reaction, Cause: r.ID.String(), Code: why.Code, Detail: why.Detail})
-		return err
-	}
-}
-
-// refusal is the command to record that a reaction was refused.
-type refusal ledger.ReactionRefused
-
-// Decide always records it.
-func (r refusal) Decide(struct{}) ([]ledger.Event, error) {
-	return []ledger.Event{ledger.ReactionRefused(r)}, nil
 }

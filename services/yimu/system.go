@@ -91,7 +91,7 @@ var parts = []part{
 		return registry.New(ctx, d, registry.Config{People: s.vault, Directory: s.access, Sessions: s.sessions()})
 	}},
 	{"contracts", ledger.Agreements, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		return contracts.New(ctx, d, contracts.Config{Owners: s.access.Owners})
+		return contracts.New(ctx, d, contracts.Config{Owners: s.access.Owners, Ready: s.clockIsRight})
 	}},
 	{"workorders", ledger.Workorders, func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
 		return workorders.New(ctx, d, workorders.Config{Ready: s.clockIsRight})

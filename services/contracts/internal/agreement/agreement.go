@@ -1,7 +1,8 @@
 // Package agreement decides what may happen to an agreement between those who
 // entrust an estate and its provider (委托制物业), and to the options that
-// residents choose: proposed → posted → signed by all → active → ended. It does
-// no I/O.
+// residents choose: proposed → posted → signed by all → active → ended. What owners
+// decide lets a formal contract come into force, and gives a provider notice. It
+// does no I/O.
 package agreement
 
 import (
@@ -49,6 +50,9 @@ type Agreement struct {
 	Terms  agreements.AgreementProposed
 	State  State // "" where there is none
 	Signed []string
+
+	Authorised agreements.Decision          // of a formal contract; zero until then
+	Dismissed  agreements.ProviderDismissed // zero unless
 }
 
 // Evolve applies one event.
@@ -67,6 +71,10 @@ func Evolve(a Agreement, e agreements.Event) Agreement {
 		a.State = Active
 	case agreements.AgreementEnded:
 		a.State = Ended
+	case agreements.ContractAuthorised:
+		a.Authorised = e.Decision
+	case agreements.ProviderDismissed:
+		a.Dismissed = e
 	case agreements.OptionChosen, agreements.OptionDropped: // streams of their own
 	}
 	return a
@@ -130,7 +138,7 @@ func distinct(names []string) bool {
 
 func same(a, b agreements.AgreementProposed) bool {
 	return a.Agreement == b.Agreement && a.Estate == b.Estate && a.Kind == b.Kind && a.Provider == b.Provider &&
-		a.Starts == b.Starts && a.Ends == b.Ends && a.Change == b.Change && slices.Equal(a.Principals, b.Principals) &&
+		a.Starts == b.Starts && a.Ends == b.Ends && a.Change == b.Change && a.Follows == b.Follows && slices.Equal(a.Principals, b.Principals) &&
 		slices.Equal(a.Rates, b.Rates) && slices.Equal(a.Services, b.Services) && slices.Equal(a.Options, b.Options)
 }
 
@@ -174,12 +182,15 @@ func (c Sign) Decide(a Agreement) ([]agreements.Event, error) {
 // Activate starts the term.
 type Activate struct{ On units.Day }
 
-// Decide implements es.Command.
+// Decide refuses a formal contract that owners did not decide on.
 func (c Activate) Decide(a Agreement) ([]agreements.Event, error) {
 	switch a.State {
 	case "":
 		return nil, ErrNoSuchAgreement
 	case Signed:
+		if a.Terms.Kind == agreements.Formal && !a.IsAuthorised() {
+			return nil, ErrNotDecided
+		}
 		return []agreements.Event{agreements.AgreementActivated{Agreement: a.Terms.Agreement, On: c.On}}, nil
 	case Active:
 		return nil, nil
@@ -204,6 +215,8 @@ func (c End) Decide(a Agreement) ([]agreements.Event, error) {
 		return nil, ErrNotActive
 	case c.On < a.Terms.Starts:
 		return nil, ErrEndBeforeStart
+	case a.IsDismissed() && c.On < a.Dismissed.Ends:
+		return nil, ErrNotice
 	case strings.TrimSpace(c.Reason) == "":
 		return nil, ErrNoReason
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/internal/lookback"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 )
 
 // API is what the routes need.
@@ -39,17 +40,23 @@ type API struct {
 	options    es.Repo[agreement.Options, agreements.Event]
 }
 
+// Agreements returns what reads and writes the streams of agreements.
+func Agreements(d service.Deps) es.Repo[agreement.Agreement, agreements.Event] {
+	return es.Repo[agreement.Agreement, agreements.Event]{
+		Store: d.Store, Committer: d.Committer, Prefix: agreements.AgreementStream, Codec: agreements.Codec, Evolve: agreement.Evolve,
+	}
+}
+
 // Register adds the routes.
 func (a *API) Register(api huma.API) {
 	a.known = &estates.Registry{Store: a.Store}
-	a.agreements = es.Repo[agreement.Agreement, agreements.Event]{
-		Store: a.Store, Committer: a.Committer, Prefix: agreements.AgreementStream, Codec: agreements.Codec, Evolve: agreement.Evolve,
-	}
+	a.agreements = Agreements(a.Deps)
 	a.options = es.Repo[agreement.Options, agreements.Event]{
 		Store: a.Store, Committer: a.Committer, Prefix: agreements.OptionStream, Codec: agreements.Codec, Evolve: agreement.EvolveOptions,
 	}
 	huma.Register(api, service.Query("agreements", "/estates/{estate}/agreements", "An estate's agreements, the latest first"), a.list)
 	huma.Register(api, service.Query("agreement", "/agreements/{agreement}", "An agreement"), a.get)
+	huma.Register(api, service.Query("provider-decisions", "/estates/{estate}/agreements/decisions", "What became of what owners decided about providers"), a.decisions)
 	huma.Register(api, service.Command("propose-agreement", http.MethodPost, "/estates/{estate}/agreements", "Propose an agreement"), a.propose)
 	huma.Register(api, service.Command("post-agreement", http.MethodPost, "/agreements/{agreement}/post", "Post the terms for everyone to read"), a.post)
 	huma.Register(api, service.Command("sign-agreement", http.MethodPost, "/agreements/{agreement}/sign", "Sign as a party"), a.sign)
@@ -96,6 +103,13 @@ func (a *API) get(ctx context.Context, in *AgreementIn) (*AgreementOut, error) {
 	return &AgreementOut{found}, err
 }
 
+func (a *API) decisions(ctx context.Context, in *estates.In) (*service.Items[reactions.Followed], error) {
+	if err := a.known.Check(ctx, in.Estate); err != nil {
+		return nil, err
+	}
+	return service.List(a.Board.Decisions(ctx, in.Estate))
+}
+
 // Terms is what a proposal says.
 type Terms struct {
 	Kind       string            `json:"kind" minLength:"1" maxLength:"60" example:"委托制物业"`
@@ -107,12 +121,13 @@ type Terms struct {
 	Change     string            `json:"change,omitempty" maxLength:"500"`
 	Services   []string          `json:"services" maxItems:"100"`
 	Options    []string          `json:"options,omitempty" maxItems:"100"`
+	Follows    string            `json:"follows,omitempty" format:"uuid" doc:"Id of the agreement in force that this one takes the place of: when it comes into force, that one ends"`
 }
 
 func (t Terms) command(id, estate string) agreement.Propose {
 	return agreement.Propose{
 		Agreement: id, Estate: estate, Kind: t.Kind, Principals: t.Principals, Provider: t.Provider, Starts: t.Starts, Ends: t.Ends,
-		Rates: t.Rates, Change: t.Change, Services: t.Services, Options: t.Options,
+		Rates: t.Rates, Change: t.Change, Services: t.Services, Options: t.Options, Follows: t.Follows,
 	}
 }
 
@@ -129,7 +144,14 @@ func (a *API) propose(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "propose-agreement", in.CommandIn, in.Body)
 	id := uuid.NewSHA1(req.Commit, []byte("id")).String()
-	done, err := a.agreements.Do(ctx, id, req, in.Body.command(id, in.Estate))
+	cmd := agreement.ProposeSuccessor{Propose: in.Body.command(id, in.Estate)}
+	if in.Body.Follows != "" {
+		var err error
+		if cmd.Predecessor, _, err = a.agreements.Load(ctx, in.Body.Follows); err != nil {
+			return nil, err
+		}
+	}
+	done, err := a.agreements.Do(ctx, id, req, cmd)
 	return service.Respond(id, done, err)
 }
 

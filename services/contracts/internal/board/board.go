@@ -1,5 +1,5 @@
-// Package board is the read model of agreements: their terms and state, and the
-// options that units chose.
+// Package board is the read model of agreements: their terms and state, what owners
+// decided of them, and the options that units chose.
 package board
 
 import (
@@ -9,13 +9,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/yimu-ledger/yimu/contracts/agreements"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/services/contracts/internal/agreement"
 	"github.com/yimu-ledger/yimu/services/internal/lookback"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 )
 
 //go:embed migrations/*.sql
@@ -37,7 +41,26 @@ type Agreement struct {
 	State      agreement.State   `json:"state"`
 	Signed     []string          `json:"signed"`
 	Ended      units.Day         `json:"ended,omitempty"`
+	Follows    string            `json:"follows,omitempty" doc:"Id of the agreement whose place it takes"`
+	Decided
 }
+
+// Decided is what owners decided of an agreement, and what took its place.
+type Decided struct {
+	Authorised *agreements.Decision `json:"authorised,omitempty" doc:"Of a formal contract: the decision by which it may come into force"`
+	Dismissed  *Dismissal           `json:"dismissed,omitempty" doc:"The notice that the provider has"`
+	Successor  string               `json:"successor,omitempty" doc:"Id of the agreement that took its place"`
+}
+
+// Dismissal (解聘) is the notice that a provider has, because owners dismissed them.
+type Dismissal struct {
+	On       units.Day           `json:"on" doc:"Day of the notice"`
+	Ends     units.Day           `json:"ends" doc:"Last day: the 60th after it (Civil Code art. 946)"`
+	Decision agreements.Decision `json:"decision"`
+}
+
+// follows are the decisions that agreements follow.
+var follows = reactions.Decisions{Reaction: agreement.Follow, Kinds: []string{votes.AppointProvider, votes.DismissProvider}}
 
 // Choice is an option a unit chose.
 type Choice struct {
@@ -69,8 +92,8 @@ func New(ctx context.Context, db *readmodel.DB, store es.Store, log *slog.Logger
 func build(ctx context.Context, db *readmodel.DB) (*Tables, readmodel.Projection, error) {
 	return &Tables{db}, readmodel.Projection{
 		Name:     "agreements",
-		Prefixes: agreements.Categories,
-		Tables:   []string{"agreement", "choice"},
+		Prefixes: append(follows.Prefixes(), agreements.Categories...),
+		Tables:   []string{"agreement", "choice", reactions.Table},
 		Fold:     fold,
 	}, db.Migrate(ctx, migrations)
 }
@@ -82,12 +105,14 @@ func (b *Board) At(ctx context.Context, estate string, at es.Position) (lookback
 }
 
 type row struct {
-	id, estate, starts, state, terms, signed, ended string
+	id, estate, starts, state, terms, signed, ended, decided string
 }
 
 var table = readmodel.Map[string, row]{
-	Table:  readmodel.Table{Name: "agreement", Key: []string{"id"}, Columns: []string{"id", "estate", "starts", "state", "terms", "signed", "ended"}},
-	Fields: func(r *row) []any { return []any{&r.id, &r.estate, &r.starts, &r.state, &r.terms, &r.signed, &r.ended} },
+	Table: readmodel.Table{Name: "agreement", Key: []string{"id"}, Columns: []string{"id", "estate", "starts", "state", "terms", "signed", "ended", "decided"}},
+	Fields: func(r *row) []any {
+		return []any{&r.id, &r.estate, &r.starts, &r.state, &r.terms, &r.signed, &r.ended, &r.decided}
+	},
 }
 
 type choiceKey struct{ agreement, unit, option string }
@@ -106,8 +131,14 @@ var choices = readmodel.Map[choiceKey, choiceRow]{
 }
 
 func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
-	rows, choices := table.In(tx), choices.In(tx)
+	rows, choices, decisions := table.In(tx), choices.In(tx), follows.In(tx)
 	for _, r := range events {
+		if !strings.HasPrefix(r.Stream, agreements.AgreementStream) && !strings.HasPrefix(r.Stream, agreements.OptionStream) {
+			if err := decisions.Others(r); err != nil {
+				return err
+			}
+			continue
+		}
 		event, err := agreements.Codec.Decode(r.Type, r.Data)
 		if err != nil {
 			return err
@@ -123,7 +154,7 @@ func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 			if err != nil {
 				return err
 			}
-			rows.Put(e.Agreement, row{e.Agreement, e.Estate, string(e.Starts), string(agreement.Proposed), string(terms), "[]", ""})
+			rows.Put(e.Agreement, row{e.Agreement, e.Estate, string(e.Starts), string(agreement.Proposed), string(terms), "[]", "", "{}"})
 		case agreements.AgreementPosted:
 			rows.Edit(e.Agreement).state = string(agreement.Posted)
 		case agreements.AgreementSigned:
@@ -135,9 +166,35 @@ func fold(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 		case agreements.AgreementEnded:
 			a := rows.Edit(e.Agreement)
 			a.state, a.ended = string(agreement.Ended), string(e.On)
+			if e.Successor != "" {
+				if err := decide(a, func(d *Decided) { d.Successor = e.Successor }); err != nil {
+					return err
+				}
+			}
+		case agreements.ContractAuthorised:
+			if err := errors.Join(decisions.Done(r), decide(rows.Edit(e.Agreement), func(d *Decided) { d.Authorised = &e.Decision })); err != nil {
+				return err
+			}
+		case agreements.ProviderDismissed:
+			dismissed := &Dismissal{e.On, e.Ends, e.Decision}
+			if err := errors.Join(decisions.Done(r), decide(rows.Edit(e.Agreement), func(d *Decided) { d.Dismissed = dismissed })); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// decide changes what owners decided of an agreement.
+func decide(r *row, change func(*Decided)) error {
+	var d Decided
+	if err := json.Unmarshal([]byte(r.decided), &d); err != nil {
+		return fmt.Errorf("board: decisions on %s: %w", r.id, err)
+	}
+	change(&d)
+	text, err := json.Marshal(d)
+	r.decided = string(text)
+	return err
 }
 
 // sign lets the domain's own fold say whether all have signed.
@@ -176,7 +233,7 @@ func (b *Tables) Agreements(ctx context.Context, estate string) ([]Agreement, er
 }
 
 func (b *Tables) list(ctx context.Context, where string, arg any) ([]Agreement, error) {
-	rows, err := b.db.Query(ctx, `SELECT id, estate, starts, state, terms, signed, ended FROM agreement `+where, arg)
+	rows, err := b.db.Query(ctx, `SELECT id, estate, starts, state, terms, signed, ended, decided FROM agreement `+where, arg)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +251,10 @@ func (b *Tables) list(ctx context.Context, where string, arg any) ([]Agreement, 
 		a := Agreement{
 			ID: r.id, Estate: t.Estate, Kind: t.Kind, Principals: t.Principals, Provider: t.Provider, Starts: t.Starts, Ends: t.Ends,
 			Rates: t.Rates, Change: t.Change, Services: t.Services, Options: t.Options, State: agreement.State(r.state), Ended: units.Day(r.ended),
+			Follows: t.Follows,
+		}
+		if err := json.Unmarshal([]byte(r.decided), &a.Decided); err != nil {
+			return nil, fmt.Errorf("board: decisions on %s: %w", r.id, err)
 		}
 		if err := json.Unmarshal([]byte(r.signed), &a.Signed); err != nil {
 			return nil, fmt.Errorf("board: signatures of %s: %w", r.id, err)
@@ -201,6 +262,17 @@ func (b *Tables) list(ctx context.Context, where string, arg any) ([]Agreement, 
 		list = append(list, a)
 	}
 	return list, rows.Err()
+}
+
+// Decisions lists what became of what an estate's owners decided about providers.
+func (b *Tables) Decisions(ctx context.Context, estate string) ([]reactions.Followed, error) {
+	return follows.Of(ctx, b.db, estate)
+}
+
+// Noticed lists the agreements in force whose provider has notice.
+func (b *Tables) Noticed(ctx context.Context) ([]Agreement, error) {
+	list, err := b.list(ctx, `WHERE state = ? AND decided <> '{}'`, string(agreement.Active))
+	return slices.DeleteFunc(list, func(a Agreement) bool { return a.Dismissed == nil }), err
 }
 
 // Choices lists the options that a unit chose and has not dropped.

@@ -187,6 +187,8 @@ func EventWords(l Lang, event string) string {
 		"agreement-signed.v1":          {"合同签字", "an agreement signed"},
 		"agreement-activated.v1":       {"合同生效", "an agreement in force"},
 		"agreement-ended.v1":           {"合同终止", "an agreement ended"},
+		"contract-authorised.v1":       {"业主决定选聘,正式合同可以生效", "owners let the formal contract come into force"},
+		"provider-dismissed.v1":        {"业主决定解聘,六十日通知期开始", "owners dismissed the provider: 60 days of notice"},
 		"option-chosen.v1":             {"选用可选服务", "an option chosen"},
 		"option-dropped.v1":            {"停用可选服务", "an option dropped"},
 		"limits-set.v1":                {"处理时限", "time limits set"},

@@ -62,6 +62,7 @@ var table = []struct{ pattern, service string }{
 	{"/me/corrections", Registry},
 
 	{"/estates/{estate}/agreements", Contracts},
+	{"/estates/{estate}/agreements/decisions", Contracts},
 	{"/estates/{estate}/papers/agreement", Contracts},
 	{"/agreements/{rest...}", Contracts},
 
