@@ -93,6 +93,8 @@ var table = []struct{ pattern, service string }{
 	{"/me/arrears", Finance},
 
 	{"/estates/{estate}/meetings", Votes},
+	{"/estates/{estate}/meetings/check", Votes},
+	{"/estates/{estate}/scopes", Votes},
 	{"/estates/{estate}/rules", Votes},
 	{"/rules", Votes},
 	{"/estates/{estate}/papers/meeting", Votes},

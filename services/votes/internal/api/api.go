@@ -90,6 +90,7 @@ func (a *API) Register(api huma.API) {
 	a.registerTrustees(api)
 	a.registerDeadlines(api)
 	a.registerRules(api)
+	a.registerPlan(api)
 	a.registerDesk(api)
 	a.registerProxies(api)
 	a.registerPapers(api)

@@ -8,6 +8,7 @@
 package meeting
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -196,6 +197,24 @@ func PlacesOf(units iter.Seq[registry.Unit]) Places {
 		}
 	}
 	return p
+}
+
+// Scopes lists whom a motion may be put to, besides listed units: the estate, then
+// buildings, then stairs, as their numbers go.
+func (p Places) Scopes() []string {
+	all := []string{Estate}
+	for prefix, names := range map[string][]string{buildingScope: p.Buildings, stairScope: p.Stairs} {
+		for _, name := range names {
+			if name != "" {
+				all = append(all, prefix+name)
+			}
+		}
+	}
+	slices.SortFunc(all[1:], func(a, b string) int {
+		kind := func(scope string) string { return scope[:strings.Index(scope, ":")] }
+		return cmp.Or(cmp.Compare(kind(a), kind(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
+	return all
 }
 
 // Decide refuses policies that are not stated, motions the rules do not know,

@@ -1,0 +1,779 @@
+package pages
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/problem"
+	"github.com/yimu-ledger/yimu/services/portal/internal/client"
+)
+
+// Plan is a meeting as it is being set up, field by field as it was typed: whatever
+// is refused stays to be corrected. It is kept in the session of who sets it up,
+// until the meeting is drafted in the ledger.
+type Plan struct {
+	Key     string // of the draft, so that sending it twice is one meeting
+	Meeting string // once it is drafted
+
+	Kind, Convener, Title      string
+	Motions                    []PlannedMotion
+	Notice, Opens, Closes      string // a day, and two times, in Shanghai
+	Revote, PaperAndElectronic string
+	Unreturned, Parking        string
+	Secret, Trustees           bool
+}
+
+// PlannedMotion is one motion as it was typed.
+type PlannedMotion struct {
+	Title, Matter              string
+	Scope, Place, Units        string // Scope: estate, place or units
+	Seats, Committee, Approves string
+	Candidates                 string // codes of units, one each
+}
+
+// Most of what one plan may hold: a session is read with every page.
+const (
+	MostMotions = 30
+	MostTyped   = 20000 // bytes of one field
+)
+
+// What a scope of a planned motion may be.
+const (
+	scopeEstate = "estate"
+	scopePlace  = "place"
+	scopeUnits  = "units"
+)
+
+// codes takes a list of units apart as people write one: by lines, commas, dots or
+// spaces.
+var codes = regexp.MustCompile(`[\s,,、;;。]+`)
+
+// Codes are the units of a list, each once, in its order.
+func Codes(text string) (list []string) {
+	for _, code := range codes.Split(text, -1) {
+		if code != "" && !slices.Contains(list, code) {
+			list = append(list, code)
+		}
+	}
+	return list
+}
+
+// count is a number of people that was typed; 0 where nothing was. Rubbish is -1.
+func count(text string) int {
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}
+
+// number is a motion's id on the paper: M1, M2, …
+func number(i int) string { return "M" + strconv.Itoa(i+1) }
+
+// draft is the motion as the API takes it, at a place of the agenda.
+func (m PlannedMotion) draft(i int) map[string]any {
+	out := map[string]any{"id": number(i), "title": m.Title, "matter": m.Matter, "scope": m.Scope}
+	switch m.Scope {
+	case scopePlace:
+		out["scope"] = m.Place
+	case scopeUnits:
+		out["units"] = Codes(m.Units)
+	}
+	for name, text := range map[string]string{"seats": m.Seats, "committee": m.Committee, "approvals": m.Approves} {
+		if text != "" {
+			out[name] = count(text)
+		}
+	}
+	if list := Codes(m.Candidates); len(list) > 0 {
+		candidates := make([]client.Candidate, len(list))
+		for i, code := range list {
+			candidates[i] = client.Candidate{ID: "C" + strconv.Itoa(i+1), Unit: code}
+		}
+		out["candidates"] = candidates
+	}
+	return out
+}
+
+// Shown is the motion as a meeting's page shows one.
+func (m PlannedMotion) Shown(i int) client.Motion {
+	var out client.Motion
+	if text, err := json.Marshal(m.draft(i)); err == nil {
+		_ = json.Unmarshal(text, &out) // its own names
+	}
+	return out
+}
+
+// Name is the title as it was typed, or one made of what kind of meeting it is.
+func (p Plan) Name(today units.Day) string {
+	if p.Title != "" {
+		return p.Title
+	}
+	if len(today) < 4 {
+		return ""
+	}
+	return string(today)[:4] + "年业主大会" + p.Kind + "会议(" + p.Convener + "召集)"
+}
+
+// Draft is the plan as the API takes the draft of a meeting.
+func (p Plan) Draft(today units.Day) map[string]any {
+	motions := make([]map[string]any, len(p.Motions))
+	for i, m := range p.Motions {
+		motions[i] = m.draft(i)
+	}
+	return map[string]any{
+		"title": p.Name(today), "secret": p.Secret, "motions": motions,
+		"policy": map[string]any{
+			"revote": p.Revote, "paper_and_electronic": p.PaperAndElectronic, "unreturned": p.Unreturned, "parking_counts_area": p.Parking == "yes",
+		},
+	}
+}
+
+// longestTitle is that of a motion, in characters.
+const longestTitle = 500
+
+// Check is the draft with its days, as the API checks them. What it could not even
+// read is left out, and said here: so it says all the rest.
+func (p Plan) Check(today units.Day) (body map[string]any, wrong []problem.Field) {
+	body = p.Draft(today)
+	for i, m := range body["motions"].([]map[string]any) {
+		say := func(name, detail string) { wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].%s", i, name), Detail: detail}) }
+		switch title := p.Motions[i].Title; {
+		case title == "":
+			say("title", "is missing")
+			m["title"] = "?"
+		case len([]rune(title)) > longestTitle:
+			say("title", "expected length <= 500")
+			m["title"] = "?"
+		}
+		for name, longest := range map[string]int{"matter": 100, "scope": 130} {
+			if text, _ := m[name].(string); len([]rune(text)) > longest {
+				m[name] = "?"
+			}
+		}
+	}
+	for name, t := range p.days(today, &wrong) {
+		body[name] = t
+	}
+	return body, wrong
+}
+
+const typedTime = "2006-01-02T15:04" // as a browser writes a datetime-local
+
+// days are the instants of the plan that are ones.
+func (p Plan) days(today units.Day, wrong *[]problem.Field) map[string]time.Time {
+	out := map[string]time.Time{}
+	for name, text := range map[string]string{"notice": p.Notice, "opens": p.Opens, "closes": p.Closes} {
+		layout := typedTime
+		if name == "notice" {
+			layout = time.DateOnly
+		}
+		t, err := time.ParseInLocation(layout, text, units.Shanghai)
+		switch {
+		case text == "":
+		case err != nil || t.Year() < 2000 || t.Year() > 2200:
+			*wrong = append(*wrong, problem.Field{Name: name, Detail: "is no day"})
+		case name == "notice" && units.DayOf(t) == today: // from now on
+		default:
+			out[name] = t
+		}
+	}
+	return out
+}
+
+// Days are the opening and the close, and whether there are both.
+func (p Plan) Days() (opens, closes time.Time, ok bool) {
+	var wrong []problem.Field
+	d := p.days("", &wrong)
+	opens, closes = d["opens"], d["closes"]
+	return opens, closes, !opens.IsZero() && !closes.IsZero()
+}
+
+// morning and evening are when voting is proposed to open and to close.
+const (
+	morning = 9 * time.Hour
+	evening = 18 * time.Hour
+)
+
+// nextMorning is the first morning that is not before an instant.
+func nextMorning(t time.Time) time.Time {
+	day := units.DayOf(t).Start()
+	if at := day.Add(morning); !at.Before(t) {
+		return at
+	}
+	return day.AddDate(0, 0, 1).Add(morning)
+}
+
+// proposedDays is how long voting is proposed to go on where the rules let it.
+const proposedDays = 14
+
+// Propose fills in the days that are not typed yet, by what the rules leave.
+func (p Plan) Propose(d client.Days) Plan {
+	if p.Notice == "" {
+		p.Notice = string(units.DayOf(d.Notice))
+	}
+	if p.Opens == "" {
+		p.Opens = nextMorning(d.Opens).Format(typedTime)
+	}
+	return p
+}
+
+// ProposeClose fills in the close, by what the rules leave for the opening.
+func (p Plan) ProposeClose(d client.Days) Plan {
+	opens, err := time.ParseInLocation(typedTime, p.Opens, units.Shanghai)
+	if p.Closes != "" || err != nil {
+		return p
+	}
+	p.Closes = proposeClose(opens, d).Format(typedTime)
+	return p
+}
+
+func proposeClose(opens time.Time, d client.Days) time.Time {
+	t := units.DayOf(opens).Start().AddDate(0, 0, proposedDays).Add(evening)
+	if d.Closes != nil && t.Before(*d.Closes) {
+		t = nextEvening(*d.Closes)
+	}
+	if d.ClosesBy != nil && t.After(*d.ClosesBy) {
+		t = d.ClosesBy.In(units.Shanghai)
+	}
+	return t
+}
+
+func nextEvening(t time.Time) time.Time {
+	day := units.DayOf(t).Start()
+	if at := day.Add(evening); !at.Before(t) {
+		return at
+	}
+	return day.AddDate(0, 0, 1).Add(evening)
+}
+
+// Offer is a lawful day in place of one that was refused: what to call it, and what
+// the button says to the server.
+type Offer struct{ Field, Value, Words string }
+
+// offers are the days that the rules leave in place of those that are wrong.
+func (m ConveneModel) offers() map[string]Offer {
+	out := map[string]Offer{}
+	for _, w := range m.Days.Wrong {
+		var t time.Time
+		switch w.Name {
+		case "notice":
+			day := string(units.DayOf(m.Days.Notice))
+			out[w.Name] = Offer{w.Name, day, day}
+			continue
+		case "opens":
+			t = nextMorning(m.Days.Opens)
+		case "closes":
+			opens, _, _ := m.Plan.Days()
+			if opens.IsZero() || opens.Before(m.Days.Opens) {
+				opens = nextMorning(m.Days.Opens)
+			}
+			t = proposeClose(opens, m.Days)
+		default:
+			continue
+		}
+		out[w.Name] = Offer{w.Name, t.Format(typedTime), At(&t)}
+	}
+	return out
+}
+
+// Accept takes an offered day, as its button sent it.
+func (p Plan) Accept(offer string) Plan {
+	field, value, _ := strings.Cut(offer, " ")
+	switch field {
+	case "notice":
+		p.Notice = value
+	case "opens":
+		p.Opens = value
+	case "closes":
+		p.Closes = value
+	}
+	return p
+}
+
+// PlanOf is the plan of a meeting that was drafted, so that it can be drafted anew.
+func PlanOf(m client.Meeting) Plan {
+	p := Plan{
+		Title: m.Title, Revote: m.Policy.Revote, PaperAndElectronic: m.Policy.PaperAndElectronic, Unreturned: m.Policy.Unreturned, Parking: "no",
+	}
+	if m.Policy.ParkingCountsArea {
+		p.Parking = "yes"
+	}
+	typed := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return str(n)
+	}
+	for _, motion := range m.Motions {
+		out := PlannedMotion{
+			Title: motion.Title, Matter: motion.Matter, Scope: motion.Scope, Units: strings.Join(motion.Units, "\n"),
+			Seats: typed(motion.Seats), Committee: typed(motion.Committee), Approves: typed(motion.Approvals),
+		}
+		if strings.Contains(motion.Scope, ":") {
+			out.Scope, out.Place = scopePlace, motion.Scope
+		}
+		for _, c := range motion.Candidates {
+			out.Candidates += c.Unit + "\n"
+		}
+		p.Motions = append(p.Motions, out)
+	}
+	return p
+}
+
+// Kinds of a meeting, and who may call one (召集).
+var (
+	MeetingKinds = []string{"定期", "临时", "首次"}
+	Conveners    = []string{"业主委员会", "物业管理委员会", "首次业主大会会议筹备组", "居民委员会", "街道办事处", "乡镇人民政府"}
+)
+
+// ConveneModel is a step of setting a meeting up.
+type ConveneModel struct {
+	Estate   client.Named
+	Today    units.Day
+	Plan     Plan
+	Rules    client.Rules
+	Places   []client.Place
+	Under    []client.Meeting // drafted or with a roll, and without a notice
+	At       int              // of one motion: its place, from 0
+	Motion   PlannedMotion    // as it is typed
+	Days     client.Days      // what the rules leave
+	Problem  *Problem
+	Wrong    []problem.Field // what is wrong, by field
+	Key      string
+	Done     bool
+	Meeting  client.Meeting // from the roll on
+	Trust    client.Trusteeship
+	Disputes []client.RollObjection // objections to the roll that stand in the way
+	Old      bool                   // the meeting's motions can be changed no more here: it is drafted
+}
+
+// stepsOf are the steps in their order; the last two are of a drafted meeting.
+var conveneSteps = []struct{ path, zh, en string }{
+	{"", "会议", "Meeting"}, {"/motions", "议题", "Motions"}, {"/days", "时间", "Days"}, {"/review", "核对", "Review"}, {"", "名册", "Roll"}, {"/notice", "公告", "Notice"},
+}
+
+// step is the address of a step, "" where it cannot be opened yet.
+func (m ConveneModel) step(i int) string {
+	if i < 4 {
+		if m.Meeting.ID != "" {
+			return ""
+		}
+		if i > 1 && len(m.Plan.Motions) == 0 {
+			return ""
+		}
+		return path("estates", m.Estate.ID, "convene") + conveneSteps[i].path
+	}
+	if m.Meeting.ID == "" {
+		return ""
+	}
+	return path("meetings", m.Meeting.ID, "convene") + conveneSteps[i].path
+}
+
+// matterChoice is a matter of the law that a motion may be about.
+type matterChoice struct{ ID, Words, Takes, From string }
+
+// matters are the matters of the rules, as a choice.
+func (m ConveneModel) matters(l Lang) (list []matterChoice) {
+	for _, line := range m.Rules.Lines {
+		id, ok := strings.CutPrefix(line.Name, "matters.")
+		var matter struct {
+			Threshold string `json:"threshold"`
+			client.Words
+		}
+		if !ok || json.Unmarshal(line.Value, &matter) != nil {
+			continue
+		}
+		list = append(list, matterChoice{id, l.T(matter.ZH, matter.EN), Takes(l, m.Rules, matter.Threshold), ruleFrom(l, line)})
+	}
+	slices.SortStableFunc(list, func(a, b matterChoice) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// matter is one of them.
+func (m ConveneModel) matter(l Lang, id string) matterChoice {
+	for _, c := range m.matters(l) {
+		if c.ID == id {
+			return c
+		}
+	}
+	return matterChoice{ID: id}
+}
+
+// Takes says in a few words what a threshold of the rules asks for.
+func Takes(l Lang, rules client.Rules, threshold string) string {
+	for _, line := range rules.Lines {
+		if line.Name == "thresholds."+threshold || threshold == "quorum" && line.Name == threshold {
+			var t struct{ Heads, Area, Of, Counts string }
+			if json.Unmarshal(line.Value, &t) == nil && t.Heads != "" {
+				return takes(l, threshold == "quorum", t.Of == "all", t.Counts == "objectors", t.Heads, t.Area)
+			}
+		}
+	}
+	return threshold
+}
+
+func takes(l Lang, quorum, all, objectors bool, heads, area string) string {
+	h, a := partWords(l, heads), partWords(l, area)
+	switch {
+	case objectors:
+		return l.T("反对的人数"+h+"、面积"+a+",就通过", "adopted where objectors are "+h+" of the heads and "+a+" of the area")
+	case quorum:
+		return l.T("参与的人数要"+h+",面积也要"+a, "who takes part: "+h+" of all heads and "+a+" of all area")
+	case all && heads == ">= 1/1":
+		return l.T("有利害关系的业主要全部同意", "all affected owners must agree")
+	case all:
+		return l.T("同意的人数要占全体"+h+",面积也要占全体"+a, h+" of all heads and "+a+" of all area must agree")
+	}
+	return l.T("参与的人里,同意的人数"+h+",面积也"+a, "of those taking part "+h+" of the heads and "+a+" of the area must agree")
+}
+
+// partWords says a share such as "> 1/2".
+func partWords(l Lang, part string) string {
+	if words := map[string][2]string{
+		"> 1/2": {"过半", "more than half"}, ">= 2/3": {"达到三分之二", "two thirds or more"}, ">= 3/4": {"达到四分之三", "three quarters or more"}, "<= 1/3": {"不超过三分之一", "one third or less"},
+	}[part]; words[0] != "" {
+		return l.T(words[0], words[1])
+	}
+	compare, share, _ := strings.Cut(part, " ")
+	n, d, _ := strings.Cut(share, "/")
+	how := map[string][2]string{">": {"超过", "more than "}, ">=": {"达到", "at least "}, "<=": {"不超过", "at most "}}[compare]
+	return l.T(how[0], how[1]) + Fraction(l, n, d)
+}
+
+// rule is a line of the rules, and whether they have it.
+func (m ConveneModel) rule(name string) (client.RuleLine, bool) {
+	for _, line := range m.Rules.Lines {
+		if line.Name == name {
+			return line, true
+		}
+	}
+	return client.RuleLine{}, false
+}
+
+// says is what a line of the rules says in words, with its source; "" where they
+// have none.
+func (m ConveneModel) says(l Lang, name string) string {
+	line, ok := m.rule(name)
+	if !ok {
+		return ""
+	}
+	for _, group := range ruleGroups {
+		for _, known := range group.lines {
+			if known.name == name {
+				return l.T(known.zh, known.en) + l.T(" ", " ") + ruleValue(l, known, line) + l.T("(", " (") + ruleFrom(l, line) + l.T(")", ")")
+			}
+		}
+	}
+	return ""
+}
+
+// fixed is the word that a line of the rules fixes; "" where they leave it open.
+func (m ConveneModel) fixed(name string) string {
+	line, ok := m.rule(name)
+	var word string
+	var yes bool
+	switch {
+	case !ok:
+		return ""
+	case json.Unmarshal(line.Value, &word) == nil:
+		return word
+	case json.Unmarshal(line.Value, &yes) == nil && yes:
+		return "yes"
+	}
+	return "no"
+}
+
+// Complete fills in what the rules fix, and what nobody has chosen yet.
+func (m *ConveneModel) Complete() {
+	choose := func(to *string, rule string, otherwise string) {
+		if fixed := m.fixed(rule); fixed != "" {
+			*to = fixed
+		} else if *to == "" {
+			*to = otherwise
+		}
+	}
+	p := &m.Plan
+	choose(&p.Revote, "revote", votes.LastBallotStands)
+	choose(&p.PaperAndElectronic, "paper_and_electronic", votes.PaperStands)
+	choose(&p.Parking, "parking_counts_area", "no")
+	if p.Unreturned == "" || p.Unreturned != m.fixed("unreturned") {
+		p.Unreturned = votes.UnreturnedNone
+	}
+	if p.Kind == "" {
+		p.Kind = MeetingKinds[0]
+	}
+	if p.Convener == "" {
+		p.Convener = Conveners[0]
+	}
+}
+
+// rulesAtAGlance are the lines that whoever sets a meeting up should know first.
+var rulesAtAGlance = []string{"quorum", "notice_days", "window.min_days", "window.max_days", "roll_objection_days", "result_posted_days", "objection_days"}
+
+// wrong says in the reader's language what is wrong with a field; "" where nothing is.
+func (m ConveneModel) wrong(l Lang, name string) string {
+	for _, w := range m.Wrong {
+		if w.Name == name {
+			return m.explain(l, w)
+		}
+	}
+	return ""
+}
+
+// under says what is wrong with a field or with one of its parts.
+func (m ConveneModel) under(l Lang, name string) (list []string) {
+	for _, w := range m.Wrong {
+		if (w.Name == name || strings.HasPrefix(w.Name, name+"[")) && len(list) < 5 {
+			if words := m.explain(l, w); !slices.Contains(list, words) {
+				list = append(list, words)
+			}
+		}
+	}
+	return list
+}
+
+var indexed = regexp.MustCompile(`^(?:motions\[\d+\]\.)?(\w+)(?:\[(\d+)\])?(?:\.(\w+))?$`)
+
+// explain puts what the API says is wrong in a reader's words.
+func (m ConveneModel) explain(l Lang, w problem.Field) string {
+	if l == English {
+		return w.Detail
+	}
+	parts := indexed.FindStringSubmatch(w.Name)
+	if parts == nil {
+		return "这一项不对,请改正"
+	}
+	of := func(list []string) string {
+		i, err := strconv.Atoi(parts[2])
+		if err != nil || i >= len(list) {
+			return "有一项"
+		}
+		return "“" + list[i] + "”"
+	}
+	days := func(name string) string {
+		if line, ok := m.rule(name); ok {
+			return string(line.Value) + " 日(" + ruleFrom(l, line) + ")"
+		}
+		return ""
+	}
+	switch parts[1] {
+	case "title":
+		if strings.Contains(w.Detail, "<=") {
+			return "太长了,请写短一些"
+		}
+		return "这一项不能为空"
+	case "matter":
+		if strings.Contains(w.Detail, "election") {
+			return "有名额和候选人的,只能是选举业委会或者更换委员的事项;不是选举的,请把名额和候选人清空"
+		}
+		return "请选这是哪一类事项"
+	case "scope":
+		return "请选由谁表决;选了楼栋或者单元的,还要选是哪一个"
+	case "units":
+		if parts[2] != "" {
+			return of(Codes(m.Motion.Units)) + "不是本小区登记的房屋编号"
+		}
+		return "请列出有关的房屋编号"
+	case "candidates":
+		if parts[2] != "" {
+			return of(Codes(m.Motion.Candidates)) + "不是本小区登记的房屋编号"
+		}
+		if strings.Contains(w.Detail, "more than the seats") {
+			return "现行规则要求差额选举,候选人要多于名额"
+		}
+		return "请列出候选人的房屋编号"
+	case "seats":
+		return electionWrong(w.Detail)
+	case "committee":
+		return "委员会总人数不能少于这次要选的名额"
+	case "approvals":
+		if strings.Contains(w.Detail, "seats") {
+			return "现行规则要求:一张票最多赞成的人数要写明,而且不能超过名额"
+		}
+		return "一张票最多赞成的人数,不能超过候选人数"
+	case "secret":
+		return secretRefused
+	case "policy":
+		if fixed := m.fixed(parts[3]); fixed != "" {
+			return "现行规则已经规定:" + ruleWord(l, fixed)
+		}
+		return "请选一项"
+	case "notice":
+		if strings.Contains(w.Detail, "before") {
+			if said := days("roll_objection_days"); said != "" && units.DayOf(m.Days.Notice) > m.Today {
+				return "名册公布以后要留 " + said + " 给业主提异议,公告最早 " + string(units.DayOf(m.Days.Notice))
+			}
+			return "公告日已经过去了,最早是 " + string(units.DayOf(m.Days.Notice))
+		}
+	case "opens":
+		if strings.Contains(w.Detail, "before") {
+			longer := ""
+			if len(m.Plan.Motions) > 0 && m.elects() && days("election.candidates_posted_days") != "" {
+				longer = ",候选人要公示 " + days("election.candidates_posted_days")
+			}
+			return "公告以后要满 " + days("notice_days") + longer + "才能开始投票,最早是 " + At(&m.Days.Opens)
+		}
+	case "closes":
+		switch {
+		case strings.Contains(w.Detail, "after opens"):
+			return "截止要晚于开始"
+		case strings.Contains(w.Detail, "must not be before"):
+			return "投票时间不能少于 " + days("window.min_days") + ",最早截止 " + At(m.Days.Closes)
+		case strings.Contains(w.Detail, "must not be after"):
+			return "投票时间不能超过 " + days("window.max_days") + ",最晚截止 " + At(m.Days.ClosesBy)
+		}
+	}
+	if strings.Contains(w.Detail, "is no day") {
+		return "这不是一个日期,请重新选"
+	}
+	return "这一项不对,请改正"
+}
+
+// elects says whether one of the motions is an election.
+func (m ConveneModel) elects() bool {
+	return slices.ContainsFunc(m.Plan.Motions, func(p PlannedMotion) bool { return count(p.Seats) != 0 }) ||
+		slices.ContainsFunc(m.Meeting.Motions, func(p client.Motion) bool { return p.Seats > 0 })
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+func electionWrong(detail string) string {
+	n := digits.FindString(detail)
+	switch {
+	case strings.Contains(detail, "at least") && strings.Contains(detail, "committee"):
+		return "业主委员会至少 " + n + " 人;只补选几个人的,请另外写明委员会总人数"
+	case strings.Contains(detail, "at most"):
+		return "业主委员会最多 " + n + " 人"
+	case strings.Contains(detail, "odd"):
+		return "业主委员会的人数要是单数"
+	}
+	return "请写这次要选几个人,至少 1 人"
+}
+
+const secretRefused = "暂时不能无记名投票:要计票就得拆开单张的票,经手的人会看到谁投了什么;户数少的,光从合计也能推出个人的选择。请用记名方式:计票以前谁也看不到,公布时只写房号和面积,不写姓名。"
+
+// wrongSteps says of each field that is wrong to which step it belongs.
+func wrongStep(name string) int {
+	switch {
+	case strings.HasPrefix(name, "motions"):
+		return 1
+	case name == "title":
+		return 0
+	}
+	return 2
+}
+
+// inReview says everything that is wrong, with the step where it is mended.
+func (m ConveneModel) inReview(l Lang) (list []Link) {
+	for _, w := range m.Wrong {
+		step := wrongStep(w.Name)
+		words := m.explain(l, w)
+		if i, err := strconv.Atoi(digits.FindString(w.Name)); err == nil && step == 1 {
+			if i < len(m.Plan.Motions) {
+				m.Motion = m.Plan.Motions[i]
+				words = fmt.Sprintf(l.T("议题 %s:", "Motion %s: "), number(i)) + m.explain(l, w)
+			}
+			list = append(list, Link{Href: path("estates", m.Estate.ID, "convene", "motions", strconv.Itoa(i+1)), Text: words})
+			continue
+		}
+		list = append(list, Link{Href: m.step(step), Text: words})
+	}
+	return list
+}
+
+// objected says how many objections to the roll wait, and how many were upheld.
+func (m ConveneModel) objected() (open, upheld int) {
+	for _, o := range m.Disputes {
+		switch o.State {
+		case "open":
+			open++
+		case "upheld":
+			upheld++
+		}
+	}
+	return open, upheld
+}
+
+// taken counts the shares that trustees have taken.
+func (m ConveneModel) taken() int { return TrusteesModel{Trust: m.Trust}.taken() }
+
+// ready says why the notice cannot be posted yet, but for its days.
+func (m ConveneModel) blocked(l Lang) (list []Link) {
+	at := path("meetings", m.Meeting.ID)
+	if m.Meeting.Roll == nil {
+		list = append(list, Link{Href: at + "/convene", Text: l.T("名册还没有封存", "the roll is not frozen")})
+	}
+	if open, upheld := m.objected(); open > 0 {
+		list = append(list, Link{Href: at + "/roll#objections", Text: fmt.Sprintf(l.T("名册有 %d 条异议没有答复", "%d objections to the roll are not answered"), open)})
+	} else if upheld > 0 {
+		list = append(list, Link{Href: at + "/convene", Text: l.T("有异议成立,请更正登记以后重新封存名册", "an objection was upheld: correct the titles, and freeze the roll anew")})
+	}
+	if left := len(m.Trust.Trustees) - m.taken(); left > 0 {
+		list = append(list, Link{Href: at + "/trustees", Text: fmt.Sprintf(l.T("还有 %d 位保管人没有领走密钥", "%d trustees have not taken their share"), left)})
+	}
+	return list
+}
+
+// flag is the value of aria-invalid for words that say what is wrong.
+func flag(words string) string { return strconv.FormatBool(words != "") }
+
+// inWords is a time as it was typed, as pages write one.
+func inWords(text string) string { return strings.Replace(text, "T", " ", 1) }
+
+// matterSource names the item of the law, and whether its text was read.
+func matterSource(l Lang, c matterChoice) string {
+	if name := Matter(l, c.ID); name != c.ID {
+		return name
+	}
+	return c.From
+}
+
+// placeName is a building or a stair in a list to choose from.
+func placeName(l Lang, scope string) string {
+	kind, which, _ := strings.Cut(scope, ":")
+	if kind == "building" {
+		return l.T(which+" 栋", "building "+which)
+	}
+	at := max(0, strings.LastIndex(which, "-"))
+	return l.T(which[:at]+" 栋 "+strings.TrimPrefix(which[at:], "-")+" 单元", "building "+which[:at]+", stair "+strings.TrimPrefix(which[at:], "-"))
+}
+
+// policyName is what a policy of a meeting is about.
+func policyName(l Lang, name string) string {
+	return lookup(l, map[string][2]string{
+		"revote": {"同一渠道投了两次", "Voting twice in one channel"}, "paper_and_electronic": {"电子票和纸质票都投了", "Both electronic and on paper"},
+		"unreturned": {"没有交回的票", "Ballots not returned"}, "parking_counts_area": {"车位", "Parking"},
+	}, name)
+}
+
+// policyValue is what it says.
+func policyValue(l Lang, name, value string) string {
+	if name == "parking_counts_area" {
+		if value == "yes" {
+			return l.T("车位计入面积和人数", "parking counts, by area and by head")
+		}
+		return l.T("车位不计入面积和人数", "parking does not count")
+	}
+	return PolicyWords(l, value)
+}
+
+// deadlineNote is what is to be known of a day that is still to come.
+func deadlineNote(l Lang, d client.Deadline) string {
+	switch {
+	case d.HolidaysUnknown:
+		return l.T("那一年的放假安排还没有公布,日期可能会变", "the holidays of that year are not announced, and the day may move")
+	case d.Moved:
+		return l.T("最后一天放假,顺延到下一个工作日", "moved to the next working day")
+	}
+	return ""
+}

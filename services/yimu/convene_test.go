@@ -1,0 +1,200 @@
+package main
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
+// surfer is somebody with a browser that runs no scripts.
+type surfer struct {
+	*testing.T
+	client http.Client
+	base   string
+}
+
+// surf logs somebody in who has a role in an estate.
+func surf(t *testing.T, s *site, estate, role string) *surfer {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &surfer{T: t, client: http.Client{Jar: jar}, base: s.url}
+	id := s.ask(t, s.token, http.MethodPost, "/people", someone{"某某" + role, "ZZ" + uuid.NewString()[:8], ""}.json()).ID
+	s.ask(t, s.token, http.MethodPost, "/people/"+id+"/roles", `{"role":"`+role+`","estate":"`+estate+`"}`)
+	code := s.ask(t, s.token, http.MethodPost, "/people/"+id+"/login-codes", "").Code
+	b.post("/login", "code", code)
+	return b
+}
+
+// sheet is a page as it came: where it is, how it was answered, and its text.
+type sheet struct {
+	path   string
+	status int
+	text   string
+}
+
+func (b *surfer) do(method, path string, body io.Reader) sheet {
+	b.Helper()
+	req, err := http.NewRequestWithContext(b.Context(), method, b.base+path, body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sheet{resp.Request.URL.Path, resp.StatusCode, html.UnescapeString(string(text))}
+}
+
+func (b *surfer) get(path string) sheet { b.Helper(); return b.do(http.MethodGet, path, nil) }
+
+func (b *surfer) post(path string, fields ...string) sheet {
+	b.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, path, strings.NewReader(form.Encode()))
+}
+
+// at fails where a page is elsewhere, answered otherwise or does not say something.
+func (b *surfer) at(p sheet, path string, status int, says ...string) {
+	b.Helper()
+	if p.path != path || p.status != status {
+		b.Errorf("at %s with %d, want %s with %d", p.path, p.status, path, status)
+	}
+	for _, s := range says {
+		if !strings.Contains(p.text, s) {
+			b.Errorf("%s does not say %q", p.path, s)
+		}
+	}
+}
+
+// field is what stands in a field of a page.
+func (p sheet) field(name string) string {
+	found := regexp.MustCompile(`name="` + name + `"[^>]*value="([^"]*)"`).FindStringSubmatch(p.text)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+func threeHomes(t *testing.T, s *site) (estate string) {
+	t.Helper()
+	estate = uuid.NewString()
+	s.take(t, fstest.MapFS{
+		"房屋清册.csv": {Data: []byte("房屋编号,楼栋,单元,房号,用途,专有部分面积(㎡),面积依据,交付状态\n" +
+			"1-101,1,1,101,住宅,100.00,登记,已交付\n1-102,1,1,102,住宅,80.00,登记,已交付\n2-101,2,,101,住宅,90.00,登记,已交付\n")},
+		"业主名册.csv": {Data: []byte(titleHeadings + "1-101,赵一,身份证,AA1,,1/1,是\n1-102,钱二,身份证,BB2,,1/1,是\n2-101,孙三,身份证,CC3,,1/1,是\n")},
+	}, estate)
+	return estate
+}
+
+func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate := threeHomes(t, s)
+	at := "/estates/" + estate + "/convene"
+	b := surf(t, s, estate, "committee")
+
+	b.at(b.get("/estates/"+estate+"/meetings"), "/estates/"+estate+"/meetings", 200, "筹备一次业主大会")
+	b.at(b.get(at), at, 200, "公告至少提前 15日", "物业管理条例 第十四条", "年业主大会定期会议(业主委员会召集)")
+	b.at(b.get(at+"/days"), at+"/motions", 200, "还没有议题")
+	b.at(b.post(at, "kind", "临时", "convener", "居民委员会", "title", ""), at+"/motions", 200)
+
+	// Rubbish in every field: each is said beside it, and stays.
+	p := b.post(at+"/motions/1", "title", "", "matter", "nothing", "scope", "units", "units", "1-101, 9-9 1-101", "seats", "zwei", "committee", "-1", "approvals", "x", "candidates", "7-7", "do", "save")
+	b.at(p, at+"/motions/1", 422, "这一项不能为空", "请选这是哪一类事项", `“9-9”不是本小区登记的房屋编号`, "请写这次要选几个人", `value="zwei"`, "1-101, 9-9 1-101", ">7-7</textarea>")
+	b.at(b.get(at+"/motions/1"), at+"/motions/1", 200, `value="zwei"`)
+	b.at(b.get(at+"/motions/3"), at+"/motions/3", 404)
+	b.at(b.post(at+"/motions/1", "title", "续聘物业公司三年", "matter", "民法典278-1-4", "scope", "estate", "do", "save"), at+"/motions", 200,
+		"M1　续聘物业公司三年", "参与的人里,同意的人数过半,面积也过半")
+	b.at(b.post(at+"/motions/2", "title", "选举", "matter", "民法典278-1-3", "scope", "estate", "seats", "4", "candidates", "1-101\n1-102", "do", "save"), at+"/motions/2", 422, "业主委员会至少 5 人")
+	b.at(b.post(at+"/motions/2", "title", "选举业主委员会", "matter", "民法典278-1-3", "scope", "estate", "seats", "5", "candidates", "1-101、1-102;2-101", "do", "save"), at+"/motions", 200, "C3　2-101", "应选 5 人")
+	b.at(b.post(at+"/motions/3", "title", "一号楼换门禁", "matter", "民法典278-1-5", "scope", "place", "place", "building:1", "do", "save"), at+"/motions", 200, "只涉及 1 栋的业主")
+	b.at(b.post(at+"/motions", "at", "2", "do", "up"), at+"/motions", 200, "M2　一号楼换门禁")
+
+	days := b.post(at+"/motions", "do", "next")
+	b.at(days, at+"/days", 200, "公告最晚要在", "按这些日子")
+	opens, closes, notice := days.field("opens"), days.field("closes"), days.field("notice")
+	if t, err := time.ParseInLocation("2006-01-02T15:04", opens, units.Shanghai); err != nil || t.Before(time.Now().AddDate(0, 0, 15)) {
+		b.Errorf("voting is proposed to open at %q", opens)
+	}
+	soon := time.Now().In(units.Shanghai).AddDate(0, 0, 3).Format("2006-01-02T15:04")
+	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", soon, "secret", "yes", "do", "next"), at+"/days", 422, "公告以后要满 15 日", "改成 "+strings.Replace(opens, "T", " ", 1), "暂时不能无记名投票")
+	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", "never", "do", "next"), at+"/days", 422, "这不是一个日期")
+	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", closes, "offer", "opens "+opens), at+"/days", 200, "公告最晚要在", `value="`+opens+`"`)
+	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "do", "next"), at+"/review", 200, "拟定会议", "先投的算数")
+
+	roll := b.post(at+"/review", "do", "draft")
+	if again := b.post(at+"/review", "do", "draft"); again.path != roll.path {
+		b.Errorf("sent twice it leads to %s and to %s", roll.path, again.path)
+	}
+	if !strings.HasPrefix(roll.path, "/meetings/") || !strings.HasSuffix(roll.path, "/convene") {
+		b.Fatalf("the draft leads to %s with %d", roll.path, roll.status)
+	}
+	b.at(b.get(at), at, 200, "继续:名册和公告")
+	b.at(b.post(at+"/motions", "at", "0", "do", "remove"), at, 200) // the draft is in the ledger
+
+	// Something was wrong: it is withdrawn, and all that was typed is there to mend.
+	b.at(b.post(roll.path, "key", roll.field("key"), "do", "redo"), at+"/motions", 200, "M1　续聘物业公司三年", "M3　选举业主委员会")
+	b.at(b.post(at+"/motions", "at", "1", "do", "remove"), at+"/motions", 200, "M2　选举业主委员会")
+	first := roll.path
+	roll = b.post(at+"/review", "do", "draft")
+	if roll.path == first {
+		b.Fatal("the withdrawn meeting is the new one")
+	}
+
+	frozen := b.post(roll.path, "key", roll.field("key"), "do", "freeze")
+	b.at(frozen, roll.path, 200, "已经记入账本", "270.00", "通读和公告")
+	last := b.get(roll.path + "/notice")
+	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "年业主大会临时会议(居民委员会召集)", "C1　1-101")
+	b.at(b.post(roll.path+"/notice", "key", last.field("key"), "opens", soon, "closes", closes, "do", "post"), roll.path+"/notice", 422, "公告以后要满 15 日", "改成 ")
+	posted := b.post(roll.path+"/notice", "key", last.field("key"), "opens", last.field("opens"), "closes", last.field("closes"), "do", "post")
+	b.at(posted, strings.TrimSuffix(roll.path, "convene")+"desk", 200, "公告已经张贴", "已经记入账本")
+	b.at(b.get(roll.path), strings.TrimSuffix(roll.path, "convene")+"desk", 200)
+	b.at(b.get(at), at, 200, "下一步:议题")
+
+	var list struct {
+		Items []struct {
+			State, Title string
+			Opens        time.Time
+		}
+	}
+	s.get(t, "/estates/"+estate+"/meetings", &list)
+	if len(list.Items) != 2 || list.Items[0].State != "noticed" || list.Items[1].State != "withdrawn" || list.Items[0].Opens.In(units.Shanghai).Format("2006-01-02T15:04") != opens {
+		t.Errorf("%+v", list.Items)
+	}
+}
+
+func TestOnlyWhoHoldsMeetingsSetsOneUp(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate := threeHomes(t, s)
+	at := "/estates/" + estate + "/convene"
+	for _, b := range []*surfer{surf(t, s, estate, "resident"), surf(t, s, threeHomes(t, s), "committee")} {
+		for _, step := range []string{"", "/motions", "/motions/1", "/days", "/review"} {
+			b.at(b.get(at+step), at+step, 403)
+			b.at(b.post(at+step, "do", "draft"), at+step, 403)
+		}
+	}
+}
