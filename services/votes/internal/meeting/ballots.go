@@ -52,7 +52,7 @@ func EvolveBallots(b Ballots, e votes.Event) Ballots {
 	case votes.PaperDisputed, votes.PaperVoided:
 		// the readings say it, and the refusal that follows
 	case votes.RulesAdopted, votes.MeetingDrafted, votes.RollFrozen, votes.NoticeDisplayed, votes.BallotCodesIssued, votes.NoticePosted, votes.PaperEntryCompleted, votes.VotingClosed, votes.KeyReleased,
-		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.BallotSetAside, votes.BallotRestored, votes.ResultFinal, votes.ResultFiled, votes.DeadlineMissed,
+		votes.MeetingCancelled, votes.VotingExtended, votes.ResultPosted, votes.ResultWithdrawn, votes.BallotSetAside, votes.BallotRestored, votes.ResultFinal, votes.DecisionEffective, votes.ResultFiled, votes.DeadlineMissed,
 		votes.TrusteesNamed, votes.ShareTaken, votes.SharesAwaited, votes.ShareGiven, votes.BallotsUnopened,
 		votes.ResultObjected, votes.ObjectionRead, votes.ResultObjectionAnswered, votes.MandateTaken, votes.MandateReturned, votes.ProxyRefused,
 		votes.RollAmended, votes.RollObjected, votes.RollObjectionRead, votes.RollObjectionAnswered, votes.RollObjectionWithdrawn:
