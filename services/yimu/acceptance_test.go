@@ -12,7 +12,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +33,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
+	"github.com/yimu-ledger/yimu/services/yimu/internal/invented"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
@@ -146,7 +149,14 @@ func (s *site) get(t *testing.T, path string, into any) {
 // public interface says.
 func (s *site) figures(t *testing.T, estate string) {
 	t.Helper()
-	file, err := fs.ReadFile(xiushan(t), "expected.json")
+	s.figuresOf(t, estate, xiushan(t), "")
+}
+
+// figuresOf is figures of the papers in a folder, whose meeting has this title;
+// "" is the only one.
+func (s *site) figuresOf(t *testing.T, estate string, papers fs.FS, title string) {
+	t.Helper()
+	file, err := fs.ReadFile(papers, "expected.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,65 +164,26 @@ func (s *site) figures(t *testing.T, estate string) {
 	if err := json.Unmarshal(file, &expected); err != nil {
 		t.Fatal(err)
 	}
-	var meetings struct{ Items []struct{ ID string } }
+	var meetings struct{ Items []struct{ ID, Title string } }
 	s.get(t, "/estates/"+estate+"/meetings", &meetings)
+	meetings.Items = slices.DeleteFunc(meetings.Items, func(m struct{ ID, Title string }) bool { return title != "" && m.Title != title })
 	if len(meetings.Items) != 1 {
 		t.Fatalf("%d meetings", len(meetings.Items))
 	}
-	meeting := "/meetings/" + meetings.Items[0].ID
-	for name, want := range expected {
-		route, list := "/estates/"+estate, false
-		switch name {
-		case "electorate":
-			route += "/electorate"
-		case "collection":
-			route, list = route+"/collection", true
-		case "budget":
-			route, list = route+"/budget?year=2022", true
-		case "workorders":
-			route += "/workorders/summary"
-		case "ballots":
-			route = meeting + "/ballots/summary"
-		case "motions":
-			route, list = meeting+"/results", true
-		default: // a figure of the estate itself
-			want = map[string]any{name: want}
-		}
-		var got map[string]any
-		s.get(t, route, &got)
-		if list {
-			equal(t, name, want, got["items"])
-		} else {
-			equal(t, name, want, got)
-		}
+	wrong, err := misled(expected, estate, meetings.Items[0].ID, func(path string) (got map[string]any, err error) {
+		s.get(t, path, &got)
+		return got, nil
+	})
+	if err != nil || len(wrong) > 0 {
+		t.Errorf("%v\n%s", err, strings.Join(wrong, "\n"))
 	}
 }
 
 // equal wants everything that want holds; an object may say more.
 func equal(t *testing.T, place string, want, got any) {
 	t.Helper()
-	switch want := want.(type) {
-	case map[string]any:
-		object, ok := got.(map[string]any)
-		if !ok {
-			t.Errorf("%s is %v, want an object", place, got)
-		}
-		for name, value := range want {
-			equal(t, place+"."+name, value, object[name])
-		}
-	case []any:
-		list, _ := got.([]any)
-		if len(list) != len(want) {
-			t.Errorf("%s has %d items, want %d", place, len(list), len(want))
-			return
-		}
-		for i, value := range want {
-			equal(t, fmt.Sprintf("%s[%d]", place, i), value, list[i])
-		}
-	default:
-		if !reflect.DeepEqual(want, got) {
-			t.Errorf("%s is %v, want %v", place, got, want)
-		}
+	for _, difference := range differing(place, want, got) {
+		t.Error(difference)
 	}
 }
 
@@ -250,6 +221,27 @@ func papersLeadToFigures(t *testing.T, s *site, restart func(*testing.T) *site) 
 	t.Run("and again after a restart", func(t *testing.T) {
 		restart(t).figures(t, estate)
 	})
+}
+
+func TestAnInventedEstateLeadsToTheFiguresThatWereAddedUpBesideIt(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := (invented.Estate{Homes: invented.Fewest, Seed: 1}).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := up(t, t.TempDir())
+	estate := uuid.NewString()
+	for _, folder := range []string{dir, filepath.Join(dir, invented.Second)} {
+		s.take(t, os.DirFS(folder), estate)
+		var meeting struct{ Title string }
+		text, err := os.ReadFile(filepath.Join(folder, "会议.json"))
+		if err == nil {
+			err = json.Unmarshal(text, &meeting)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.figuresOf(t, estate, os.DirFS(folder), meeting.Title)
+	}
 }
 
 func TestAnInterruptedImportIsFinishedByRunningItAgain(t *testing.T) {

@@ -15,20 +15,21 @@ import (
 )
 
 type cli struct {
-	Up      upCmd      `cmd:"" help:"Run everything in one process, on one directory."`
-	Serve   serveCmd   `cmd:"" help:"Run one service of a cluster, on Kafka, EventStoreDB and PostgreSQL."`
-	Import  ImportCmd  `cmd:"" help:"Import the papers of an estate through the API."`
-	Token   tokenCmd   `cmd:"" help:"Issue an access token and print it, and nothing else."`
-	Erase   eraseCmd   `cmd:"" help:"Erase a person for ever, through the API: their key is destroyed."`
-	Export  exportCmd  `cmd:"" help:"Take out of the ledger what can be checked offline."`
-	Rebuild rebuildCmd `cmd:"" help:"Empty the read models and replay them from the ledger."`
-	Backup  backupCmd  `cmd:"" help:"Copy a system, while it runs or not."`
-	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
-	Verify  verifyCmd  `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
-	Key     keyCmd     `cmd:"" help:"Make the key files of a vault and of a transparency log; show or rotate the one that signs the log; print that of an estate's payments."`
-	Bench   BenchCmd   `cmd:"" help:"Measure this machine: ballots a second, receipts, import, replay, memory."`
-	Healthy healthyCmd `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Up       upCmd       `cmd:"" help:"Run everything in one process, on one directory."`
+	Serve    serveCmd    `cmd:"" help:"Run one service of a cluster, on Kafka, EventStoreDB and PostgreSQL."`
+	Import   ImportCmd   `cmd:"" help:"Import the papers of an estate through the API."`
+	Generate generateCmd `cmd:"" help:"Write the papers of an invented estate of any size, to measure or to try with."`
+	Token    tokenCmd    `cmd:"" help:"Issue an access token and print it, and nothing else."`
+	Erase    eraseCmd    `cmd:"" help:"Erase a person for ever, through the API: their key is destroyed."`
+	Export   exportCmd   `cmd:"" help:"Take out of the ledger what can be checked offline."`
+	Rebuild  rebuildCmd  `cmd:"" help:"Empty the read models and replay them from the ledger."`
+	Backup   backupCmd   `cmd:"" help:"Copy a system, while it runs or not."`
+	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
+	Verify   verifyCmd   `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
+	Key      keyCmd      `cmd:"" help:"Make the key files of a vault and of a transparency log; show or rotate the one that signs the log; print that of an estate's payments."`
+	Bench    BenchCmd    `cmd:"" help:"Measure this machine: ballots a second, receipts, import, replay, memory."`
+	Healthy  healthyCmd  `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 const description = `yimu 一目 is a governance ledger for residential estates: what is promised, done, spent and decided
