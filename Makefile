@@ -12,6 +12,7 @@ EXECUTIONS ?= 100000000
 FAULTS  ?= 20
 PARTITIONS ?= 1
 LEAVES  ?= 1000000
+HOMES   ?= 60000
 
 # Suites that run on the Kafka and PostgreSQL they are told of.
 REAL := ./libs/bus ./libs/commitpath ./libs/readmodel ./libs/vault ./libs/es/esdb ./libs/es/esdbserver
@@ -64,8 +65,9 @@ prover: ## check proofs of a malicious prover, and tell how many (EXECUTIONS=100
 crash: build ## kill the system under load and count what it acknowledged (CRASHES=100)
 	go test -count=1 -timeout 60m -v -run '^TestEveryAcknowledgedBallotOutlivesTheProcess$$' ./services/yimu -crashes $(CRASHES) -binary $(CURDIR)/bin/yimu
 
-bench: build ## measure this machine: ballots a second, import, replay, memory
+bench: build ## measure this machine: ballots a second, import, replay, memory; then an estate of HOMES=60000
 	bin/yimu bench
+	bin/yimu bench estate --homes $(HOMES)
 
 bench-cluster: build ## measure a cluster on this machine: ballots a second, a broker's restart, memory (PARTITIONS=1)
 	go test -tags integration -count=1 -timeout 20m -run '^$$' -bench '^BenchmarkCluster$$' -benchtime 1x ./services/yimu -partitions $(PARTITIONS) -binary $(CURDIR)/bin/yimu

@@ -30,6 +30,11 @@ import (
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
+type benchCmd struct {
+	System BenchCmd       `cmd:"" default:"withargs" help:"Ballots a second, receipts, import, replay, memory."`
+	Estate benchEstateCmd `cmd:"" help:"An estate of 60,000 homes: its import, a meeting, pages, a bundle."`
+}
+
 // BenchCmd measures a whole system, run as a process of its own, from outside.
 type BenchCmd struct {
 	Dir      string        `help:"Where to measure: a directory on the disk that is going to be used. It is left as it was." placeholder:"TEMP" type:"existingdir"`
@@ -187,20 +192,8 @@ func (b *bench) ballots(ctx context.Context) error {
 	if err := b.idle(ctx, s, "memory, idle"); err != nil {
 		return err
 	}
-	var most atomic.Int64
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		for watching.Err() == nil {
-			if n, err := s.Memory(watching); err == nil {
-				most.Store(max(most.Load(), n))
-			}
-			select {
-			case <-watching.Done():
-			case <-time.After(250 * time.Millisecond):
-			}
-		}
-	}()
+	m := memoryOf(ctx, s)
+	defer m.stop()
 	var cast atomic.Int64
 	for _, c := range clients {
 		before := s.CPU()
@@ -241,8 +234,8 @@ func (b *bench) ballots(ctx context.Context) error {
 			b.add("a ballot's receipt, after its answer", wantProof, "p50 %s  p99 %s, of %d", ms(took[len(took)/2]), ms(took[len(took)*99/100]), len(took))
 		}
 	}
-	stop()
-	b.add("memory, under load", "", "%d MB", most.Load()>>20)
+	m.stop()
+	b.add("memory, under load", "", "%d MB", m.most.Load()>>20)
 	if err := b.bundle(ctx, s); err != nil {
 		return err
 	}

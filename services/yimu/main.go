@@ -27,7 +27,7 @@ type cli struct {
 	Restore  restoreCmd  `cmd:"" help:"Make a data directory of a backup."`
 	Verify   verifyCmd   `cmd:"" help:"Check, offline and without trust in whoever runs the servers, what is proven."`
 	Key      keyCmd      `cmd:"" help:"Make the key files of a vault and of a transparency log; show or rotate the one that signs the log; print that of an estate's payments."`
-	Bench    BenchCmd    `cmd:"" help:"Measure this machine: ballots a second, receipts, import, replay, memory."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
 	Healthy  healthyCmd  `cmd:"" help:"Ask a running service for its health: for containers, which have nothing else to ask with."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

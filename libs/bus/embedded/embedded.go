@@ -23,7 +23,7 @@ import (
 type Config struct {
 	// Topics are created at the start.
 	Topics []Topic
-	// PartitionBytes is what one partition keeps; 0 means 16 MiB. Older
+	// PartitionBytes is what one partition keeps; 0 means 8 MiB. Older
 	// messages are dropped, consumed or not, so it must be more than can be
 	// under way at one time.
 	PartitionBytes int64
@@ -61,7 +61,7 @@ type Broker struct {
 // Start runs a broker on a free port of 127.0.0.1 until Close.
 func Start(cfg Config) (*Broker, error) {
 	if cfg.PartitionBytes == 0 {
-		cfg.PartitionBytes = 16 << 20
+		cfg.PartitionBytes = 8 << 20
 	}
 	if cfg.Retention == 0 {
 		cfg.Retention = 2 * time.Minute

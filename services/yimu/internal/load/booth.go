@@ -64,6 +64,20 @@ func Setup(ctx context.Context, s Site, homes, meetings int, closes time.Duratio
 	return b, nil
 }
 
+// In makes a booth in an estate that a site has, where everyone who votes for a
+// delivered home or shop has a token. It has no meetings yet.
+func In(ctx context.Context, s Site, estate string) (*Booth, error) {
+	b := &Booth{Estate: estate}
+	var err error
+	if b.Admin, err = s.Token(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.hand(ctx, s)
+}
+
+// Position is that of the last command.
+func (b *Booth) Position() uint64 { return b.position }
+
 // settle imports an estate with one owner to each home.
 func (b *Booth) settle(ctx context.Context, s Site, homes int) error {
 	dir, err := os.MkdirTemp("", "yimu-papers-")
@@ -139,18 +153,24 @@ func (s Site) Events(ctx context.Context, after uint64, each func(Event) error) 
 	}
 }
 
-// hand gives every owner a token.
+// hand gives everyone who votes a token.
 func (b *Booth) hand(ctx context.Context, s Site) error {
+	counts, known := map[string]bool{}, map[string]bool{} // units, people
 	if _, err := s.Events(ctx, 0, func(e Event) error {
-		if e.Type != "titles-stated.v1" {
-			return nil
+		event, err := registry.Codec.Decode(e.Type, e.Data)
+		if err != nil {
+			return nil // of another context
 		}
-		var titles registry.TitlesStated
-		if err := json.Unmarshal(e.Data, &titles); err != nil {
-			return err
-		}
-		if titles.Estate == b.Estate {
-			b.People = append(b.People, titles.Titles[0].Person)
+		switch e := event.(type) {
+		case registry.UnitRegistered:
+			counts[e.ID] = e.Estate == b.Estate && e.State == registry.Delivered && e.Use != registry.Parking
+		case registry.TitlesStated:
+			for _, t := range e.Titles {
+				if t.Votes && counts[e.ID] && !known[t.Person] {
+					known[t.Person] = true
+					b.People = append(b.People, t.Person)
+				}
+			}
 		}
 		return nil
 	}); err != nil {
@@ -180,7 +200,7 @@ func (b *Booth) hand(ctx context.Context, s Site) error {
 // call sets up a meeting: the motion, the roll, the notice.
 func (b *Booth) call(ctx context.Context, s Site, number int, closes time.Duration) (string, error) {
 	var drafted struct{ ID string }
-	err := b.command(ctx, s, "/estates/"+b.Estate+"/meetings", map[string]any{
+	err := b.Command(ctx, s, "/estates/"+b.Estate+"/meetings", map[string]any{
 		"title":   "业主大会" + strconv.Itoa(number),
 		"policy":  votes.Policy{Revote: votes.FirstBallotStands, PaperAndElectronic: votes.ElectronicStands, Unreturned: votes.UnreturnedNone},
 		"motions": []map[string]string{{"id": "M1", "title": "选聘物业服务人", "matter": "民法典278-1-4", "scope": "estate"}},
@@ -189,17 +209,17 @@ func (b *Booth) call(ctx context.Context, s Site, number int, closes time.Durati
 		return "", err
 	}
 	meeting := "/meetings/" + drafted.ID
-	if err := b.command(ctx, s, meeting+"/roll", nil, nil); err != nil {
+	if err := b.Command(ctx, s, meeting+"/roll", nil, nil); err != nil {
 		return "", err
 	}
 	now := time.Now().UTC()
-	err = b.command(ctx, s, meeting+"/notice", map[string]time.Time{"opens": now.Add(-time.Hour), "closes": now.Add(closes)}, nil)
+	err = b.Command(ctx, s, meeting+"/notice", map[string]time.Time{"opens": now.Add(-time.Hour), "closes": now.Add(closes)}, nil)
 	return drafted.ID, err
 }
 
-// command sends a command that sees those before it, and repeats it for a minute
-// while the answer is that it should.
-func (b *Booth) command(ctx context.Context, s Site, path string, body, into any) error {
+// Command sends a command of the administrator that sees those before it, and
+// repeats it for a minute while the answer is that it should.
+func (b *Booth) Command(ctx context.Context, s Site, path string, body, into any) error {
 	encoded := []byte{}
 	if body != nil {
 		var err error
@@ -215,9 +235,13 @@ func (b *Booth) command(ctx context.Context, s Site, path string, body, into any
 		}
 		switch status {
 		case http.StatusCreated:
-			b.position, err = strconv.ParseUint(position, 10, 64)
-			if err != nil || into == nil {
-				return err
+			if position != "" { // else it was there already
+				if b.position, err = strconv.ParseUint(position, 10, 64); err != nil {
+					return err
+				}
+			}
+			if into == nil {
+				return nil
 			}
 			return json.Unmarshal(answer, into)
 		case http.StatusAccepted, http.StatusServiceUnavailable:

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/yimu-ledger/yimu/libs/service"
 )
 
 // Site is a running yimu, seen from outside.
@@ -159,10 +161,16 @@ func CPU(pid int) time.Duration {
 }
 
 // Get reads a path of the site into memory.
-func (s Site) Get(ctx context.Context, path string) ([]byte, error) {
+func (s Site) Get(ctx context.Context, path string) ([]byte, error) { return s.GetAt(ctx, path, 0) }
+
+// GetAt is Get of a site that has caught up with a position.
+func (s Site) GetAt(ctx context.Context, path string, position uint64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
 	if err != nil {
 		return nil, err
+	}
+	if position > 0 {
+		req.Header.Set(service.PositionHeader, strconv.FormatUint(position, 10))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
