@@ -172,6 +172,15 @@ type NoticePosted struct {
 	RuleSet  string         `json:"rule_set"`          // id of the rules in force on this day
 	RuleHash string         `json:"rule_hash"`         // SHA-256 of the rule set
 	Adopted  []RulesAdopted `json:"adopted,omitempty"` // what the estate had adopted by then, at most one; none: the national rules
+	Differs  []Differs      `json:"differs,omitempty"` // of motions on a matter for which too few took part, not long ago
+}
+
+// Differs says how a motion is another question than one on the same matter that
+// lapsed: too few took part in it, although voting was extended.
+type Differs struct {
+	Motion string `json:"motion"` // of this notice
+	From   string `json:"from"`   // id of the meeting in which the other lapsed
+	Reason string `json:"reason"` // for everyone to read; without names
 }
 
 // PaperHandedIn records an envelope before it is opened; the ballot in it is

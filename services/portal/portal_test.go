@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -459,6 +460,24 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 		a.Fail["POST /api/v1"+desk[:len(desk)-len("/desk")]+"/final"] = problem.Conflict("objections-still-open", "owners may still object")
 	})
 	b.shows(b.post(desk, "key", "52345678", "do", "final"), http.StatusConflict, "提异议的时间还没有过", "什么都没有记录")
+}
+
+func TestAMatterThatRestsIsPutAgainOnlyWithAWordOnHowItDiffers(t *testing.T) {
+	api, b := open(t)
+	b.shows(b.get("/meetings/"+apitest.Withdrawn), http.StatusOK, "参与不足的同一事项不是一个问题", "另一家物业服务人")
+	b.login(apitest.ClerkCode)
+	desk := "/meetings/" + apitest.Frozen + "/desk"
+	b.shows(b.get(desk), http.StatusOK, "参与的业主仍然不够", "2027-11-30", "写明哪里不同")
+	window := []string{"do", "notice", "opens", "2026-12-20T09:00", "closes", "2026-12-30T18:00"}
+	b.shows(b.post(desk, append(window, "key", "12345678", "differs-0", "另一家物业服务人。")...), http.StatusOK, "已经记入账本")
+	want := []any{map[string]any{"motion": "M1", "from": apitest.Closed, "reason": "另一家物业服务人。"}}
+	if c := api.Commands[0]; !reflect.DeepEqual(c.Body["differs"], want) {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.post(desk, append(window, "key", "22345678")...), http.StatusOK, "已经记入账本")
+	if c := api.Commands[1]; c.Body["differs"] != nil {
+		t.Errorf("recorded %+v", c)
+	}
 }
 
 func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {

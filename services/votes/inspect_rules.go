@@ -6,6 +6,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
+	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/services/internal/facts"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 	"github.com/yimu-ledger/yimu/services/votes/rules"
@@ -80,13 +81,26 @@ func (i *inspection) notice(c *facts.Commit, m meeting.Meeting, e votes.NoticePo
 	var err error
 	for _, p := range i.procedures(c, m.Estate) {
 		adopted, _ := p.On(units.DayOf(e.At))
-		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: rules.Could(adopted, e), Adopted: adopted}
+		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: rules.Could(adopted, e), Adopted: adopted, Differs: e.Differs}
 		if m.Past {
 			post.Now, post.At = c.Latest(), e.At
 		}
-		if err = facts.Again(c, m, post); err == nil {
-			return
+		for _, at := range []es.Position{c.Position(), c.Meta().Seen} {
+			post.Lapsed = i.lapsed(m.Estate, at)
+			if err = facts.Again(c, m, post); err == nil {
+				return
+			}
 		}
 	}
 	c.Decided(err)
+}
+
+// lapsed are the motions of an estate that had lapsed by a position.
+func (i *inspection) lapsed(estate string, at es.Position) (list []meeting.Lapsed) {
+	for _, id := range i.order {
+		if h := i.meetings[id]; h.Now().Estate == estate {
+			list = append(list, h.At(at).Lapsed(h.results)...)
+		}
+	}
+	return list
 }

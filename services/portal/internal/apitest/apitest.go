@@ -32,6 +32,7 @@ const (
 	Open         = "7a8b9c0d-1e2f-5a3b-8c4d-5e6f7a8b9c06" // one that takes ballots
 	Posted       = "8b9c0d1e-2f3a-5b4c-9d5e-6f7a8b9c0d07" // one whose result is posted; no list has it
 	Withdrawn    = "9c0d1e2f-3a4b-5c5d-8e6f-7a8b9c0d1e08" // one whose result is withdrawn; no list has it
+	Frozen       = "0d1e2f3a-4b5c-5d6e-8f7a-8b9c0d1e2f09" // one whose notice is to be posted; no list has it
 	Objection    = "7d2a9b1c-0000-4000-8000-000000000001" // to that which is posted, not answered
 	Upheld       = "7d2a9b1c-0000-4000-8000-000000000002" // to that which is withdrawn
 	Voucher      = "voucher-of-PZ0068"                    // reversed
@@ -268,8 +269,12 @@ func New() *API {
 	posted["id"], posted["title"], posted["state"] = Posted, "秀山花园业主大会第三次会议", "posted"
 	withdrawn := maps.Clone(posted)
 	withdrawn["id"], withdrawn["state"] = Withdrawn, "counted"
+	withdrawn["differs"] = []object{{"motion": "M1", "from": Closed, "reason": "另一家物业服务人"}}
+	frozen := maps.Clone(posted)
+	frozen["id"], frozen["state"], frozen["notice_at"] = Frozen, "frozen", nil
+	frozen["resting"] = []object{{"motion": "M1", "meeting": Closed, "until": "2027-11-30T18:00:00+08:00"}}
 	find := func(id string) (object, error) {
-		for _, m := range append([]object{posted, withdrawn}, meetings...) {
+		for _, m := range append([]object{posted, withdrawn, frozen}, meetings...) {
 			if m["id"] == id {
 				return m, nil
 			}
@@ -483,6 +488,7 @@ func New() *API {
 		"/meetings/{meeting}/ballots/{ballot}/set-aside":    {"id": Withdrawn, "stream": "meeting-" + Withdrawn, "revision": 9},
 		"/meetings/{meeting}/ballots/{ballot}/restoration":  {"id": Withdrawn, "stream": "meeting-" + Withdrawn, "revision": 9},
 		"/meetings/{meeting}/final":                         {"id": Posted, "stream": "meeting-" + Posted, "revision": 9},
+		"/meetings/{meeting}/notice":                        {"id": Frozen, "stream": "meeting-" + Frozen, "revision": 2},
 		"/meetings/{meeting}/objections":                    {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 0},
 		"/meetings/{meeting}/objections/{objection}/answer": {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 1},
 		"/workorders/{order}/rate":                          {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 4},

@@ -271,7 +271,25 @@ type Meeting struct {
 	RuleSet string     `json:"rule_set"`
 	Turnout Electorate `json:"turnout"`
 
+	Resting []Resting `json:"resting"` // before the notice: motions on a matter for which too few took part not long ago
+	Differs []Differs `json:"differs"` // what the notice says of such motions
+
 	Papers *EnvelopeCount `json:"papers"` // once their entry is complete
+}
+
+// Resting is a motion that may not be put to the owners yet, unless the notice says
+// how it is another question than the one that lapsed.
+type Resting struct {
+	Motion  string     `json:"motion"`
+	Meeting string     `json:"meeting"` // in which the same matter lapsed
+	Until   *time.Time `json:"until"`
+}
+
+// Differs says how a motion is another question than one that lapsed.
+type Differs struct {
+	Motion string `json:"motion"`
+	From   string `json:"from"` // the meeting in which the other lapsed
+	Reason string `json:"reason"`
 }
 
 // Result is what is posted of one motion.

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
@@ -52,6 +53,10 @@ var deskLinks = []deskLink{
 	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil},
 	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult},
 }
+
+// DiffersField is the field of a form that says of the i-th motion that rests how it
+// is another question.
+func DiffersField(i int) string { return "differs-" + strconv.Itoa(i) }
 
 // Links are the pages that are of use now.
 func (m DeskModel) links() []deskLink {
@@ -241,6 +246,8 @@ var refusals = map[string][2]string{
 	"objections-closed":            {"提异议的时间已经过了。", "The time to object is over."},
 	"objector-not-on-the-roll":     {"只有这次会议名册上的业主可以提异议。", "Objections are for the owners on the roll of this meeting."},
 	"objection-answered":           {"这条异议已经答复过。", "It is answered already."},
+	"motion-rests":                 {"有议题所涉的事项,不久以前延长投票以后参与的业主仍然不够,规则规定的时间以内不得再提。是另一个问题的,请写明哪里不同。", "On the matter of a motion too few took part not long ago, although voting was extended: it rests for the time of the rules. If it is another question, say how it differs."},
+	"differs-wrong":                {"写明不同之处的,只能是还不得再提的议题。", "Only of a motion that rests it is said how it differs."},
 	"result-stands":                {"公示的结果还没有撤回,请先撤回并写明原因。", "The posted result still stands: withdraw it first and say why."},
 	"objection-not-upheld":         {"这条异议没有成立。", "This objection was not upheld."},
 	"objection-to-an-older-result": {"这条异议针对的是更早撤回的结果,已经处理过。", "This objection was to a result that was withdrawn before."},

@@ -143,6 +143,9 @@ type MeetingDetail struct {
 		Turnout      Turnout      `json:"turnout"`
 		PaperEntry   bool         `json:"paper_entry_completed"`
 
+		Resting []meeting.Resting `json:"resting,omitempty" doc:"before the notice: motions on a matter for which too few took part not long ago"`
+		Differs []votes.Differs   `json:"differs,omitempty" doc:"what the notice says of such motions: how they are another question"`
+
 		Papers *votes.EnvelopeCount `json:"papers,omitempty" doc:"what became of the envelopes, once their entry is complete: envelopes = cast + void + refused"`
 		lookback.Bound
 	}
@@ -249,6 +252,14 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 	}
 	out := &MeetingDetail{}
 	b := &out.Body
+	if !m.Posted() && !m.Past && set.Extension.RestYears > 0 {
+		lapsed, err := view.Tables.Lapsed(ctx, m.Estate)
+		if err != nil {
+			return nil, err
+		}
+		b.Resting = m.Resting(set, lapsed, a.now(view))
+	}
+	b.Differs = m.Notice.Differs
 	b.MeetingOut, b.Estate, b.Policy, b.PaperEntry = meetingOut(m, a.now(view)), m.Estate, m.Policy, m.EntryComplete
 	for _, motion := range m.Motions {
 		b.Motions = append(b.Motions, MotionOut{motion, set.Matters[motion.Matter].Threshold})

@@ -155,9 +155,10 @@ func (a *API) roll(ctx context.Context, m meeting.Meeting) (meeting.FreezeRoll, 
 
 // Window is when owners vote.
 type Window struct {
-	Opens  time.Time `json:"opens"`
-	Closes time.Time `json:"closes" doc:"a ballot at this instant is late"`
-	At     time.Time `json:"at,omitzero" required:"false" doc:"when it was posted; of a meeting of the past only"`
+	Opens   time.Time       `json:"opens"`
+	Closes  time.Time       `json:"closes" doc:"a ballot at this instant is late"`
+	At      time.Time       `json:"at,omitzero" required:"false" doc:"when it was posted; of a meeting of the past only"`
+	Differs []votes.Differs `json:"differs,omitempty" maxItems:"100" doc:"Of motions on a matter that lapsed not long ago (see resting of the meeting): how they are another question. Everyone can read it"`
 }
 
 func (a *API) notice(ctx context.Context, in *struct {
@@ -194,7 +195,11 @@ func (a *API) postNotice(ctx context.Context, m meeting.Meeting, w Window) (meet
 	if err == nil && set.ID != "" {
 		err = a.postRules(ctx, set)
 	}
-	return meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: set, Adopted: adopted}, err
+	cmd := meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: set, Adopted: adopted, Differs: w.Differs}
+	if err == nil && !m.Past && set.Extension.RestYears > 0 {
+		cmd.Lapsed, err = a.Board.CurrentLapsed(ctx, m.Estate)
+	}
+	return cmd, err
 }
 
 // Cast is a ballot on its way in.

@@ -197,7 +197,11 @@ func (b *Tables) Places(ctx context.Context, estate string) (meeting.Places, err
 
 // Meetings lists an estate's meetings, the newest first.
 func (b *Tables) Meetings(ctx context.Context, estate string) (list []meeting.Meeting, err error) {
-	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
+	return meetingsOf(ctx, b.db, estate)
+}
+
+func meetingsOf(ctx context.Context, q readmodel.Querier, estate string) (list []meeting.Meeting, err error) {
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		m, err := scanMeeting(rows)
 		list = append(list, m)
 		return err
@@ -291,8 +295,12 @@ func (b *Tables) Summary(ctx context.Context, id string) (s meeting.Summary, err
 
 // Results returns the results of a meeting, empty until it is counted.
 func (b *Tables) Results(ctx context.Context, id string) ([]meeting.Result, error) {
+	return resultsOf(ctx, b.db, id)
+}
+
+func resultsOf(ctx context.Context, q readmodel.Querier, id string) ([]meeting.Result, error) {
 	list := []meeting.Result{}
-	err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return err

@@ -117,6 +117,36 @@ func objections(ctx context.Context, q readmodel.Querier, id string) (list []mee
 	return list, err
 }
 
+// Lapsed returns the motions of an estate on which too few took part, although
+// voting was extended.
+func (b *Tables) Lapsed(ctx context.Context, estate string) (list []meeting.Lapsed, err error) {
+	return lapsed(ctx, b.db, estate)
+}
+
+// CurrentLapsed is Lapsed as the ledger has it now.
+func (b *Board) CurrentLapsed(ctx context.Context, estate string) (list []meeting.Lapsed, err error) {
+	err = b.Current(ctx, func(tx *readmodel.Tx) error {
+		list, err = lapsed(ctx, tx, estate)
+		return err
+	})
+	return list, err
+}
+
+func lapsed(ctx context.Context, q readmodel.Querier, estate string) (list []meeting.Lapsed, err error) {
+	all, err := meetingsOf(ctx, q, estate)
+	for _, m := range all {
+		if len(m.Extended) == 0 {
+			continue
+		}
+		results, err := resultsOf(ctx, q, m.Meeting)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m.Lapsed(results)...)
+	}
+	return list, err
+}
+
 // CurrentTurnout returns, for every scope of a meeting, how many heads with which
 // area have cast a ballot in time or handed one in, as the ledger has it now.
 func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes []votes.ScopeTotal, err error) {

@@ -319,6 +319,8 @@ type PostNotice struct {
 	Opens, Closes time.Time
 	Rules         RuleSet            // in force on the day of the notice
 	Adopted       votes.RulesAdopted // what the estate had adopted of them; zero: nothing
+	Lapsed        []Lapsed           // motions of the estate on which too few took part, although voting was extended
+	Differs       []votes.Differs    // how motions are others than those
 }
 
 // Decide refuses a live meeting that opens too soon. A past one is taken as it
@@ -373,8 +375,14 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 		if wrong := c.Rules.Departs(m.Policy); len(wrong) > 0 {
 			return nil, saying(ErrDeparts, wrong)
 		}
+		if err := c.rested(m, at); err != nil {
+			return nil, err
+		}
 	}
 	notice := votes.NoticePosted{Meeting: m.Meeting, At: at, Opens: c.Opens, Closes: c.Closes, RuleSet: c.Rules.ID, RuleHash: c.Rules.Hash}
+	if !m.Past {
+		notice.Differs = c.Differs
+	}
 	if c.Adopted.Estate != "" {
 		notice.Adopted = []votes.RulesAdopted{c.Adopted}
 	}
