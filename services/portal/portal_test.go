@@ -449,7 +449,7 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 	if c := api.Commands[0]; c.Path != "/api/v1/meetings/"+apitest.Posted+"/objections/"+apitest.Objection+"/answer" || c.Body["upheld"] != false || c.Body["answer"] != "经核对,票数无误。" {
 		t.Errorf("recorded %+v", c)
 	}
-	b.shows(b.get(voting+"/desk"), http.StatusOK, "延长投票", "取消这次会议")
+	b.shows(b.get(voting+"/desk"), http.StatusOK, "延长投票", "取消这次会议", `href="`+voting+`/roll"`, `href="`+voting+`/trustees"`, `href="`+voting+`/delivery"`, `href="`+voting+`/papers"`)
 	b.shows(b.post(voting+"/desk", "key", "22345678", "do", "extend", "closes", "2026-12-30T18:00"), http.StatusOK, "已经记入账本")
 	if c := api.Commands[1]; c.Body["closes"] != "2026-12-30T18:00:00+08:00" {
 		t.Errorf("recorded %+v", c)
@@ -487,7 +487,7 @@ func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {
 	b.shows(b.get(meeting+"/recount"), http.StatusUnauthorized, "先登录")
 	b.login(apitest.ClerkCode)
 	b.shows(b.get("/meetings/"+apitest.Posted+"/recount"), http.StatusOK, "没有可以依据的异议")
-	b.shows(b.get(meeting+"/desk"), http.StatusOK, "依成立的异议重新计票")
+	b.shows(b.get(meeting+"/desk"), http.StatusOK, "依成立的异议重新计票", `href="`+meeting+`/recount"`)
 	b.shows(b.get(meeting+"/recount?entry=7"), http.StatusOK, "这位业主没有交过票")
 	b.shows(b.get(meeting+"/recount?entry=1"), http.StatusOK, "哪一张票", "2023-01-14", "已剔除", "23 号", "另一张票算不算数")
 	form := []string{"entry", "1", "ballot", "ballot-8", "objection", apitest.Upheld, "reason", "投票码被他人使用。"}

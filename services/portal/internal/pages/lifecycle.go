@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 )
 
@@ -27,9 +29,10 @@ type DeskModel struct {
 
 // deskLink is a page of the work on a meeting, and when it is of use.
 type deskLink struct {
-	Path   string // below the meeting
+	Path   string // below the meeting; "": its own
 	ZH, EN string
 	States []string // none: always
+	Next   []string // states in which it is what to do next
 }
 
 // withResult are the states in which there is a result.
@@ -49,20 +52,42 @@ func Arithmetic(l Lang, r client.Result) string {
 
 // deskLinks are the pages that the desk leads to, in the order of the work.
 var deskLinks = []deskLink{
-	{"", "公开的会议页面", "the public page of the meeting", nil},
-	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil},
-	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult},
+	{"", "公开的会议页面", "the public page of the meeting", nil, nil},
+	{"roll", "业主名册和异议", "the roll, and objections to it", afterFreezing, nil},
+	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil, nil},
+	{"delivery", "公告送达:印信、登记送到", "delivery: letters, and who was reached", afterNotice, []string{"noticed"}},
+	{"papers", "纸质票:登记和录入", "paper ballots: taken in and entered", []string{"open", "closing"}, []string{"open", "closing"}},
+	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult, nil},
 }
 
 // DiffersField is the field of a form that says of the i-th motion that rests how it
 // is another question.
 func DiffersField(i int) string { return "differs-" + strconv.Itoa(i) }
 
+// States of a live meeting from a step on.
+var (
+	afterNotice   = append([]string{"noticed", "open", "closing", "closed"}, withResult...)
+	afterFreezing = append([]string{"frozen"}, afterNotice...)
+)
+
 // Links are the pages that are of use now.
 func (m DeskModel) links() []deskLink {
 	return slices.DeleteFunc(slices.Clone(deskLinks), func(l deskLink) bool {
 		return len(l.States) > 0 && !slices.Contains(l.States, m.Meeting.State)
 	})
+}
+
+// at is where a page of the work is.
+func (m DeskModel) at(l deskLink) templ.SafeURL {
+	if l.Path == "" {
+		return templ.SafeURL(path("meetings", m.Meeting.ID))
+	}
+	return templ.SafeURL(path("meetings", m.Meeting.ID, l.Path))
+}
+
+// nextLinks are the pages on which the next step is taken.
+func (m DeskModel) nextLinks() []deskLink {
+	return slices.DeleteFunc(m.links(), func(l deskLink) bool { return !slices.Contains(l.Next, m.Meeting.State) })
 }
 
 // next says in plain words what is to be done now.
