@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"html"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 )
@@ -48,12 +52,17 @@ type sheet struct {
 
 func (b *surfer) do(method, path string, body io.Reader) sheet {
 	b.Helper()
+	return b.send(method, path, "application/x-www-form-urlencoded", body)
+}
+
+func (b *surfer) send(method, path, kind string, body io.Reader) sheet {
+	b.Helper()
 	req, err := http.NewRequestWithContext(b.Context(), method, b.base+path, body)
 	if err != nil {
 		b.Fatal(err)
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := b.client.Do(req)
 	if err != nil {
@@ -76,6 +85,26 @@ func (b *surfer) post(path string, fields ...string) sheet {
 		form.Add(fields[i], fields[i+1])
 	}
 	return b.do(http.MethodPost, path, strings.NewReader(form.Encode()))
+}
+
+// upload posts a form with a file.
+func (b *surfer) upload(path, field, name string, file []byte, fields ...string) sheet {
+	b.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if err := w.WriteField(fields[i], fields[i+1]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	part, err := w.CreateFormFile(field, name)
+	if err == nil {
+		_, err = part.Write(file)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		b.Fatal(err)
+	}
+	return b.send(http.MethodPost, path, w.FormDataContentType(), &body)
 }
 
 // at fails where a page is elsewhere, answered otherwise or does not say something.
@@ -131,7 +160,15 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 		"M1　续聘物业公司三年", "参与的人里,同意的人数过半,面积也过半")
 	b.at(b.post(at+"/motions/2", "title", "选举", "matter", "民法典278-1-3", "scope", "estate", "seats", "4", "candidates", "1-101\n1-102", "do", "save"), at+"/motions/2", 422, "业主委员会至少 5 人")
 	b.at(b.post(at+"/motions/2", "title", "选举业主委员会", "matter", "民法典278-1-3", "scope", "estate", "seats", "5", "candidates", "1-101、1-102;2-101", "do", "save"), at+"/motions", 200, "C3　2-101", "应选 5 人")
-	b.at(b.post(at+"/motions/3", "title", "一号楼换门禁", "matter", "民法典278-1-5", "scope", "place", "place", "building:1", "do", "save"), at+"/motions", 200, "只涉及 1 栋的业主")
+	door := []string{"title", "一号楼换门禁", "matter", "民法典278-1-5", "scope", "place", "place", "building:1", "do", "save"}
+	for _, wrong := range [][]string{
+		{"effect", "appoint-provider", "agreement", "", "上面选的那一类事项,不会有这个效果", "请选一份合同"},
+		{"effect", "budget-common-income", "amount", "many", "请写大于零的金额", "请选收入还是支出", "请写预算科目", "请写年度"},
+		{"effect", "draw-maintenance-fund", "amount", "1.234", "请写大于零的金额"},
+	} {
+		b.at(b.post(at+"/motions/3", append(wrong[:4:4], door...)...), at+"/motions/3", 422, wrong[4:]...)
+	}
+	b.at(b.post(at+"/motions/3", append(door, "effect", "draw-maintenance-fund", "amount", "80,000.50")...), at+"/motions", 200, "只涉及 1 栋的业主", "80,000.50 元")
 	b.at(b.post(at+"/motions", "at", "2", "do", "up"), at+"/motions", 200, "M2　一号楼换门禁")
 
 	days := b.post(at+"/motions", "do", "next")
@@ -159,6 +196,7 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	// Something was wrong: it is withdrawn, and all that was typed is there to mend.
 	b.at(b.post(roll.path, "key", roll.field("key"), "do", "redo"), at+"/motions", 200, "M1　续聘物业公司三年", "M3　选举业主委员会")
 	b.at(b.post(at+"/motions", "at", "1", "do", "remove"), at+"/motions", 200, "M2　选举业主委员会")
+	b.at(b.post(at+"/motions/3", append(door, "effect", "draw-maintenance-fund", "amount", "80,000.50")...), at+"/motions", 200)
 	first := roll.path
 	roll = b.post(at+"/review", "do", "draft")
 	if roll.path == first {
@@ -168,12 +206,28 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	frozen := b.post(roll.path, "key", roll.field("key"), "do", "freeze")
 	b.at(frozen, roll.path, 200, "已经记入账本", "270.00", "通读和公告")
 	last := b.get(roll.path + "/notice")
-	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "年业主大会临时会议(居民委员会召集)", "C1　1-101")
+	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "80,000.50 元", "年业主大会临时会议(居民委员会召集)", "C1　1-101")
 	b.at(b.post(roll.path+"/notice", "key", last.field("key"), "opens", soon, "closes", closes, "do", "post"), roll.path+"/notice", 422, "公告以后要满 15 日", "改成 ")
 	posted := b.post(roll.path+"/notice", "key", last.field("key"), "opens", last.field("opens"), "closes", last.field("closes"), "do", "post")
 	b.at(posted, strings.TrimSuffix(roll.path, "convene")+"desk", 200, "公告已经张贴", "已经记入账本")
 	b.at(b.get(roll.path), strings.TrimSuffix(roll.path, "convene")+"desk", 200)
 	b.at(b.get(at), at, 200, "下一步:议题")
+
+	// A round of deliveries, as a list.
+	delivery := strings.TrimSuffix(roll.path, "convene") + "delivery"
+	b.at(b.get(delivery), delivery, 200, "整批登记")
+	second := time.Now().Truncate(time.Second).Add(time.Second) // the first that a list can name after the notice
+	time.Sleep(time.Until(second))
+	when := second.In(units.Shanghai).Format("2006-01-02 15:04:05")
+	round := "房号,方式,时间,凭证哈希,未送达原因,下一步,备注\n" +
+		"1-101,当面签收," + when + "," + strings.Repeat("ab", 32) + ",,,\n1-102,当面签收," + when + ",,无人在家,再次上门,\n" +
+		"9-9,当面签收," + when + ",,无人在家,再次上门,\n2-101,飞鸽传书," + when + ",,,,\n2-101,邮寄,2020-01-01 10:00:00," + strings.Repeat("cd", 32) + ",,,\n"
+	p = b.upload(delivery+"/list", "list", "送达.csv", []byte(round))
+	b.at(p, delivery+"/list", 200, "送达.csv", "<b>2<u>行", "<b>3<u>行", "这次会议的名册上没有这套房", "只能写规定的几个词", "时间要在公告以后", "<code>备注</code>")
+	p = b.upload(delivery+"/list", "list", "送达.csv", []byte(round))
+	b.at(p, delivery+"/list", 200, "早已登记过", "<b>0<u>行")
+	b.at(b.upload(delivery+"/list", "list", "空.csv", []byte("房号\n1-101\n")), delivery+"/list", 422, "整张表都没有登记", "少了这一列")
+	b.at(b.get(delivery), delivery, 200, "无人在家,再次上门")
 
 	var list struct {
 		Items []struct {
@@ -197,4 +251,49 @@ func TestOnlyWhoHoldsMeetingsSetsOneUp(t *testing.T) {
 			b.at(b.post(at+step, "do", "draft"), at+step, 403)
 		}
 	}
+}
+
+func TestACommitteeAdoptsItsRulesOfProcedure(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate := threeHomes(t, s)
+	at := "/estates/" + estate + "/rules"
+	b := surf(t, s, estate, "committee")
+	form := b.get(at + "/adopt")
+	b.at(form, at+"/adopt", 200, "登记议事规则", "杭州的规定", "现在:15日(全国 · 物业管理条例 第十四条")
+	b.at(b.get(at), at, 200, "登记议事规则,或者选定本地规定")
+	key, today := form.field("key"), form.field("from")
+	text := "第一条 公告期二十日。"
+
+	// Nothing may be loosened, and all that was typed stays.
+	p := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou", "document", text,
+		"line-notice_days", "10", "article-notice_days", "第一条", "line-window.max_days", "90", "article-window.max_days", "第二条",
+		"line-extension.times", "2", "article-extension.times", "第三条", "line-thresholds.ordinary", ">= 2/3", "article-thresholds.ordinary", "第五条")
+	b.at(p, at+"/adopt", 422, "不能放宽:比 物业管理条例 第十四条 的 15 还少", "的 60 还多", "小区不能自己增加", `value="第一条"`, text, `value="90"`)
+	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "line-objection_days", "many", "article-objection_days", "第四条"), at+"/adopt", 422, "请写大于零的整数", `value="many"`)
+	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", "2020-01-01", "line-notice_days", "20"), at+"/adopt", 422, "请写明在议事规则第几条")
+	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", "2020-01-01", "line-notice_days", "20", "article-notice_days", "第一条"), at+"/adopt", 422, "请选今天或者以后的日子", "就要把议事规则全文放上来")
+
+	old, err := simplifiedchinese.GB18030.NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := b.upload(at+"/adopt", "file", "议事规则.txt", []byte(old), "key", key, "from", today, "base", "hangzhou", "document", "",
+		"line-notice_days", "20", "article-notice_days", "第一条", "line-thresholds.ordinary", ">= 2/3", "article-thresholds.ordinary", "第五条", "line-proxies.barred", "provider", "article-proxies.barred", "第六条", "line-paper_on_request", "true", "article-paper_on_request", "第七条")
+	b.at(done, at, 200, "已经记入账本", "20日", "本小区议事规则 · 第一条", "同意的人数达到三分之二")
+	var rules struct {
+		Adopted struct{ Base, Document string }
+	}
+	s.get(t, "/estates/"+estate+"/rules", &rules)
+	if kept := b.get("/api/v1/blobs/" + rules.Adopted.Document); rules.Adopted.Base != "hangzhou" || kept.text != text {
+		t.Errorf("%+v, of which everyone reads %q", rules, kept.text)
+	}
+	again := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou", "document", "Sonst etwas")
+	b.at(again, at+"/adopt", 422, "这张表格已经提交过一次")
+
+	resident := surf(t, s, estate, "resident")
+	resident.at(resident.get(at+"/adopt"), at+"/adopt", 403)
+	resident.at(resident.upload(at+"/adopt", "file", "", nil, "from", today), at+"/adopt", 403)
+
+	// What the estate asks for is what the days of its next meeting go by.
+	b.at(b.get("/estates/"+estate+"/convene"), "/estates/"+estate+"/convene", 200, "公告至少提前 20日")
 }

@@ -38,3 +38,12 @@ type RuleLine struct {
 	Note   string          `json:"note"`
 	Origin string          `json:"origin"` // national, local or estate
 }
+
+// RuleSet is a rule set of the law.
+type RuleSet struct {
+	ID    string    `json:"id"`
+	Place string    `json:"place"`
+	Name  Words     `json:"name"`
+	From  units.Day `json:"from"`
+	Kind  string    `json:"kind"` // national, local or older
+}

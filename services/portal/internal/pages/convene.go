@@ -36,6 +36,10 @@ type PlannedMotion struct {
 	Scope, Place, Units        string // Scope: estate, place or units
 	Seats, Committee, Approves string
 	Candidates                 string // codes of units, one each
+
+	Effect, Agreement           string // what follows by itself, and from which agreement
+	Amount                      string // in yuan
+	Direction, Category, Period string // of a line of the budget; Period is its year
 }
 
 // Most of what one plan may hold: a session is read with every page.
@@ -101,7 +105,57 @@ func (m PlannedMotion) draft(i int) map[string]any {
 		}
 		out["candidates"] = candidates
 	}
+	if m.Effect != "" {
+		out["effect"] = m.effect()
+	}
 	return out
+}
+
+// effect is what follows from the motion, as far as its kind asks for.
+func (m PlannedMotion) effect() map[string]any {
+	e := map[string]any{"kind": m.Effect}
+	money := func() {
+		amount, err := units.ParseFen(strings.ReplaceAll(m.Amount, ",", ""))
+		if err != nil {
+			amount = 0
+		}
+		e["amount_fen"] = amount
+	}
+	switch m.Effect {
+	case votes.AppointProvider, votes.DismissProvider:
+		e["agreement"] = m.Agreement
+	case votes.DrawMaintenance:
+		money()
+	case votes.BudgetCommonIncome:
+		money()
+		e["direction"], e["category"], e["year"] = m.Direction, m.Category, count(m.Period)
+	}
+	return e
+}
+
+// EffectKinds are what may follow from a motion by itself.
+var EffectKinds = []string{votes.AppointProvider, votes.DismissProvider, votes.DrawMaintenance, votes.BudgetCommonIncome}
+
+// effectName says what kind of thing follows from a motion.
+func effectName(l Lang, kind string) string {
+	return lookup(l, map[string][2]string{
+		votes.AppointProvider:    {"选聘物业:公示的合同可以正式生效", "appointing: the posted contract may come into force"},
+		votes.DismissProvider:    {"解聘物业:开始计算六十日的通知期", "dismissing: the 60 days of notice begin"},
+		votes.DrawMaintenance:    {"使用维修资金:可以支取,不超过写明的金额", "maintenance fund: so much may be drawn"},
+		votes.BudgetCommonIncome: {"公共收益:定下预算里的一行", "common income: a line of the budget is set"},
+	}, kind)
+}
+
+// EffectWords says what follows from a motion.
+func EffectWords(l Lang, e client.Effect) string {
+	words := effectName(l, e.Kind)
+	switch e.Kind {
+	case votes.DrawMaintenance:
+		return words + l.T(",", ": ") + Yuan(e.Amount) + l.T(" 元", " yuan")
+	case votes.BudgetCommonIncome:
+		return words + l.T(":", ": ") + strconv.Itoa(e.Year) + l.T(" 年 ", " ") + Direction(l, e.Direction) + l.T("“", " “") + e.Category + l.T("”", "” ") + Yuan(e.Amount) + l.T(" 元", " yuan")
+	}
+	return words
 }
 
 // Shown is the motion as a meeting's page shows one.
@@ -325,6 +379,13 @@ func PlanOf(m client.Meeting) Plan {
 		for _, c := range motion.Candidates {
 			out.Candidates += c.Unit + "\n"
 		}
+		if e := motion.Effect; e != nil {
+			out.Effect, out.Agreement, out.Direction, out.Category = e.Kind, e.Agreement, e.Direction, e.Category
+			if e.Amount > 0 {
+				out.Amount = e.Amount.String()
+			}
+			out.Period = typed(int64(e.Year))
+		}
 		p.Motions = append(p.Motions, out)
 	}
 	return p
@@ -343,6 +404,7 @@ type ConveneModel struct {
 	Plan     Plan
 	Rules    client.Rules
 	Places   []client.Place
+	Deals    []client.Agreement // of the estate, that have not ended
 	Under    []client.Meeting // drafted or with a roll, and without a notice
 	At       int              // of one motion: its place, from 0
 	Motion   PlannedMotion    // as it is typed
@@ -354,10 +416,9 @@ type ConveneModel struct {
 	Meeting  client.Meeting // from the roll on
 	Trust    client.Trusteeship
 	Disputes []client.RollObjection // objections to the roll that stand in the way
-	Old      bool                   // the meeting's motions can be changed no more here: it is drafted
 }
 
-// stepsOf are the steps in their order; the last two are of a drafted meeting.
+// conveneSteps are the steps in their order; the last two are of a drafted meeting.
 var conveneSteps = []struct{ path, zh, en string }{
 	{"", "会议", "Meeting"}, {"/motions", "议题", "Motions"}, {"/days", "时间", "Days"}, {"/review", "核对", "Review"}, {"", "名册", "Roll"}, {"/notice", "公告", "Notice"},
 }
@@ -542,6 +603,7 @@ func (m ConveneModel) under(l Lang, name string) (list []string) {
 	return list
 }
 
+// indexed takes the name of a field apart: motions[0].candidates[2].unit.
 var indexed = regexp.MustCompile(`^(?:motions\[\d+\]\.)?(\w+)(?:\[(\d+)\])?(?:\.(\w+))?$`)
 
 // explain puts what the API says is wrong in a reader's words.
@@ -578,6 +640,9 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 		}
 		return "请选这是哪一类事项"
 	case "scope":
+		if strings.Contains(w.Detail, "concerns every owner") {
+			return "这个效果关系到全体业主,只能由全小区的业主表决"
+		}
 		return "请选由谁表决;选了楼栋或者单元的,还要选是哪一个"
 	case "units":
 		if parts[2] != "" {
@@ -601,6 +666,8 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 			return "现行规则要求:一张票最多赞成的人数要写明,而且不能超过名额"
 		}
 		return "一张票最多赞成的人数,不能超过候选人数"
+	case "effect":
+		return effectWrong(parts[3], w.Detail)
 	case "secret":
 		return secretRefused
 	case "policy":
@@ -660,9 +727,41 @@ func electionWrong(detail string) string {
 	return "请写这次要选几个人,至少 1 人"
 }
 
+// effectWrong says what is wrong with what would follow from a motion.
+func effectWrong(field, detail string) string {
+	switch field {
+	case "kind":
+		return "上面选的那一类事项,不会有这个效果。选聘、解聘要选第(四)项,使用维修资金选第(五)项,公共收益选第(八)项或第(九)项"
+	case "agreement":
+		switch {
+		case strings.Contains(detail, "has ended"):
+			return "这份合同已经终止"
+		case strings.Contains(detail, "not in force"):
+			return "这份合同还没有生效,谈不上解聘"
+		case strings.Contains(detail, "in force already"):
+			return "这份合同已经在履行,不用再选聘"
+		case strings.Contains(detail, "not posted"):
+			return "这份合同还没有公示:业主要先能看到条款,才能决定"
+		}
+		return "请选一份合同"
+	case "amount_fen":
+		return "请写大于零的金额,最多两位小数,例如 80000.00"
+	case "direction":
+		return "请选收入还是支出"
+	case "category":
+		return "请写预算科目,例如:电梯广告收入"
+	case "year":
+		return "请写年度,例如 2027"
+	}
+	if strings.Contains(detail, "another") {
+		return "另一个议题已经有同样的效果"
+	}
+	return "选举的议题不会有这个效果"
+}
+
 const secretRefused = "暂时不能无记名投票:要计票就得拆开单张的票,经手的人会看到谁投了什么;户数少的,光从合计也能推出个人的选择。请用记名方式:计票以前谁也看不到,公布时只写房号和面积,不写姓名。"
 
-// wrongSteps says of each field that is wrong to which step it belongs.
+// wrongStep says of each field that is wrong to which step it belongs.
 func wrongStep(name string) int {
 	switch {
 	case strings.HasPrefix(name, "motions"):
@@ -707,7 +806,7 @@ func (m ConveneModel) objected() (open, upheld int) {
 // taken counts the shares that trustees have taken.
 func (m ConveneModel) taken() int { return TrusteesModel{Trust: m.Trust}.taken() }
 
-// ready says why the notice cannot be posted yet, but for its days.
+// blocked says why the notice cannot be posted yet, but for its days.
 func (m ConveneModel) blocked(l Lang) (list []Link) {
 	at := path("meetings", m.Meeting.ID)
 	if m.Meeting.Roll == nil {
@@ -765,6 +864,36 @@ func policyValue(l Lang, name, value string) string {
 		return l.T("车位不计入面积和人数", "parking does not count")
 	}
 	return PolicyWords(l, value)
+}
+
+// foreseenStep is a day in the life of a meeting that is not announced yet.
+type foreseenStep struct{ When, What, Note, Rule string }
+
+// life is the planned meeting day by day: its own days first, then those that the
+// rules count from them. Bounds of its own days are said where those are typed.
+func (m ConveneModel) life(l Lang) (list []foreseenStep) {
+	notice := m.Plan.Notice
+	if m.Meeting.ID != "" { // it is posted by the button
+		notice = string(m.Today)
+	}
+	own := []foreseenStep{
+		{When: notice, What: l.T("张贴公告", "the notice is posted")},
+		{When: inWords(m.Plan.Opens), What: l.T("开始投票", "voting opens")},
+	}
+	for _, d := range m.Days.Deadlines {
+		step := foreseenStep{deadlineDay(l, d), DeadlineWords(l, d.Name), deadlineNote(l, d), l.T(d.Rule.ZH, d.Rule.EN)}
+		switch d.Name {
+		case "opening", "shortest-window", "longest-window":
+		case "roll-objections":
+			list = append(list, step)
+		case "closing":
+			list = append(list, own...)
+			list = append(list, step)
+		default:
+			list = append(list, step)
+		}
+	}
+	return list
 }
 
 // deadlineNote is what is to be known of a day that is still to come.

@@ -13,6 +13,7 @@ import (
 type RulesModel struct {
 	Estate client.Named
 	Rules  client.Rules
+	Done   bool // rules were just adopted
 }
 
 // ruleLine says what a line of a rule set is about, and how its number is counted.

@@ -186,8 +186,13 @@ func (q *request) oneMotion() (m pages.ConveneModel, err error) {
 	if m.At = n - 1; m.At < len(m.Plan.Motions) {
 		m.Motion = m.Plan.Motions[m.At]
 	}
-	list, err := get[client.List[client.Place]](q, q.in("/scopes"), nil)
-	m.Places = list.Items
+	places, err := get[client.List[client.Place]](q, q.in("/scopes"), nil)
+	if err != nil {
+		return m, err
+	}
+	m.Places = places.Items
+	deals, err := get[client.List[client.Agreement]](q, q.in("/agreements"), nil)
+	m.Deals = slices.DeleteFunc(deals.Items, func(a client.Agreement) bool { return a.State == "ended" })
 	return m, err
 }
 
@@ -210,6 +215,7 @@ func (s *site) keepMotion(w http.ResponseWriter, q *request) error {
 	m.Motion = pages.PlannedMotion{
 		Title: q.short("title"), Matter: q.short("matter"), Scope: q.short("scope"), Place: q.short("place"), Units: q.short("units"),
 		Seats: q.short("seats"), Committee: q.short("committee"), Approves: q.short("approvals"), Candidates: q.short("candidates"),
+		Effect: q.short("effect"), Agreement: q.short("agreement"), Amount: q.short("amount"), Direction: q.short("direction"), Category: q.short("category"), Period: q.short("year"),
 	}
 	if m.At == len(m.Plan.Motions) && m.Motion == (pages.PlannedMotion{Scope: "estate"}) && q.PostFormValue("do") == "back" {
 		return q.to(w, q.in("/convene/motions")) // nothing was typed

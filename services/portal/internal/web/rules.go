@@ -21,5 +21,5 @@ func (s *site) rules(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	q.view.Title, q.view.Figures = q.view.T("表决规则", "Rules for deciding"), true
-	return q.render(w, http.StatusOK, pages.EstateRules(q.view, pages.RulesModel{Estate: *q.view.Estate, Rules: rules}))
+	return q.render(w, http.StatusOK, pages.EstateRules(q.view, pages.RulesModel{Estate: *q.view.Estate, Rules: rules, Done: q.URL.Query().Get("done") == "1"}))
 }
