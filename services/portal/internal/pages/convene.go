@@ -146,7 +146,7 @@ func effectName(l Lang, kind string) string {
 	}, kind)
 }
 
-// EffectWords says what follows from a motion.
+// EffectWords says what follows from a motion once it is adopted.
 func EffectWords(l Lang, e client.Effect) string {
 	words := effectName(l, e.Kind)
 	switch e.Kind {

@@ -83,6 +83,12 @@ func (n Notice) body(d *pdf.Document) {
 	for i, motion := range m.Motions {
 		d.Item(fmt.Sprintf("%d.", i+1), motion.Title)
 		d.Small(fmt.Sprintf("%s;%s;%s。", pages.Matter(zh, motion.Matter), pages.Scope(zh, motion.Scope), pages.Rule(zh, motion.Rule)))
+		if motion.Seats > 0 {
+			d.Small(fmt.Sprintf("应选 %d 人。候选人(房屋编号,姓名另附):%s。", motion.Seats, candidates(motion)))
+		}
+		if motion.Effect != nil {
+			d.Small("通过并且终定以后:" + pages.EffectWords(zh, *motion.Effect) + "。")
+		}
 	}
 	d.Text("只有公告上的议题可以表决。参与表决的面积和人数都要达到三分之二以上,决定才有效(民法典第二百七十八条)。")
 	d.Heading("时间")
@@ -95,6 +101,15 @@ func (n Notice) body(d *pdf.Document) {
 	}
 	d.Text(pages.PolicyWords(zh, m.Policy.Revote) + "。" + pages.PolicyWords(zh, m.Policy.PaperAndElectronic) + "。" + rules)
 	d.Bold(Silence(m.Policy.Unreturned))
+}
+
+// candidates are those of an election as its ballots name them.
+func candidates(m client.Motion) string {
+	list := make([]string, len(m.Candidates))
+	for i, c := range m.Candidates {
+		list[i] = c.ID + " " + c.Unit
+	}
+	return strings.Join(list, "、")
 }
 
 // Silence says what becomes of a ballot that nobody hands in.
