@@ -1,5 +1,6 @@
 // Package finance is what can happen to an estate's money: budgets, vouchers,
-// bills, payments and the totals that are posted of them.
+// bills, payments and the totals that are posted of them, and what is drawn on the
+// maintenance fund.
 package finance
 
 import (
@@ -19,7 +20,7 @@ const (
 )
 
 // Categories of the streams this context owns.
-var Categories = []string{BudgetStream, VoucherStream, OpeningStream, PaymentStream, CollectionStream, BillsStream, PeriodStream}
+var Categories = []string{BudgetStream, VoucherStream, OpeningStream, PaymentStream, CollectionStream, BillsStream, PeriodStream, DrawStream}
 
 // Directions (方向) of money.
 const (
@@ -197,4 +198,8 @@ var Codec = codec.New(
 	codec.Of[Event, CollectionPosted]("collection-posted.v1"),
 	codec.Of[Event, BillsRaised]("bills-raised.v1"),
 	codec.Of[Event, PeriodClosed]("period-closed.v1"),
+	codec.Of[Event, BudgetLineDecided]("budget-line-decided.v1"),
+	codec.Of[Event, DrawOpened]("draw-opened.v1"),
+	codec.Of[Event, DrawPaid]("draw-paid.v1"),
+	codec.Of[Event, DrawReversed]("draw-reversed.v1"),
 )

@@ -31,6 +31,6 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	return &service.Service{
 		Name: "finance", Handler: handler, API: routes,
 		Projections: []*readmodel.Runner{b.Runner},
-		Run:         []func(context.Context) error{a.Nightly(config.Ready)},
+		Run:         []func(context.Context) error{a.Nightly(config.Ready), a.Follow},
 	}, nil
 }

@@ -17,8 +17,10 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/agreements"
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -38,6 +40,9 @@ type inspection struct {
 	vouchers map[string]*posted // by id
 	payments int
 	totals   int
+
+	decisions map[string]votes.DecisionEffective // by id of the event
+	draws     map[string]books.Draw              // by id
 }
 
 // account is what is known of an estate's money.
@@ -107,6 +112,7 @@ type movement struct {
 func Inspect(estate string, rights facts.Rights, open facts.Opener) facts.Part {
 	return &inspection{
 		only: estate, rights: rights, open: open, accounts: map[string]*account{}, terms: map[string]*term{}, vouchers: map[string]*posted{},
+		decisions: map[string]votes.DecisionEffective{}, draws: map[string]books.Draw{},
 	}
 }
 
@@ -135,6 +141,10 @@ func (i *inspection) Take(c *facts.Commit) {
 				i.agreement(c, e)
 			}
 		}
+	case votes.Event:
+		i.decided(c)
+	case ledger.ReactionRefused:
+		i.refused(c, event)
 	case finance.Event:
 		i.money(c, event)
 		if len(c.Facts) > 1 {
@@ -276,6 +286,14 @@ func (i *inspection) money(c *facts.Commit, event finance.Event) {
 		i.budget(c, e.Estate, e.Year, e.Lines)
 	case finance.BudgetRevised:
 		i.budget(c, e.Estate, e.Year, e.Lines)
+	case finance.BudgetLineDecided:
+		i.line(c, e)
+	case finance.DrawOpened, finance.DrawPaid, finance.DrawReversed:
+		if !strings.HasPrefix(c.Stream(), finance.DrawStream) {
+			c.Break("wrong-stream", "it is no stream of a draw")
+			return
+		}
+		i.draw(c, event, today)
 	case finance.OpeningBalanceStated:
 		a := i.account(e.Estate)
 		c.Names(finance.OpeningStream, e.Estate)
@@ -616,6 +634,7 @@ func (i *inspection) Figures() (list []facts.Figure) {
 		if !a.founded || i.only != "" && id != i.only {
 			continue
 		}
+		list = append(list, facts.NewFigure("/estates/"+id+"/draws", map[string]any{"items": i.drawFigures(id)}))
 		list = append(list, facts.NewFigure("/estates/"+id+"/collection", map[string]any{"items": a.months()}))
 		for _, y := range a.years() {
 			list = append(list, facts.NewFigure("/estates/"+id+"/budget?year="+strconv.Itoa(y), a.year(y)))
@@ -673,6 +692,8 @@ type lineFigure struct {
 	Actual    units.Fen   `json:"actual_fen"`
 	From      units.Month `json:"from"`
 	To        units.Month `json:"to"`
+
+	Decision *finance.Decision `json:"decision,omitempty"`
 }
 
 type yearFigure struct {
@@ -707,8 +728,8 @@ func (a *account) end() es.Position { return ^es.Position(0) }
 func (a *account) year(year int) yearFigure {
 	e := a.estate(a.end())
 	y := yearFigure{Year: year, Items: []lineFigure{}, Years: a.years()}
-	for _, l := range e.Budget(year).Lines {
-		y.Items = append(y.Items, lineFigure{l.Direction, l.Category, l.Planned, 0, l.From, l.To})
+	for _, l := range e.Budget(year).Effective() {
+		y.Items = append(y.Items, lineFigure{l.Direction, l.Category, l.Planned, 0, l.From, l.To, l.Decision})
 	}
 	var unplanned []lineFigure
 	keys := slices.SortedFunc(maps.Keys(a.sums), func(p, q sum) int {

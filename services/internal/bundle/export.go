@@ -187,6 +187,8 @@ func (e *exporting) note(r es.Recorded) {
 			e.blobs[event.Bills] = true
 		case finance.BudgetPosted:
 			e.years = append(e.years, event.Year)
+		case finance.BudgetLineDecided:
+			e.years = append(e.years, event.Year)
 		}
 	}
 }
@@ -250,7 +252,7 @@ func (e *exporting) files(ctx context.Context) error {
 func (e *exporting) figures(ctx context.Context) error {
 	estate := "/estates/" + e.Estate
 	for _, f := range []struct{ name, path string }{
-		{"estate", estate}, {"electorate", estate + "/electorate"}, {"collection", estate + "/collection"}, {"workorders", estate + "/workorders/summary"},
+		{"estate", estate}, {"electorate", estate + "/electorate"}, {"collection", estate + "/collection"}, {"draws", estate + "/draws"}, {"workorders", estate + "/workorders/summary"},
 	} {
 		if err := e.figure(ctx, f.name, f.path, url.Values{}); err != nil {
 			return err

@@ -38,6 +38,7 @@ type API struct {
 	collections es.Repo[books.Collection, finance.Event]
 	bills       es.Repo[books.Bills, finance.Event]
 	periods     es.Repo[books.Period, finance.Event]
+	draws       es.Repo[books.Draw, finance.Event]
 }
 
 func repo[S any](d service.Deps, prefix string, evolve func(S, finance.Event) S) es.Repo[S, finance.Event] {
@@ -78,6 +79,8 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, command("post-collections", http.MethodPost, "/estates/{estate}/collections", "Post the totals of days that have changed"), a.postCollections)
 	huma.Register(api, command("raise-bills", http.MethodPost, "/estates/{estate}/bills", "Raise the bills that are due"), a.raiseBills)
 	huma.Register(api, command("close-period", http.MethodPost, "/estates/{estate}/periods/{period}/close", "Close a month"), a.closePeriod)
+
+	a.registerDraws(api)
 
 	for kind, work := range map[string]paper.Work{
 		"budget": a.importBudget, "vouchers": a.importVouchers, "payments": a.importPayments,

@@ -29,6 +29,7 @@ import (
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
 	"github.com/yimu-ledger/yimu/services/internal/estates"
 	"github.com/yimu-ledger/yimu/services/internal/lookback"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 )
 
 //go:embed migrations/*.sql
@@ -49,7 +50,7 @@ const Suspense = "暂收待查"
 const projection = "finance"
 
 // Prefixes of the streams that are followed.
-var Prefixes = append([]string{registry.EstateStream, registry.UnitStream, agreements.AgreementStream}, finance.Categories...)
+var Prefixes = slices.Concat([]string{registry.EstateStream, registry.UnitStream, agreements.AgreementStream}, follows.Prefixes(), finance.Categories)
 
 // Board answers queries as the ledger is now.
 type Board struct {
@@ -94,6 +95,7 @@ func build(ctx context.Context, db *readmodel.DB, c Config, public bool) (*Table
 		Name: projection, Prefixes: Prefixes, Fold: t.fold,
 		Tables: []string{
 			"estate", "unit", "title", "agreement", "budget", "closed", "entry", "posted", "posted_total", "bills", "bill", "payment", "held", "received",
+			"draw", reactions.Table,
 		},
 	}
 	if public {
@@ -157,14 +159,14 @@ func (b *Tables) Estate(ctx context.Context, id string) (books.Estate, error) {
 	}
 	if err := readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var l books.Budget
-		var lines string
-		if err := rows.Scan(&l.Year, &lines); err != nil {
+		var lines, decided string
+		if err := rows.Scan(&l.Year, &lines, &decided); err != nil {
 			return err
 		}
-		err := json.Unmarshal([]byte(lines), &l.Lines)
+		err := errors.Join(json.Unmarshal([]byte(lines), &l.Lines), json.Unmarshal([]byte(decided), &l.Decided))
 		e.Budgets = append(e.Budgets, l)
 		return err
-	}, `SELECT year, lines FROM budget WHERE estate = ? ORDER BY year`, id); err != nil {
+	}, `SELECT year, lines, decided FROM budget WHERE estate = ? ORDER BY year`, id); err != nil {
 		return e, err
 	}
 	err = readmodel.Each(ctx, b.db, func(rows *sql.Rows) error {
@@ -254,6 +256,8 @@ type Line struct {
 	From      units.Month `json:"from,omitempty"`
 	To        units.Month `json:"to,omitempty"`
 	Entries   string      `json:"entries" doc:"Where the entries behind it are"`
+
+	Decision *finance.Decision `json:"decision,omitempty" doc:"Of the owners' assembly, which set the line; absent: it was posted with the budget"`
 }
 
 // Year is a year's budget and what became of it.
@@ -303,8 +307,8 @@ func (b *Tables) Budget(ctx context.Context, e books.Estate, year int) (Year, er
 	if year == 0 && len(y.Years) > 0 {
 		y.Year = y.Years[len(y.Years)-1]
 	}
-	for _, l := range e.Budget(y.Year).Lines {
-		y.Items = append(y.Items, Line{Direction: l.Direction, Category: l.Category, Planned: l.Planned, From: l.From, To: l.To})
+	for _, l := range e.Budget(y.Year).Effective() {
+		y.Items = append(y.Items, Line{Direction: l.Direction, Category: l.Category, Planned: l.Planned, From: l.From, To: l.To, Decision: l.Decision})
 	}
 	planned := len(y.Items)
 	for _, s := range sums {

@@ -11,13 +11,16 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/agreements"
 	"github.com/yimu-ledger/yimu/contracts/codec"
 	"github.com/yimu-ledger/yimu/contracts/finance"
+	"github.com/yimu-ledger/yimu/contracts/ledger"
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/finance/internal/books"
+	"github.com/yimu-ledger/yimu/services/internal/reactions"
 )
 
 type estateRow struct {
@@ -72,12 +75,12 @@ type budgetKey struct {
 
 type budgetRow struct {
 	budgetKey
-	lines string
+	lines, decided string
 }
 
 var budgetTable = readmodel.Map[budgetKey, budgetRow]{
-	Table:  readmodel.Table{Name: "budget", Key: []string{"estate", "year"}, Columns: []string{"estate", "year", "lines"}},
-	Fields: func(r *budgetRow) []any { return []any{&r.estate, &r.year, &r.lines} },
+	Table:  readmodel.Table{Name: "budget", Key: []string{"estate", "year"}, Columns: []string{"estate", "year", "lines", "decided"}},
+	Fields: func(r *budgetRow) []any { return []any{&r.estate, &r.year, &r.lines, &r.decided} },
 	Key:    func(k budgetKey) []any { return []any{k.estate, k.year} },
 }
 
@@ -260,12 +263,15 @@ type folding struct {
 	payments   *readmodel.Rows[movementKey, movementRow]
 	held       *readmodel.Rows[string, heldRow]
 	received   *readmodel.Rows[receivedKey, receivedRow]
+	draws      *readmodel.Rows[string, drawRow]
+	decisions  reactions.Folding
 }
 
 func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 	f := &folding{
 		b, ctx, tx, estateTable.In(tx), unitTable.In(tx), titleTable.In(tx), agreementTable.In(tx), budgetTable.In(tx), closedTable.In(tx),
 		entryTable.In(tx), postedTable.In(tx), totalTable.In(tx), billsTable.In(tx), paymentTable.In(tx), heldTable.In(tx), receivedTable.In(tx),
+		drawTable.In(tx), follows.In(tx),
 	}
 	for _, r := range events {
 		var err error
@@ -274,6 +280,8 @@ func (b *Tables) fold(ctx context.Context, tx *readmodel.Tx, events []es.Recorde
 			err = decoded(registry.Codec, r, f.registry)
 		case strings.HasPrefix(r.Stream, agreements.AgreementStream):
 			err = decoded(agreements.Codec, r, f.agreement)
+		case strings.HasPrefix(r.Stream, votes.MeetingStream), strings.HasPrefix(r.Stream, ledger.ReactionStream):
+			err = f.decisions.Others(r)
 		default:
 			err = decoded(finance.Codec, r, f.money)
 		}
@@ -390,9 +398,17 @@ func (f *folding) refuse(estate string, m units.Month) string {
 func (f *folding) money(r es.Recorded, event finance.Event) error {
 	switch e := event.(type) {
 	case finance.BudgetPosted:
-		return f.budget(e.Estate, e.Year, e.Lines)
+		return f.budget(e.Estate, e.Year, e)
 	case finance.BudgetRevised:
-		return f.budget(e.Estate, e.Year, e.Lines)
+		return f.budget(e.Estate, e.Year, e)
+	case finance.BudgetLineDecided:
+		return errors.Join(f.budget(e.Estate, e.Year, e), f.decisions.Done(r))
+	case finance.DrawOpened:
+		return errors.Join(f.draw(e.Draw, e), f.decisions.Done(r))
+	case finance.DrawPaid:
+		return f.draw(e.Draw, e)
+	case finance.DrawReversed:
+		return f.draw(e.Draw, e)
 	case finance.PeriodClosed:
 		k := monthKey{e.Estate, e.Period}
 		f.closed.Put(k, k)
@@ -451,10 +467,23 @@ func (f *folding) money(r es.Recorded, event finance.Event) error {
 	return nil
 }
 
-func (f *folding) budget(estate string, year int, lines []finance.Line) error {
-	text, err := json.Marshal(lines)
+func (f *folding) budget(estate string, year int, event finance.Event) error {
 	k := budgetKey{estate, year}
-	f.budgets.Put(k, budgetRow{k, string(text)})
+	row, ok := f.budgets.Get(k)
+	if !ok {
+		row = budgetRow{k, "null", "[]"}
+	}
+	var b books.Budget
+	if err := errors.Join(json.Unmarshal([]byte(row.lines), &b.Lines), json.Unmarshal([]byte(row.decided), &b.Decided)); err != nil {
+		return err
+	}
+	b = books.EvolveBudget(b, event)
+	lines, err := json.Marshal(b.Lines)
+	if err != nil {
+		return err
+	}
+	decided, err := json.Marshal(b.Decided)
+	f.budgets.Put(k, budgetRow{k, string(lines), string(decided)})
 	return err
 }
 

@@ -36,8 +36,9 @@ var (
 
 // Budget is the state of the stream of a year's budget.
 type Budget struct {
-	Year  int
-	Lines []finance.Line // none: there is no budget
+	Year    int
+	Lines   []finance.Line // as posted; none: there is no budget
+	Decided []Decided      // by the owners' assembly, in recorded order
 }
 
 // EvolveBudget applies one event.
@@ -47,6 +48,8 @@ func EvolveBudget(b Budget, e finance.Event) Budget {
 		b.Year, b.Lines = e.Year, e.Lines
 	case finance.BudgetRevised:
 		b.Lines = e.Lines
+	case finance.BudgetLineDecided:
+		b.Year, b.Decided = e.Year, b.decide(Decided{e.Line, e.Decision})
 	default: // other streams
 	}
 	return b
@@ -71,6 +74,11 @@ func (c PostBudget) Decide(b Budget) ([]finance.Event, error) {
 	for i, l := range c.Lines {
 		if err := CheckLine(c.Year, l, c.Lines[:i]); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(b.Decided, func(d Decided) bool { return of(d.Line, l) }) && !slices.Equal(b.Lines, c.Lines) {
+			e := *ErrLineDecided
+			e.Fields = []problem.Field{{Name: fmt.Sprintf("lines[%d]", i), Detail: "is " + l.Direction + " " + l.Category}}
+			return nil, &e
 		}
 	}
 	switch {
