@@ -313,7 +313,7 @@ func (a *API) deliveries(ctx context.Context, in *struct {
 	b := &out.Body
 	b.Items, b.Buildings = []DeliveryOut{}, []BuildingOut{}
 	_, buildings, err := a.Board.Telling(ctx, m, m.ToldBy(a.Clock()), func(t board.Told) error {
-		item := DeliveryOut{Entry: t.Entry.Entry, Units: t.Units, Area: t.Area, State: "untried"}
+		item := DeliveryOut{Entry: t.Entry.Entry, Area: t.Area, State: "untried"}
 		for _, f := range t.Failed {
 			item.State = "failed"
 			item.Failed = append(item.Failed, Undelivered{f.Entry, f.Channel, f.At, f.Why, f.Next})
@@ -331,10 +331,24 @@ func (a *API) deliveries(ctx context.Context, in *struct {
 		}
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	for _, of := range buildings {
 		b.Buildings = append(b.Buildings, BuildingOut{of.Building, NewTelling(of.Telling)})
 	}
-	return out, err
+	for i := range b.Items {
+		number, err := strconv.Atoi(b.Items[i].Entry)
+		if err != nil {
+			return nil, err
+		}
+		posted, err := a.posted(ctx, in.Meeting, number)
+		if err != nil {
+			return nil, err
+		}
+		b.Items[i].Units = posted.Units
+	}
+	return out, nil
 }
 
 // Headings of a round of deliveries (送达).

@@ -333,6 +333,33 @@ func rollOf(ctx context.Context, q readmodel.Querier, id string, after, limit in
 	return list, err
 }
 
+// weightsOf returns every entry of a roll, by number from 1, with its areas and
+// buildings and nothing else: of 60,000 that is several times faster than [rollOf].
+func weightsOf(ctx context.Context, q readmodel.Querier, id string) (entries []votes.Entry, err error) {
+	places := map[string][]string{} // many live in each, and the entries of one share its name
+	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
+		var e votes.Entry
+		var buildings, scopes string
+		if err := rows.Scan(&e.Entry, &e.Area, &buildings, &scopes); err != nil {
+			return err
+		}
+		named, ok := places[buildings]
+		if !ok {
+			if err := json.Unmarshal([]byte(buildings), &named); err != nil {
+				return err
+			}
+			places[buildings] = named
+		}
+		e.Buildings = named
+		entries = append(entries, e)
+		if scopes == "" {
+			return nil
+		}
+		return json.Unmarshal([]byte(scopes), &entries[len(entries)-1].ByScope)
+	}, `SELECT entry, area, buildings, by_scope FROM roll_entry WHERE meeting = ? ORDER BY entry`, id)
+	return entries, err
+}
+
 // Ballot is one recorded ballot and what became of it.
 type Ballot struct {
 	Entry    string // "" where the voter has none

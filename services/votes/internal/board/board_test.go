@@ -282,11 +282,11 @@ func BenchmarkCount(b *testing.B) {
 	}
 	var entries, ballots [][]any
 	for n := 1; n <= heads; n++ {
-		entry, err := json.Marshal(votes.Entry{Entry: strconv.Itoa(n), Units: []string{"1-1-" + strconv.Itoa(n)}, Buildings: []string{"1"}, Area: 9000})
+		entry, err := entryRow(m.Meeting, n, votes.Entry{Entry: strconv.Itoa(n), Units: []string{"1-1-" + strconv.Itoa(n)}, Buildings: []string{"1"}, Area: 9000})
 		if err != nil {
 			b.Fatal(err)
 		}
-		entries = append(entries, []any{m.Meeting, n, 9000, string(entry)})
+		entries = append(entries, entry)
 		cast := votes.BallotCast{Ballot: uuid.NewString(), Meeting: m.Meeting, Entry: strconv.Itoa(n), Channel: votes.Electronic, At: time.Now()}
 		var choices []votes.Choice
 		for _, motion := range m.Motions {

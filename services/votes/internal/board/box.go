@@ -3,7 +3,6 @@ package board
 import (
 	"context"
 	"database/sql"
-	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -146,7 +145,7 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	if c, ok := b.boxes.get(m.Meeting); ok && c.box.Frozen() && c.box.Roll.SeenAt == m.Roll.SeenAt {
 		return c.box.roll, nil
 	}
-	entries, err := rollOf(ctx, q, m.Meeting, 0, math.MaxInt32)
+	entries, err := weightsOf(ctx, q, m.Meeting)
 	if err != nil {
 		return nil, err
 	}

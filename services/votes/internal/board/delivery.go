@@ -74,7 +74,8 @@ func reached(ctx context.Context, q readmodel.Querier, m meeting.Meeting) (map[s
 	return all, err
 }
 
-// Told is what is recorded of how the owner of an entry was told.
+// Told is what is recorded of how the owner of an entry was told. Of the entry
+// there are number, area and buildings.
 type Told struct {
 	votes.Entry
 	Reached meeting.Reached
@@ -96,18 +97,19 @@ func (b *Tables) Telling(ctx context.Context, m meeting.Meeting, by time.Time, e
 		if err != nil {
 			return err
 		}
-		entries, err := rollOf(ctx, tx, m.Meeting, 0, math.MaxInt32)
+		entries, err := weightsOf(ctx, tx, m.Meeting)
 		if err != nil {
 			return err
 		}
+		index := map[string]int{}
 		for i, e := range entries {
 			state := states[i+1]
 			told := Told{e, all.Add(m, e, state, by), state.Failed}
 			for _, name := range e.Buildings {
-				at := slices.IndexFunc(buildings, func(b Building) bool { return b.Building == name })
-				if at < 0 {
+				at, known := index[name]
+				if !known {
 					at = len(buildings)
-					buildings = append(buildings, Building{Building: name})
+					index[name], buildings = at, append(buildings, Building{Building: name})
 				}
 				buildings[at].Add(m, e, state, by)
 			}

@@ -55,9 +55,8 @@ func papers(ctx context.Context, q readmodel.Querier, id string) (p Papers, err 
 		}
 		states[entry] = meeting.EvolveBallots(states[entry], event)
 		return nil
-	}, `SELECT entry, kind, event FROM ballot b WHERE meeting = ? AND EXISTS
-		(SELECT 1 FROM ballot e WHERE e.meeting = b.meeting AND e.entry = b.entry AND e.kind = '`+kindEnvelope+`')
-		ORDER BY entry, revision`, id)
+	}, `SELECT entry, kind, event FROM ballot WHERE meeting = ? AND entry IN
+		(SELECT entry FROM ballot WHERE meeting = ? AND kind = '`+kindEnvelope+`') ORDER BY entry, revision`, id, id)
 	for entry, s := range states {
 		p.Envelopes += s.Papers.Envelopes
 		p.Cast += s.Papers.Cast

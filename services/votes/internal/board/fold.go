@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ var (
 	unitTable = readmodel.Table{Name: "unit_version", Key: []string{"id", "since"},
 		Columns: []string{"id", "since", "estate", "code", "building", "stair", "purpose", "area", "basis", "state"}}
 	titleTable  = readmodel.Table{Name: "title_version", Key: []string{"id", "since"}, Columns: []string{"id", "since", "estate", "titles"}}
-	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "posted"}}
+	entryTable  = readmodel.Table{Name: "roll_entry", Key: []string{"meeting", "entry"}, Columns: []string{"meeting", "entry", "area", "buildings", "by_scope", "posted"}}
 	voterTable  = readmodel.Table{Name: "voter", Key: []string{"meeting", "person"}, Columns: []string{"meeting", "person", "entry", "reason"}}
 	ballotTable = readmodel.Table{Name: "ballot", Key: []string{"meeting", "entry", "voter", "revision"},
 		Columns: []string{"meeting", "entry", "voter", "revision", "position", "kind", "late", "amendments", "answers", "event"}}
@@ -214,16 +213,27 @@ func (f *folding) roll(ctx context.Context, m meeting.Meeting) error {
 	}
 	var entries, voters [][]any
 	for i, e := range roll.Public.Entries {
-		text, err := json.Marshal(e)
+		row, err := entryRow(m.Meeting, i+1, e)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, []any{m.Meeting, i + 1, int64(e.Area), string(text)})
+		entries = append(entries, row)
 	}
 	for person, v := range roll.Voters {
 		voters = append(voters, []any{m.Meeting, person, v.Entry, string(v.Reason)})
 	}
 	return errors.Join(f.tx.Upsert(ctx, entryTable, entries), f.tx.Upsert(ctx, voterTable, voters))
+}
+
+// entryRow is the row of an entry of a roll, by its number.
+func entryRow(id string, number int, e votes.Entry) ([]any, error) {
+	buildings, err := json.Marshal(e.Buildings)
+	scopes := []byte{}
+	if err == nil && len(e.ByScope) > 0 {
+		scopes, err = json.Marshal(e.ByScope)
+	}
+	posted, failed := json.Marshal(e)
+	return []any{id, number, int64(e.Area), string(buildings), string(scopes), string(posted)}, errors.Join(err, failed)
 }
 
 // count settles all ballots of a meeting: once, and again where one is set aside or
@@ -240,7 +250,7 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err != nil {
 		f.log.ErrorContext(ctx, "released key cannot be read", slog.String("meeting", m.Meeting), slog.Any("error", err)) // its ballots are void, and that can be seen
 	}
-	entries, err := rollOf(ctx, f.tx, m.Meeting, 0, math.MaxInt32)
+	entries, err := weightsOf(ctx, f.tx, m.Meeting)
 	if err != nil {
 		return err
 	}

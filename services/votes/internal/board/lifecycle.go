@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -154,7 +153,7 @@ func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes [
 		scopes = append(scopes, votes.ScopeTotal{Scope: s.Scope})
 	}
 	err = b.Current(ctx, func(tx *readmodel.Tx) error {
-		entries, err := rollOf(ctx, tx, m.Meeting, 0, math.MaxInt32)
+		entries, err := weightsOf(ctx, tx, m.Meeting)
 		if err != nil {
 			return err
 		}
