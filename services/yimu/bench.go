@@ -348,7 +348,7 @@ func (b *bench) bundle(ctx context.Context, s *load.Server) error {
 			return len(found), err
 		}},
 		{"checking it, rules and figures too", "≥ 150,000/s", func(o *proof.Bundle) (int, error) {
-			r, err := inspect.Verify(ctx, o, keys, nil, nil, func(uint64) {})
+			r, err := inspect.Verify(ctx, o, keys, nil, nil, "", func(uint64) {})
 			if err != nil {
 				return 0, err
 			}

@@ -123,15 +123,21 @@ func (w *town) export() []byte {
 
 func (w *town) verify(file []byte, held ...proof.Held) *inspect.Report {
 	w.t.Helper()
-	b, err := proof.OpenBundle(bytes.NewReader(file), int64(len(file)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r, err := inspect.Verify(w.t.Context(), b, w.keys, held, nil, func(uint64) {})
+	r, err := w.verifyOnly(file, "", held...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// verifyOnly has only the decisions of one meeting made again; with "" all.
+func (w *town) verifyOnly(file []byte, meeting string, held ...proof.Held) (*inspect.Report, error) {
+	w.t.Helper()
+	b, err := proof.OpenBundle(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return inspect.Verify(w.t.Context(), b, w.keys, held, nil, meeting, func(uint64) {})
 }
 
 func (w *town) checkpoint() string {
@@ -318,6 +324,45 @@ type cell struct {
 }
 
 // Each is found, and named. make tamper prints all of it.
+func TestOneMeetingIsDecidedAgainAndTheRestIsOnlyProven(t *testing.T) {
+	w := newTown(t)
+	honest, err := w.verifyOnly(w.export(), w.meeting)
+	if err != nil || !honest.OK || honest.Checked.Meeting != w.meeting || honest.Checked.Figures < 2 {
+		t.Fatalf("%+v, %v", honest, err)
+	}
+	if text := fmt.Sprint(honest.NotVerified); !strings.Contains(text, "other events") || !strings.Contains(text, "other figures") {
+		t.Errorf("what was left out is not said: %s", text)
+	}
+	if _, err := w.verifyOnly(w.export(), uuid.NewString()); err == nil {
+		t.Error("a meeting that is not there was checked")
+	}
+	ballot := w.ballot(w.stranger, "4", w.Clock.Now())
+	voucher := w.plant(w.stranger, uuid.New(), finance.VoucherStream+uuid.NewString(), "voucher-posted.v1", finance.VoucherPosted{Estate: w.estate})
+	file := w.export()
+	one, err := w.verifyOnly(file, w.meeting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, event string
+		in          *inspect.Report
+		found       bool
+	}{
+		{"a ballot of a stranger, where its meeting is asked about", ballot, one, true},
+		{"a voucher, where a meeting is asked about", voucher, one, false},
+		{"a voucher, where all is", voucher, w.verify(file), true},
+	} {
+		if found := strings.Contains(fmt.Sprint(c.in.Findings), c.event); found != c.found {
+			t.Errorf("%s: found %t, in %v", c.name, found, c.in.Findings)
+		}
+	}
+	u := unpack(t, file, w.LogKey)
+	u.leaves[1].Event.Data = []byte(`{}`)
+	if r, err := w.verifyOnly(u.pack(), w.meeting); err != nil || r.OK || r.Checked.Rules {
+		t.Errorf("bytes that are not proven were decided again: %+v, %v", r, err)
+	}
+}
+
 func TestTamper(t *testing.T) {
 	w := newTown(t)
 	early := w.early

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +37,9 @@ type Checked struct {
 	First   time.Time `json:"first,omitzero"` // when the first event was recorded
 	Last    time.Time `json:"last,omitzero"`
 	Blobs   int       `json:"blobs"`
-	Rules   bool      `json:"rules"`   // every event was decided again
-	Figures int       `json:"figures"` // derived again
+	Meeting string    `json:"meeting,omitempty"` // the only one that was asked about
+	Rules   bool      `json:"rules"`             // every event was decided again, or of a meeting all that bears on it
+	Figures int       `json:"figures"`           // derived again
 }
 
 // ErrWrongKey is a key that opens none of an estate's payments. What was to be
@@ -63,13 +65,22 @@ func counted(open Opener, opened, closed *int) Opener {
 // Verify checks bytes and proofs, and then, where these hold, the rules and the
 // figures: what is not proven to be in the ledger is not worth a decision. held are
 // checkpoints that the reader kept; open opens the estate's payments, and may be
-// nil; progress is told now and then up to which leaf it is.
-func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.Held, open Opener, progress func(leaf uint64)) (*Report, error) {
+// nil; with a meeting only its rules and figures are checked, see
+// [Inspector.About]; progress is told now and then up to which leaf it is.
+func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.Held, open Opener, meeting string, progress func(leaf uint64)) (*Report, error) {
 	r := &Report{Bundle: b.Manifest, Findings: []proof.Finding{}, NotVerified: []Unverified{}}
 	opened, closed := 0, 0
 	i, err := New(b.Manifest.Subject, counted(open, &opened, &closed))
 	if err != nil {
 		return nil, err
+	}
+	published, others := b.Manifest.Figures, 0
+	if meeting != "" {
+		i.About(meeting)
+		published = slices.DeleteFunc(slices.Clone(published), func(f proof.Figure) bool { return !strings.Contains(f.Path, "/meetings/"+meeting) })
+		if others = len(b.Manifest.Figures) - len(published); len(published) == 0 {
+			return nil, fmt.Errorf("the bundle has no figure of a meeting %s", meeting)
+		}
 	}
 	var ruled proof.Findings
 	note := func(list []proof.Finding) {
@@ -90,7 +101,7 @@ func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.
 	r.Findings = append(r.Findings, found...)
 	r.Checked = Checked{
 		Origin: c.Checkpoint.Origin, Size: c.Checkpoint.Size, Root: proof.Hash(c.Checkpoint.Root).String(), Key: c.Key.Text, Held: len(held),
-		Leaves: c.Leaves, Events: c.Events, Streams: c.Streams, First: c.First, Last: c.Last, Blobs: c.Blobs,
+		Leaves: c.Leaves, Events: c.Events, Streams: c.Streams, First: c.First, Last: c.Last, Blobs: c.Blobs, Meeting: meeting,
 	}
 	rest, unverified := i.End()
 	if len(found) == 0 {
@@ -98,27 +109,30 @@ func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.
 			return nil, ErrWrongKey
 		}
 		note(rest)
-		wrong, unknown := i.Compare(r.figures(b))
+		wrong, unknown := i.Compare(r.figures(b, published))
 		note(wrong)
 		r.Findings, r.NotVerified = append(r.Findings, ruled.List()...), append(append(r.NotVerified, unverified...), unknown...)
-		r.Checked.Rules, r.Checked.Figures = true, len(b.Manifest.Figures)-len(unknown)
+		r.Checked.Rules, r.Checked.Figures = true, len(published)-len(unknown)
+		if others > 0 {
+			r.NotVerified = append(r.NotVerified, Unverified{What: "other figures", Count: others, Why: onlyMeeting})
+		}
 	} else {
 		r.NotVerified = append(r.NotVerified, Unverified{What: "rules and figures", Count: int(c.Events), Why: "what is in the bundle is not proven to be in the ledger"})
 	}
 	for _, a := range b.Manifest.Absent {
 		r.NotVerified = append(r.NotVerified, Unverified{What: a.What, Count: 1, Why: "it is not in the bundle: " + a.Reason})
 	}
-	if others := c.Leaves - c.Events; others > 0 {
-		r.NotVerified = append(r.NotVerified, Unverified{What: "leaves of others", Count: int(others),
+	if leaves := c.Leaves - c.Events; leaves > 0 {
+		r.NotVerified = append(r.NotVerified, Unverified{What: "leaves of others", Count: int(leaves),
 			Why: "there is only the hash of each; that none of them is of this estate is the word of whoever made the bundle"})
 	}
 	r.OK = len(r.Findings) == 0
 	return r, nil
 }
 
-// figures reads the published figures. They must be as of the bundle's end.
-func (r *Report) figures(b *proof.Bundle) (all []Figure) {
-	for _, f := range b.Manifest.Figures {
+// figures reads published figures. They must be as of the bundle's end.
+func (r *Report) figures(b *proof.Bundle, published []proof.Figure) (all []Figure) {
+	for _, f := range published {
 		text, err := b.File(f.File)
 		address, failed := url.Parse(f.Path)
 		if err := errors.Join(err, failed); err != nil {

@@ -58,6 +58,8 @@ var Prefixes = append([]string{registry.PersonStream, registry.TokenStream}, con
 // Inspector decides events again. It is for one goroutine.
 type Inspector struct {
 	parts   []part
+	about   string         // meeting; "": everything
+	apart   int            // events that do not bear on it
 	beyond  map[string]int // commits of contexts without a part
 	streams map[string]*stream
 	found   []proof.Finding
@@ -120,10 +122,34 @@ func New(estate string, open Opener) (*Inspector, error) {
 	}, nil
 }
 
+// About has only what the result of one meeting rests on decided again: who owns
+// what and may do what, by which rules the estate decides, and all that is recorded
+// of the meeting. Call it before Take.
+func (i *Inspector) About(meeting string) {
+	i.about = meeting
+	i.parts = slices.DeleteFunc(i.parts, func(p part) bool { return p.context != ledger.Registry && p.context != ledger.Votes })
+}
+
+// bears says whether an event of a stream may bear on the meeting that is asked
+// about. Agreements do, for motions name them.
+func (i *Inspector) bears(stream string) bool {
+	switch ledger.ContextOf(stream) {
+	case ledger.Finance, ledger.Workorders:
+		return false
+	case ledger.Votes:
+		return strings.Contains(stream, i.about) || strings.HasPrefix(stream, votes.ProcedureStream)
+	}
+	return !strings.HasPrefix(stream, contract.ReactionStream)
+}
+
 // Take takes the next event of the ledger's order, and returns what was found
 // meanwhile: of this event or of earlier ones. The event's Position must be the
 // store's, and its bytes must not change any more.
 func (i *Inspector) Take(e es.Recorded) []proof.Finding {
+	if i.about != "" && !i.bears(e.Stream) {
+		i.apart++
+		return i.findings()
+	}
 	i.filling.facts = append(i.filling.facts, fact{Fact: facts.Fact{Recorded: e}})
 	if len(i.filling.facts) == batchSize {
 		i.read()
@@ -146,11 +172,16 @@ func (i *Inspector) End() ([]proof.Finding, []Unverified) {
 	for _, p := range i.parts {
 		unverified = append(unverified, p.End(i.find)...)
 	}
+	if i.apart > 0 {
+		unverified = append(unverified, Unverified{What: "other events", Count: i.apart, Why: onlyMeeting})
+	}
 	for _, context := range slices.Sorted(maps.Keys(i.beyond)) {
 		unverified = append(unverified, Unverified{What: "commits of " + context, Count: i.beyond[context], Why: "no rule decides them again"})
 	}
 	return i.findings(), unverified
 }
+
+const onlyMeeting = "only one meeting was asked about: they are proven to be in the ledger, and not decided again"
 
 // Figures derives every public figure again, as of the last event. Call it after
 // End.
