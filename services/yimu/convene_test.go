@@ -191,7 +191,10 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 		b.Fatalf("the draft leads to %s with %d", roll.path, roll.status)
 	}
 	b.at(b.get(at), at, 200, "继续:名册和公告")
-	b.at(b.post(at+"/motions", "at", "0", "do", "remove"), at, 200) // the draft is in the ledger
+	for _, step := range []string{"/motions", "/motions/1", "/days", "/review"} { // the draft is in the ledger: back leads on
+		b.at(b.get(at+step), at, 200, "继续:名册和公告")
+	}
+	b.at(b.post(at+"/motions", "at", "0", "do", "remove"), at, 200)
 
 	// Something was wrong: it is withdrawn, and all that was typed is there to mend.
 	b.at(b.post(roll.path, "key", roll.field("key"), "do", "redo"), at+"/motions", 200, "M1　续聘物业公司三年", "M3　选举业主委员会")

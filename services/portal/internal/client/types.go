@@ -225,7 +225,7 @@ type Motion struct {
 
 	Units []string `json:"units"` // of scope units
 
-	Seats      int64       `json:"seats"` // of an election; 0: a question
+	Seats      int64       `json:"seats"`     // of an election; 0: a question
 	Committee  int64       `json:"committee"` // members of the whole committee; 0: as many as seats
 	Approvals  int64       `json:"approvals"`
 	Candidates []Candidate `json:"candidates"`

@@ -200,7 +200,9 @@ const longestTitle = 500
 func (p Plan) Check(today units.Day) (body map[string]any, wrong []problem.Field) {
 	body = p.Draft(today)
 	for i, m := range body["motions"].([]map[string]any) {
-		say := func(name, detail string) { wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].%s", i, name), Detail: detail}) }
+		say := func(name, detail string) {
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].%s", i, name), Detail: detail})
+		}
 		switch title := p.Motions[i].Title; {
 		case title == "":
 			say("title", "is missing")
@@ -405,10 +407,10 @@ type ConveneModel struct {
 	Rules    client.Rules
 	Places   []client.Place
 	Deals    []client.Agreement // of the estate, that have not ended
-	Under    []client.Meeting // drafted or with a roll, and without a notice
-	At       int              // of one motion: its place, from 0
-	Motion   PlannedMotion    // as it is typed
-	Days     client.Days      // what the rules leave
+	Under    []client.Meeting   // drafted or with a roll, and without a notice
+	At       int                // of one motion: its place, from 0
+	Motion   PlannedMotion      // as it is typed
+	Days     client.Days        // what the rules leave
 	Problem  *Problem
 	Wrong    []problem.Field // what is wrong, by field
 	Key      string

@@ -143,21 +143,18 @@ func (q *request) wrong(w http.ResponseWriter, m *pages.ConveneModel, rest strin
 }
 
 func (s *site) conveneMotions(w http.ResponseWriter, q *request) error {
-	m, err := q.convening()
+	m, err := q.unrecorded()
 	if err != nil {
-		return err
+		return q.instead(w, err)
 	}
 	return q.render(w, http.StatusOK, pages.ConveneMotions(q.view, m))
 }
 
 // changeMotions takes a motion off the agenda, moves one, or goes on.
 func (s *site) changeMotions(w http.ResponseWriter, q *request) error {
-	m, err := q.convening()
+	m, err := q.unrecorded()
 	if err != nil {
-		return err
-	}
-	if m.Plan.Meeting != "" {
-		return q.to(w, q.in("/convene"))
+		return q.instead(w, err)
 	}
 	list := m.Plan.Motions
 	at, err := strconv.Atoi(q.PostFormValue("at"))
@@ -176,7 +173,7 @@ func (s *site) changeMotions(w http.ResponseWriter, q *request) error {
 
 // oneMotion opens the motion of the address, or a new one behind the last.
 func (q *request) oneMotion() (m pages.ConveneModel, err error) {
-	if m, err = q.convening(); err != nil {
+	if m, err = q.unrecorded(); err != nil {
 		return m, err
 	}
 	n, err := strconv.Atoi(q.PathValue("motion"))
@@ -199,7 +196,7 @@ func (q *request) oneMotion() (m pages.ConveneModel, err error) {
 func (s *site) conveneMotion(w http.ResponseWriter, q *request) error {
 	m, err := q.oneMotion()
 	if err != nil {
-		return err
+		return q.instead(w, err)
 	}
 	return q.render(w, http.StatusOK, pages.ConveneMotion(q.view, m))
 }
@@ -207,10 +204,7 @@ func (s *site) conveneMotion(w http.ResponseWriter, q *request) error {
 func (s *site) keepMotion(w http.ResponseWriter, q *request) error {
 	m, err := q.oneMotion()
 	if err != nil {
-		return err
-	}
-	if m.Plan.Meeting != "" {
-		return q.to(w, q.in("/convene"))
+		return q.instead(w, err)
 	}
 	m.Motion = pages.PlannedMotion{
 		Title: q.short("title"), Matter: q.short("matter"), Scope: q.short("scope"), Place: q.short("place"), Units: q.short("units"),
@@ -254,16 +248,37 @@ func (q *request) check(m pages.ConveneModel, p pages.Plan) (client.Days, []prob
 
 // planned reads a step that needs motions, with what is wrong with the plan.
 func (q *request) planned() (m pages.ConveneModel, err error) {
-	if m, err = q.convening(); err != nil {
-		return m, err
+	if m, err = q.unrecorded(); err == nil && len(m.Plan.Motions) == 0 {
+		err = errNoMotions
 	}
-	if len(m.Plan.Motions) == 0 {
-		return m, errNoMotions
-	}
-	return m, nil
+	return m, err
 }
 
-var errNoMotions = errors.New("web: no motion is planned")
+// Why a step of a plan cannot be opened: another one comes first.
+var (
+	errNoMotions = errors.New("web: no motion is planned")
+	errDrafted   = errors.New("web: the plan is drafted already")
+)
+
+// instead leads to the step that comes first, where that is why a step failed.
+func (q *request) instead(w http.ResponseWriter, err error) error {
+	switch {
+	case errors.Is(err, errNoMotions):
+		return q.to(w, q.in("/convene/motions"))
+	case errors.Is(err, errDrafted):
+		return q.to(w, q.in("/convene"))
+	}
+	return err
+}
+
+// unrecorded is convening for the steps that change a plan: one that is drafted is
+// in the ledger.
+func (q *request) unrecorded() (m pages.ConveneModel, err error) {
+	if m, err = q.convening(); err == nil && m.Plan.Meeting != "" {
+		err = errDrafted
+	}
+	return m, err
+}
 
 // judge has the plan checked; days that nobody typed yet are proposed first.
 func (q *request) judge(m *pages.ConveneModel) (err error) {
@@ -289,11 +304,8 @@ func (s *site) conveneDays(w http.ResponseWriter, q *request) error {
 	if err == nil {
 		err = q.judge(&m)
 	}
-	if errors.Is(err, errNoMotions) {
-		return q.to(w, q.in("/convene/motions"))
-	}
 	if err != nil {
-		return err
+		return q.instead(w, err)
 	}
 	m.Wrong = ofStep(m.Wrong)
 	return q.render(w, http.StatusOK, pages.ConveneDays(q.view, m))
@@ -306,14 +318,8 @@ func ofStep(wrong []problem.Field) []problem.Field {
 
 func (s *site) keepDays(w http.ResponseWriter, q *request) error {
 	m, err := q.planned()
-	if errors.Is(err, errNoMotions) {
-		return q.to(w, q.in("/convene/motions"))
-	}
 	if err != nil {
-		return err
-	}
-	if m.Plan.Meeting != "" {
-		return q.to(w, q.in("/convene"))
+		return q.instead(w, err)
 	}
 	p := &m.Plan
 	p.Notice, p.Opens, p.Closes = q.short("notice"), q.short("opens"), q.short("closes")
@@ -340,11 +346,8 @@ func (s *site) conveneReview(w http.ResponseWriter, q *request) error {
 	if err == nil {
 		err = q.judge(&m)
 	}
-	if errors.Is(err, errNoMotions) {
-		return q.to(w, q.in("/convene/motions"))
-	}
 	if err != nil {
-		return err
+		return q.instead(w, err)
 	}
 	q.keep(m.Estate.ID, m.Plan) // with the days that were proposed, for they are what is read here
 	return q.render(w, http.StatusOK, pages.ConveneReview(q.view, m))
@@ -353,14 +356,11 @@ func (s *site) conveneReview(w http.ResponseWriter, q *request) error {
 // draft records the meeting. Sent twice, it is one meeting: its key is that of the plan.
 func (s *site) draft(w http.ResponseWriter, q *request) error {
 	m, err := q.planned()
-	if errors.Is(err, errNoMotions) {
-		return q.to(w, q.in("/convene/motions"))
+	if errors.Is(err, errDrafted) {
+		return q.to(w, "/meetings/"+client.Segment(m.Plan.Meeting)+"/convene")
 	}
 	if err != nil {
-		return err
-	}
-	if m.Plan.Meeting != "" {
-		return q.to(w, "/meetings/"+client.Segment(m.Plan.Meeting)+"/convene")
+		return q.instead(w, err)
 	}
 	done, err := q.command(http.MethodPost, q.in("/meetings"), m.Plan.Key, m.Plan.Draft(m.Today))
 	if p, ok := problem.From(err); err != nil && ok && p.Code == "key-reused" { // a try that was not known to be recorded was

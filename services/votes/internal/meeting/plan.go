@@ -42,7 +42,9 @@ func Foresee(m Meeting, r RuleSet, c Calendar, now time.Time, d Days) Foreseen {
 		f.Notice = end
 	}
 	wrong := func(name, detail string) { f.Wrong = append(f.Wrong, problem.Field{Name: name, Detail: detail}) }
-	notBefore := func(name string, t time.Time) { wrong(name, "must not be before "+t.In(units.Shanghai).Format(time.RFC3339)) }
+	notBefore := func(name string, t time.Time) {
+		wrong(name, "must not be before "+t.In(units.Shanghai).Format(time.RFC3339))
+	}
 
 	notice := f.Notice
 	if !d.Notice.IsZero() {

@@ -84,7 +84,9 @@ func TestWhatIsForeseenIsWhatTheNoticeIsJudgedBy(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := rapid.SampledFrom(sets).Draw(t, "rules")
 		now := shanghai(t, "2026-11-26 10:00")
-		hours := func(name string) time.Duration { return time.Duration(rapid.IntRange(-24, 24*100).Draw(t, name)) * time.Hour }
+		hours := func(name string) time.Duration {
+			return time.Duration(rapid.IntRange(-24, 24*100).Draw(t, name)) * time.Hour
+		}
 		d := meeting.Days{Opens: now.Add(hours("opens"))}
 		d.Closes = d.Opens.Add(hours("closes"))
 		m := meeting.Meeting{MeetingDrafted: drafted, Roll: votes.RollFrozen{Meeting: drafted.Meeting, Roll: "r", Heads: 1, At: now.AddDate(0, 0, -30)}}
