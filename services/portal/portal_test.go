@@ -173,10 +173,13 @@ func TestPagesShowTheFiguresOfThePapers(t *testing.T) {
 			"3 × 760 = 2,280", "2 × 976 = 1,952", "4 × 4,957,966 = 19,831,864", "3 × 6,843,200 = 20,529,600", "已有电子票,电子票算数", "民法典第二百七十八条第一款第(八)项", "只涉及 5 栋的业主"},
 		estate + "/rules": {"本小区的表决规则", "公告至少提前", "20日", "本小区议事规则 · 第九条 · 读过原文", "本地 · 北京的做法 · 仅见引用", "全国 · 民法典 第二百七十八条",
 			"选聘和解聘物业服务企业", "物业服务人的工作人员", "没有规定的", "投票时间不超过", "议事规则全文", "cn-civil-code-2021.2+beijing+estate"},
-		"/meetings/" + apitest.Posted: {"期限", "没有按时", estate + "/rules"},
-		voting:                        {"412", "42.2%", "不公布谁投了什么", "我要投票"},
-		"/about":                      {"秀山社区居民委员会", "投诉", "隐私"},
-		estate + "?lang=en":           {"Where the money went", "−112.2", `lang="en"`},
+		estate + "/decisions": {"业主决定的事", "因为业主在 2022-12-30 终定的表决中通过了", `"/meetings/` + apitest.Closed + `#M3"`, "128,000.00", "64,000.00", "已冲销", "2023-03-01 起算六十日通知期,合同到 2023-04-30 为止",
+			"公共收益", "60,000.00", "没有办成:合同在决定生效以前已经终止。"},
+		"/estates/" + apitest.Empty + "/decisions": {"还没有这样的决定"},
+		"/meetings/" + apitest.Posted:              {"期限", "没有按时", estate + "/rules"},
+		voting:                                     {"412", "42.2%", "不公布谁投了什么", "我要投票"},
+		"/about":                                   {"秀山社区居民委员会", "投诉", "隐私"},
+		estate + "?lang=en":                        {"Where the money went", "−112.2", `lang="en"`},
 	} {
 		b.shows(b.get(path), http.StatusOK, words...)
 		b.get("/?lang=zh")
@@ -197,7 +200,7 @@ func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
 	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js\b`)
-	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", estate + "/rules", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200", "/receipts/" + apitest.EventID(apitest.MixedBallots, 1), "/proof"} {
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", estate + "/rules", estate + "/decisions", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/login/abc", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200", "/receipts/" + apitest.EventID(apitest.MixedBallots, 1), "/proof"} {
 		p := b.get(path)
 		if found := inline.FindString(p.text); found != "" {
 			t.Errorf("%s has %q inside", path, found)

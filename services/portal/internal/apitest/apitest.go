@@ -170,7 +170,45 @@ func New() *API {
 			"starts": agreement["starts"], "ends": agreement["ends"], "state": "active", "change": "收费标准保持不变",
 			"rates":    []object{{"use": "住宅", "rate_e4_yuan": 9000, "per": "㎡·月"}, {"use": "商铺", "rate_e4_yuan": 18000, "per": "㎡·月"}, {"use": "车位", "rate_e4_yuan": 500000, "per": "个·月"}},
 			"services": agreement["services"], "options": agreement["optional"],
+			"authorised": object{"meeting": Closed, "motion": "M1", "title": "选聘物业服务企业", "at": "2022-12-30T09:00:00+08:00"},
+			"dismissed":  object{"on": "2023-03-01", "ends": "2023-04-30", "decision": object{"meeting": Closed, "motion": "M2", "title": "解聘物业服务企业", "at": "2023-03-01T09:00:00+08:00"}},
 		}})
+	})
+	decision := func(motion, title string) object {
+		return object{"meeting": Closed, "motion": motion, "title": title, "result": strings.Repeat("7c", 32), "at": "2022-12-30T09:00:00+08:00"}
+	}
+	get("/estates/{estate}/draws", func(r *http.Request) (any, error) {
+		if !here(r) {
+			return none()
+		}
+		return list([]object{{
+			"id": "draw-1", "scope": "building:5", "amount_fen": 12800000, "paid_fen": 6400000, "left_fen": 6400000, "decision": decision("M3", "使用维修资金更换5栋屋面防水"),
+			"payments": []object{
+				{"number": "维-001", "date": "2023-01-05", "amount_fen": 6400000, "text": "屋面防水首付款", "counterparty": "防水工程公司"},
+				{"number": "维-002", "date": "2023-01-06", "amount_fen": 100, "text": "重复", "counterparty": "", "reversed": object{"number": "维-003", "date": "2023-01-07", "reason": "重复登记"}},
+			},
+		}})
+	})
+	followed := func(d, effect object, refused any) object {
+		f := maps.Clone(d)
+		f["event"], f["effect"], f["done"], f["refused"] = EventID("meeting-"+Closed, 9), effect, refused == nil, refused
+		return f
+	}
+	get("/estates/{estate}/draws/decisions", func(r *http.Request) (any, error) {
+		if !here(r) {
+			return none()
+		}
+		return list([]object{
+			followed(decision("M3", "使用维修资金更换5栋屋面防水"), object{"kind": "draw-maintenance-fund", "amount_fen": 12800000}, nil),
+			followed(decision("M4", "外墙广告位出租"), object{"kind": "budget-common-income", "amount_fen": 6000000, "direction": "收入", "category": "公共收益", "year": 2023}, nil),
+		})
+	})
+	get("/estates/{estate}/agreements/decisions", func(r *http.Request) (any, error) {
+		if !here(r) {
+			return none()
+		}
+		return list([]object{followed(decision("M5", "解聘电梯公司"), object{"kind": "dismiss-provider", "agreement": "agreement-2"},
+			object{"code": "agreement-ended", "detail": "the agreement has ended"})})
 	})
 	get("/estates/{estate}/electorate", func(*http.Request) (any, error) { return object{"heads": 976, "area_centi_m2": 8800473}, nil })
 	get("/estates/{estate}/collection", func(r *http.Request) (any, error) {

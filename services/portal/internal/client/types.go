@@ -93,6 +93,11 @@ type Agreement struct {
 	Options    []string  `json:"options"`
 	Change     string    `json:"change"`
 	State      string    `json:"state"` // proposed, posted, signed, active, ended
+
+	Follows    string     `json:"follows"`    // id of the one whose place it takes
+	Successor  string     `json:"successor"`  // id of the one that took its place
+	Authorised *Decision  `json:"authorised"` // of a formal contract; nil until owners decided
+	Dismissed  *Dismissal `json:"dismissed"`  // nil: the provider has no notice
 }
 
 // Collection is what was billed and collected for one period.
@@ -110,6 +115,8 @@ type BudgetLine struct {
 	Actual    units.Fen   `json:"actual_fen"`
 	From      units.Month `json:"from"`
 	To        units.Month `json:"to"`
+
+	Decision *Decision `json:"decision"` // nil: no line of the owners
 }
 
 // Budget is a year's budget with what became of it.

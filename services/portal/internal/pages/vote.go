@@ -22,6 +22,7 @@ type MeetingModel struct {
 	Timeline   client.Timeline
 	Objections []client.Objection
 	Deadlines  []client.Deadline
+	Followed   []client.Followed // what became of what was decided
 
 	Key  string // of the form by which a reader confirms the notice
 	Read bool   // just now

@@ -34,6 +34,7 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("GET /estates/{estate}/explore", past(s.explore))
 	on("GET /estates/{estate}/meetings", past(s.meetings))
 	on("GET /estates/{estate}/workorders", past(s.orders))
+	on("GET /estates/{estate}/decisions", s.decisions)
 	on("GET /estates/{estate}/rules", s.rules)
 	on("GET /estates/{estate}/rules/adopt", s.adoptForm)
 	mux.Handle("POST /estates/{estate}/rules/adopt", s.handleUpTo(maxRules, s.adopt))
@@ -414,6 +415,7 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 	if model.Deadlines, err = q.deadlines(at); err != nil {
 		return err
 	}
+	model.Followed = s.followed(q, m)
 	q.view.Title, q.view.Figures = m.Title, true
 	if model.Posted {
 		q.view.Files = []pages.Link{
