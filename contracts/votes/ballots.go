@@ -29,6 +29,8 @@ const (
 	ProxyCapExceeded Reason = "proxy-cap-exceeded"
 	ProxyBarred      Reason = "proxy-barred"
 	OwnBallotStands  Reason = "own-ballot-stands" // voting in person revokes
+
+	AgainstInstructions Reason = "against-instructions" // a proxy's paper says otherwise than the owner instructed
 )
 
 // Mark stands for what is said on a motion without telling it: an HMAC of

@@ -190,6 +190,7 @@ type PaperHandedIn struct {
 	Entry    string    `json:"entry"`
 	Envelope string    `json:"envelope,omitempty"` // its id, and that of the ballot in it
 	Channel  string    `json:"channel,omitempty"`  // 会议: a hand shown in the meeting; none: 纸质
+	Proxy    string    `json:"proxy,omitempty"`    // id of the mandate, where its holder handed it in
 	At       time.Time `json:"at"`                 // when it was handed in, or shown
 }
 

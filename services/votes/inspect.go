@@ -446,7 +446,8 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 		c.Break("ballot-id", "the id is not made of its request")
 	}
 	set := rulesOf(m)
-	if b.Partial = m.Partial(set); b.Proxy != "" {
+	byProxy := b.Proxy != "" && b.Channel == votes.Electronic
+	if b.Partial = m.Partial(set); byProxy {
 		i.byProxy(c, b, of, set, about)
 	}
 	ways := []func(meeting.Meeting) command{func(m meeting.Meeting) command {
@@ -458,7 +459,7 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 		if !entry {
 			b.NoEntry = cmp.Or(h.voters.Of(who).Reason, votes.NotOnTheRoll)
 		}
-	case b.Proxy != "":
+	case byProxy:
 	case b.Channel == votes.Electronic:
 		onRoll := h.voters.Of(actor)
 		b.NoEntry = onRoll.Reason
@@ -475,9 +476,13 @@ func (i *inspection) cast(c *facts.Commit, h *held, of *head, about authz.Resour
 		}
 	default:
 		i.either(c, "paper.enter", "paper.receive", about)
-		if _, late := c.Facts[0].Event.(votes.BallotRefused); late { // perhaps its envelope was
+		if r, late := c.Facts[0].Event.(votes.BallotRefused); late { // perhaps its envelope was
+			barred := r.Reason == votes.ProxyBarred
+			if r.Proxy != "" {
+				i.barred(c, of.Mandate.Holder, set, about.Estate, barred)
+			}
 			ways = append(ways, func(m meeting.Meeting) command {
-				return meeting.HandInPaper{Ballot: b.Ballot, Channel: b.Channel, Meeting: m, Entry: posted, At: b.At}
+				return meeting.HandInPaper{Ballot: b.Ballot, Channel: b.Channel, Meeting: m, Entry: posted, At: b.At, Proxy: r.Proxy, Barred: barred}
 			})
 		}
 	}

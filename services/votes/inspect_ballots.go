@@ -33,8 +33,11 @@ func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.
 		if e.Envelope != c.ID() && (e.Envelope != "" || m.TwoPersons()) {
 			c.Break("ballot-id", "the id is not made of its request")
 		}
+		if e.Proxy != "" {
+			i.barred(c, of.Mandate.Holder, rulesOf(m), about.Estate, false)
+		}
 		return func(m meeting.Meeting) command {
-			return meeting.HandInPaper{Ballot: e.Envelope, Channel: e.Channel, Meeting: m, Entry: posted, At: e.At}
+			return meeting.HandInPaper{Ballot: e.Envelope, Channel: e.Channel, Meeting: m, Entry: posted, At: e.At, Proxy: e.Proxy}
 		}
 	case votes.PaperEntered:
 		c.May(i.rights, "paper.enter", about)
@@ -44,7 +47,7 @@ func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.
 		enter := meeting.EnterPaper{
 			Partial: m.Partial(rulesOf(m)), Entry: posted, Envelope: e.Envelope, By: e.By, Own: i.isOwn(c, h, posted, e.By), Scan: e.Scan, Marks: e.Marks, Sealed: e.Sealed,
 		}
-		enter.Choices, enter.Void = readOf(c, m, posted)
+		enter.Choices, enter.Void, enter.Against = readOf(c, m, posted)
 		return func(m meeting.Meeting) command {
 			enter := enter
 			enter.Meeting = m
@@ -87,7 +90,7 @@ func (i *inspection) atTheDesk(c *facts.Commit, h *held, of *head, posted votes.
 
 // readOf is something that a reading may have said, by what became of it: what it
 // did say is sealed.
-func readOf(c *facts.Commit, m meeting.Meeting, posted votes.Entry) (choices []votes.Choice, void []string) {
+func readOf(c *facts.Commit, m meeting.Meeting, posted votes.Entry) (choices []votes.Choice, void, against []string) {
 	settled := false
 	for _, f := range c.Facts[1:] {
 		switch e := f.Event.(type) {
@@ -99,13 +102,16 @@ func readOf(c *facts.Commit, m meeting.Meeting, posted votes.Entry) (choices []v
 			} else {
 				choices = append(choices, approving(m, e.Motions, 1)...)
 			}
+			if e.Reason == votes.AgainstInstructions {
+				against = append(against, e.Motions...)
+			}
 		default: // a dispute
 		}
 	}
 	if !settled {
 		choices = approving(m, m.Concerning(posted), 1)
 	}
-	return choices, void
+	return choices, void, against
 }
 
 // isOwn says whether a person votes as an entry, or held a title to a unit of it.
@@ -258,9 +264,29 @@ func (i *inspection) compare(c *facts.Commit, m meeting.Meeting, e votes.Entry, 
 		instructed, ok := said(t.Proxy, string(of.granted[n].Sealed))
 		cast, opened := said(t.Ballot, string(t.Sealed))
 		for _, mark := range of.granted[n].Marks {
-			if !ok || opened && cast[mark.Motion] != instructed[mark.Motion] {
+			if !ok || opened && slices.Contains(t.Motions, mark.Motion) && cast[mark.Motion] != instructed[mark.Motion] {
 				c.Break(meeting.ErrAgainstInstructions.Code, "entry %s: the proxy's ballot on motion %s is not as its owner instructed", e.Entry, mark.Motion)
 			}
 		}
 	}
+	for _, r := range of.handed.Refused {
+		n := slices.IndexFunc(of.granted, func(g votes.ProxyGranted) bool { return g.Proxy == cmp.Or(r.Proxy, "-") })
+		k := slices.IndexFunc(of.readings, func(read votes.PaperEntered) bool { return read.Envelope == r.Ballot && agreed(of.readings, read) })
+		if r.Reason != votes.AgainstInstructions || n < 0 || k < 0 {
+			continue
+		}
+		instructed, _ := said(r.Proxy, string(of.granted[n].Sealed))
+		for _, motion := range r.Motions {
+			if words[k][motion] == instructed[motion] {
+				c.Break(meeting.ErrAgainstInstructions.Code, "entry %s: the proxy's paper on motion %s is as its owner instructed, and was refused", e.Entry, motion)
+			}
+		}
+	}
+}
+
+// agreed says whether another reading of the same envelope says the same.
+func agreed(readings []votes.PaperEntered, r votes.PaperEntered) bool {
+	return slices.ContainsFunc(readings, func(other votes.PaperEntered) bool {
+		return other.By != r.By && other.Envelope == r.Envelope && slices.Equal(other.Marks, r.Marks)
+	})
 }

@@ -348,6 +348,113 @@ func TestProxiesFromTheMandateToTheCount(t *testing.T) {
 	a.honest("counted")
 }
 
+// A proxy hands in the owner's paper: it is read by two like any other, and says
+// what the owner instructed, or does not count.
+func TestAProxyHandsInPaper(t *testing.T) {
+	a := assemble(t, 6, votes.FirstBallotStands)
+	a.Unruly = true
+	mandate := func(n int, m1, m2 string) {
+		choices, _ := said(m1, m2)
+		a.clerks[0].Post(a.at+"/proxies", body{"entry": fmt.Sprint(n), "holder_unit": "1-106", "document": scanned, "instructions": choices}).Want(http.StatusCreated)
+	}
+	paper := func(n int) string {
+		return a.clerks[0].Post(a.at+"/papers", body{"entry": fmt.Sprint(n), "by_proxy": true}).Want(http.StatusCreated).ID()
+	}
+	enter := func(n int, envelope, m1, m2 string) {
+		t.Helper()
+		a.read(0, fmt.Sprint(n), envelope, m1, m2)
+		if became, _ := a.read(1, fmt.Sprint(n), envelope, m1, m2); became != "settled" {
+			t.Errorf("the paper of %d is %s", n, became)
+		}
+	}
+	a.clerks[0].Post(a.at+"/papers", body{"entry": "1", "by_proxy": true}).Refused(http.StatusConflict, "no-mandate")
+	for n := range 4 {
+		mandate(n+1, votes.Yes, votes.No)
+	}
+	first, second, third, fourth := paper(1), paper(2), paper(3), paper(4)
+	a.clerks[1].Post(a.at+"/proxies/revoked", body{"entry": "4", "document": scanned}).Want(http.StatusCreated)
+	a.Person(a.homes[2].Owner).Post(a.at+"/ballots", ballot(votes.No, votes.No)).Want(http.StatusCreated) // in person
+	a.close()
+	enter(1, first, votes.Yes, votes.No)
+	enter(2, second, votes.Yes, votes.Yes) // against the instructions on M2
+	enter(3, third, votes.Yes, votes.No)
+	a.read(2, "4", fourth, votes.Yes, votes.No)
+	a.honest("while a paper waits")
+	a.read(3, "4", fourth, votes.Yes, votes.No)
+	a.clerks[0].Post(a.at+"/entry-completed", nil).Want(http.StatusCreated)
+	a.counted()
+	if r1, r2 := a.results(); r1.Yes != 3 || r1.No != 1 || r1.Took != 4 || r2.No != 3 || r2.Took != 3 {
+		t.Errorf("results %+v %+v", r1, r2)
+	}
+	var summary struct {
+		Reasons map[votes.Reason]int `json:"reasons"`
+	}
+	a.Anyone().Get(a.at + "/ballots/summary").Want(http.StatusOK).Into(&summary)
+	if summary.Reasons[votes.AgainstInstructions] != 1 || summary.Reasons[votes.OwnBallotStands] != 2 {
+		t.Errorf("what does not count: %v", summary.Reasons)
+	}
+	a.honest("counted")
+}
+
+// What is written past the services of a proxy's paper is found: at once, or when the
+// ballots are open.
+func TestForgedPaperOfAProxyIsFound(t *testing.T) {
+	a := assemble(t, 4, votes.FirstBallotStands)
+	a.Unruly = true
+	choices, _ := said(votes.Yes, votes.No)
+	a.clerks[0].Post(a.at+"/proxies", body{"entry": "1", "holder_unit": "1-104", "document": scanned, "instructions": choices}).Want(http.StatusCreated)
+	honest := a.clerks[0].Post(a.at+"/papers", body{"entry": "1", "by_proxy": true}).Want(http.StatusCreated).ID()
+	commit := uuid.New()
+	forged := uuid.NewSHA1(commit, []byte("id")).String()
+	a.forge("a paper handed in by a proxy who is none", "no-mandate", as{actor: a.people[0], commit: commit}, votes.BallotStream+a.id+"-2", votes.PaperHandedIn{
+		Meeting: a.id, Entry: "2", Envelope: forged, Proxy: uuid.NewString(), At: a.Clock.Now().UTC()})
+	a.found(t, nil)
+
+	// The one who read it second says that it was against the instructions.
+	a.read(0, "1", honest, votes.Yes, votes.No)
+	stream := votes.BallotStream + a.id + "-1"
+	var handed votes.PaperHandedIn
+	var entered votes.PaperEntered
+	length := uint64(0)
+	for e := range a.Store.Read(t.Context(), stream, 0) {
+		length++
+		event, err := votes.Codec.Decode(e.Type, e.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch event := event.(type) {
+		case votes.PaperHandedIn:
+			handed = event
+		case votes.PaperEntered:
+			entered = event
+		default: // the mandate
+		}
+	}
+	entered.By, entered.Scan = a.people[1], ""
+	who := as{actor: a.people[1], commit: uuid.New()}
+	p, q := a.proposed(t, who, entered), a.proposed(t, who, votes.BallotRefused{
+		Ballot: honest, Meeting: a.id, Entry: "1", Channel: votes.Paper, Proxy: handed.Proxy, At: handed.At, Motions: []string{"M1", "M2"}, Reason: votes.AgainstInstructions})
+	if _, err := a.Store.Append(t.Context(), stream, length, p, q); err != nil {
+		t.Fatal(err)
+	}
+	a.close()
+	for clerk := range 2 {
+		a.read(clerk, "2", forged, votes.Yes, votes.Yes)
+	}
+	a.clerks[0].Post(a.at+"/entry-completed", nil).Want(http.StatusCreated)
+	a.counted()
+	_, found, _ := replay(t, a.System, a.estate, nil)
+	n := 0
+	for _, x := range found {
+		if x.Rule == "against-instructions" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("a paper that was as instructed and refused on two motions: %v", found)
+	}
+}
+
 // The cap on mandates of one person (潍坊: 3) holds though owners grant them at
 // once, and the provider's staff hold none (舟山), not even one granted before they
 // were hired.

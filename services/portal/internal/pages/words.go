@@ -37,6 +37,7 @@ func Reason(l Lang, code string) string {
 		string(votes.TooManyApproved):        {"赞成的候选人超过了一张票可以赞成的人数", "approves more candidates than one ballot may"},
 		string(votes.ProxyCapExceeded):       {"受托人接受的委托已到上限", "the proxy holds as many mandates as one person may"},
 		string(votes.ProxyBarred):            {"物业服务人的工作人员不能接受委托", "the provider's staff may hold no mandate"},
+		string(votes.AgainstInstructions):    {"受托人交来的票和业主的委托指示不一致", "a proxy's paper says otherwise than the owner instructed"},
 		string(votes.OwnBallotStands):        {"业主亲自投了票,委托不再有效", "the owner voted in person, which revokes the mandate"},
 	}, code)
 }

@@ -80,7 +80,7 @@ func (q *request) atThePapers(w http.ResponseWriter, path string, body any, done
 
 func (s *site) handIn(w http.ResponseWriter, q *request) error {
 	channel := q.value("channel")
-	return q.atThePapers(w, "/papers", map[string]any{"unit": q.value("unit"), "channel": channel}, url.Values{"done": {"in"}, "channel": {channel}})
+	return q.atThePapers(w, "/papers", map[string]any{"unit": q.value("unit"), "channel": channel, "by_proxy": q.value("proxy") != ""}, url.Values{"done": {"in"}, "channel": {channel}})
 }
 
 func (s *site) voidPaper(w http.ResponseWriter, q *request) error {

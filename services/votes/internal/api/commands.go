@@ -400,6 +400,7 @@ var words = map[votes.Reason]string{
 	votes.ProxyCapExceeded:       "this person holds as many mandates as one person may",
 	votes.ProxyBarred:            "this person may hold no mandate: the provider's staff vote for nobody",
 	votes.OwnBallotStands:        "the owner has voted in person, and that stands",
+	votes.AgainstInstructions:    "the paper says otherwise than the owner instructed",
 	votes.TooManyApproved:        "you approve more candidates than one ballot may",
 }
 

@@ -113,6 +113,7 @@ type Envelope struct {
 	Entry   string    `json:"entry,omitempty" maxLength:"20" doc:"of the roll"`
 	Unit    string    `json:"unit,omitempty" maxLength:"60" doc:"or a unit that it votes for"`
 	Channel string    `json:"channel,omitempty" enum:"纸质,会议" doc:"会议: a hand shown in the meeting, as the list of names has it; left out: 纸质"`
+	ByProxy bool      `json:"by_proxy,omitempty" doc:"The holder of the owner's mandate hands it in, who showed it"`
 	At      time.Time `json:"at,omitzero" required:"false" doc:"not to be stated: the ledger's clock says when"`
 }
 
@@ -134,9 +135,18 @@ func (a *API) handIn(ctx context.Context, in *struct {
 	}
 	req := service.NewRequest(ctx, a.Deps, "hand-in-paper", in.CommandIn, in.Body)
 	id := newID(req)
-	d := a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.HandInPaper{
-		Ballot: id, Channel: in.Body.Channel, Meeting: box.Meeting, Entry: entry, At: req.Happened,
-	})
+	handed := meeting.HandInPaper{Ballot: id, Channel: in.Body.Channel, Meeting: box.Meeting, Entry: entry, At: req.Happened}
+	if in.Body.ByProxy {
+		state, _, err := a.ballots.Load(ctx, in.Meeting+"-"+entry.Entry)
+		if err != nil {
+			return nil, err
+		}
+		if state.Mandate.Proxy == "" {
+			return nil, meeting.ErrNoMandate
+		}
+		handed.Proxy, handed.Barred = state.Mandate.Proxy, a.barred(state.Mandate.Holder, box.Estate, a.rulesOf(box.Meeting))
+	}
+	d := a.record(ctx, req, entry.Entry, in.Meeting, "", handed)
 	if err := conflict(d.Events); err != nil {
 		return nil, err
 	}
@@ -207,10 +217,16 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 		return nil, err
 	}
 	req := service.NewRequest(ctx, a.Deps, "enter-paper-ballot", in.CommandIn, in.Body)
+	envelope, err := a.envelope(ctx, in.Meeting, entry.Entry, in.Body.Envelope)
+	if err != nil {
+		return nil, err
+	}
 	if in.Body.Envelope == "" {
-		if in.Body.Envelope, err = a.firstEnvelope(ctx, in.Meeting, entry.Entry); err != nil {
-			return nil, err
-		}
+		in.Body.Envelope = envelope.ID
+	}
+	var against []string
+	if mandate := envelope.Mandate; mandate.Proxy != "" {
+		against = meeting.Otherwise(mandate, a.marks(box, entry, mandate.Proxy, in.Body.Choices, in.Body.Void))
 	}
 	sealed, err := a.seal(ctx, box, in.Body.Envelope, in.Body.Choices, onNotice(box, in.Body.Void)...)
 	if err != nil {
@@ -219,7 +235,7 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 	d := a.record(ctx, req, entry.Entry, in.Meeting, "", meeting.EnterPaper{
 		Meeting: box.Meeting, Partial: box.Partial(a.rulesOf(box.Meeting)), Entry: entry, Envelope: in.Body.Envelope, By: by, Own: own,
 		Scan: in.Body.Scan, Choices: in.Body.Choices, Void: in.Body.Void,
-		Marks: a.marks(box, entry, in.Body.Envelope, in.Body.Choices, in.Body.Void), Sealed: codec.Sealed(sealed),
+		Marks: a.marks(box, entry, in.Body.Envelope, in.Body.Choices, in.Body.Void), Sealed: codec.Sealed(sealed), Against: against,
 	})
 	answer, err := d.answer(in.Body.Envelope)
 	if err != nil {
@@ -240,14 +256,16 @@ func (a *API) enterPaper(ctx context.Context, in *struct {
 	return out, nil
 }
 
-// firstEnvelope returns the first envelope of an entry that waits; "" where none
-// does, which the command refuses, unless it is the repeat of one.
-func (a *API) firstEnvelope(ctx context.Context, id, entry string) (string, error) {
+// envelope returns an envelope of an entry that waits, or the first that does; none
+// where there is no such, which the command refuses, unless it is the repeat of one.
+func (a *API) envelope(ctx context.Context, id, entry, envelope string) (meeting.Envelope, error) {
 	state, _, err := a.ballots.Load(ctx, id+"-"+entry)
-	if err != nil || len(state.Envelopes) == 0 {
-		return "", err
+	for _, e := range state.Envelopes {
+		if envelope == "" || e.ID == envelope {
+			return e, err
+		}
 	}
-	return state.Envelopes[0].ID, nil
+	return meeting.Envelope{}, err
 }
 
 // onNotice leaves out what is no motion, or named twice: what is sealed has one

@@ -28,7 +28,7 @@ type Ballots struct {
 func EvolveBallots(b Ballots, e votes.Event) Ballots {
 	switch e := e.(type) {
 	case votes.PaperHandedIn:
-		b.Envelopes = append(slices.Clip(b.Envelopes), handedIn(e))
+		b.Envelopes = append(slices.Clip(b.Envelopes), b.handedIn(e))
 		slices.SortStableFunc(b.Envelopes, func(x, y Envelope) int { return x.At.Compare(y.At) })
 		b.Papers.Envelopes++
 	case votes.PaperEntered:
@@ -100,10 +100,12 @@ type HandInPaper struct {
 	Meeting Meeting
 	Entry   votes.Entry
 	At      time.Time // now
+	Proxy   string    // id of the mandate, where its holder hands it in
+	Barred  bool      // the rules bar that person by now
 }
 
-// Decide refuses outside the voting window, as an event.
-func (c HandInPaper) Decide(Ballots) ([]votes.Event, error) {
+// Decide refuses outside the voting window, and from whom the rules bar, as events.
+func (c HandInPaper) Decide(b Ballots) ([]votes.Event, error) {
 	if c.Channel == votes.Paper {
 		c.Channel = ""
 	}
@@ -112,16 +114,22 @@ func (c HandInPaper) Decide(Ballots) ([]votes.Event, error) {
 		return nil, ErrPastPaper
 	case c.Channel != "" && c.Channel != votes.InMeeting:
 		return nil, ErrChannel
+	case c.Proxy != "" && c.Proxy != b.Mandate.Proxy:
+		return nil, ErrNoMandate
 	}
-	if reason := c.Meeting.window(c.At); reason != "" {
+	reason := c.Meeting.window(c.At)
+	if reason == "" && c.Barred {
+		reason = votes.ProxyBarred
+	}
+	if reason != "" {
 		refused := votes.BallotRefused{
-			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: cmp.Or(c.Channel, votes.Paper), At: c.At,
+			Ballot: c.Ballot, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: cmp.Or(c.Channel, votes.Paper), Proxy: c.Proxy, At: c.At,
 			Motions: c.Meeting.Concerning(c.Entry), Reason: reason, // what it would have answered nobody knows: all it could
 		}
 		return []votes.Event{refused}, nil
 	}
 	return []votes.Event{votes.PaperHandedIn{
-		Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Envelope: c.Ballot, Channel: c.Channel, At: c.At,
+		Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Envelope: c.Ballot, Channel: c.Channel, Proxy: c.Proxy, At: c.At,
 	}}, nil
 }
 
@@ -140,6 +148,8 @@ type CastBallot struct {
 	Proxy   string         // id of the mandate by which another person casts it
 	Barred  bool           // the rules bar that person by now
 	Marks   []votes.Mark   // where a proxy is instructed: of what the ballot says
+
+	against []string // of a proxy's paper: motions on which it says otherwise than instructed
 }
 
 // Decide takes what passes and refuses the rest, each with its reason, as
@@ -257,6 +267,9 @@ func (c CastBallot) settle(b Ballots) ([]votes.Event, error) {
 		reason := c.refusal(motion)
 		if live := !c.Meeting.Past && c.Channel == votes.Electronic; reason == "" && (live || answers[len(b.Answers)+i].Void != "") {
 			reason = standing[i]
+		}
+		if reason == "" && slices.Contains(c.against, motion) {
+			reason = votes.AgainstInstructions
 		}
 		if reason == "" {
 			cast.Motions = append(cast.Motions, motion)

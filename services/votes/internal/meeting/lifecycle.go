@@ -524,17 +524,25 @@ type AnswerObjection struct {
 	Answer string
 }
 
+// answer decides an answer for everyone to read, given the one there is: whether
+// there is none yet, and the answer can be given.
+func answer(answered bool, was, given string, wasUpheld, upheld bool) (first bool, err error) {
+	switch {
+	case answered && was == given && wasUpheld == upheld:
+		return false, nil
+	case answered:
+		return false, ErrAnswered
+	}
+	err = public("answer", given)
+	return err == nil, err
+}
+
 // Decide refuses a second answer.
 func (c AnswerObjection) Decide(o Objection) ([]votes.Event, error) {
-	switch {
-	case !o.Raised():
+	if !o.Raised() {
 		return nil, ErrNoObjection
-	case o.Answered() && o.Answer.Answer == c.Answer && o.Answer.Upheld == c.Upheld:
-		return nil, nil
-	case o.Answered():
-		return nil, ErrAnswered
 	}
-	if err := public("answer", c.Answer); err != nil {
+	if first, err := answer(o.Answered(), o.Answer.Answer, c.Answer, o.Answer.Upheld, c.Upheld); !first {
 		return nil, err
 	}
 	return []votes.Event{votes.ResultObjectionAnswered{Objection: o.Objection, Meeting: o.Meeting, At: c.At, Upheld: c.Upheld, Answer: c.Answer}}, nil

@@ -31,6 +31,8 @@ type Envelope struct {
 	Channel  string
 	At       time.Time // handed in, or shown
 	Readings []votes.PaperEntered
+
+	Mandate votes.ProxyGranted // of the holder who handed it in, as it was then; zero: the owner's own
 }
 
 // Disputed says that it was read by several, and no two agree.
@@ -42,9 +44,14 @@ func (e Envelope) ReadBy(person string) bool {
 }
 
 // handedIn is the envelope of an event; one from before envelopes had names is
-// named by its moment.
-func handedIn(e votes.PaperHandedIn) Envelope {
-	return Envelope{ID: cmp.Or(e.Envelope, e.At.UTC().Format(time.RFC3339Nano)), Channel: cmp.Or(e.Channel, votes.Paper), At: e.At}
+// named by its moment. That of a proxy stands by the mandate of that moment, though
+// it is revoked before the envelope is opened.
+func (b Ballots) handedIn(e votes.PaperHandedIn) Envelope {
+	envelope := Envelope{ID: cmp.Or(e.Envelope, e.At.UTC().Format(time.RFC3339Nano)), Channel: cmp.Or(e.Channel, votes.Paper), At: e.At}
+	if e.Proxy != "" && e.Proxy == b.Mandate.Proxy {
+		envelope.Mandate = b.Mandate
+	}
+	return envelope
 }
 
 // envelope returns one that waits.
@@ -105,9 +112,13 @@ type EnterPaper struct {
 	Void     []string     // motions on which it says nothing that counts (废票)
 	Marks    []votes.Mark // of what it says on each motion that concerns the entry
 	Sealed   codec.Sealed // what it says
+
+	Against []string // of a proxy's: motions on which it says otherwise than the owner instructed
 }
 
-// Decide refuses who may not read this envelope, and slips: the envelope waits.
+// Decide refuses who may not read this envelope, and slips: the envelope waits. What
+// a proxy's paper says against the owner's instructions is refused as an event: it
+// cannot be corrected any more.
 func (c EnterPaper) Decide(b Ballots) ([]votes.Event, error) {
 	envelope, ok := b.envelope(c.Envelope)
 	switch {
@@ -115,7 +126,7 @@ func (c EnterPaper) Decide(b Ballots) ([]votes.Event, error) {
 		return nil, ErrPastPaper
 	case !ok:
 		return nil, ErrNoEnvelope
-	case c.Own || b.Mandate.Holder == c.By && b.Mandate.Proxy != "":
+	case c.Own || b.Mandate.Holder == c.By && b.Mandate.Proxy != "" || envelope.Mandate.Holder == c.By && envelope.Mandate.Proxy != "":
 		return nil, ErrOwnPaper
 	case envelope.ReadBy(c.By):
 		return nil, ErrReadBefore
@@ -145,6 +156,10 @@ func (c EnterPaper) Decide(b Ballots) ([]votes.Event, error) {
 	}
 	ballot := CastBallot{
 		Ballot: c.Envelope, Meeting: c.Meeting, Entry: c.Entry, Channel: envelope.Channel, At: envelope.At, Choices: c.Choices, Sealed: c.Sealed,
+		Proxy: envelope.Mandate.Proxy,
+	}
+	if ballot.Proxy != "" {
+		ballot.against = c.Against
 	}
 	for _, motion := range c.Void {
 		ballot.Choices = append(slices.Clip(ballot.Choices), votes.Choice{Motion: motion})
@@ -249,7 +264,7 @@ func (c VoidPaper) Decide(b Ballots) ([]votes.Event, error) {
 	return []votes.Event{
 		votes.PaperVoided{Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Envelope: c.Envelope, Minutes: c.Minutes},
 		votes.BallotRefused{
-			Ballot: c.Envelope, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: envelope.Channel, At: envelope.At,
+			Ballot: c.Envelope, Meeting: c.Meeting.Meeting, Entry: c.Entry.Entry, Channel: envelope.Channel, Proxy: envelope.Mandate.Proxy, At: envelope.At,
 			Motions: c.Meeting.Concerning(c.Entry), Reason: votes.NoSuchChoice,
 		},
 	}, nil

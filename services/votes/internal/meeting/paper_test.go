@@ -83,6 +83,12 @@ func TestPaperIsEnteredByTwoPersons(t *testing.T) {
 		return votes.BallotRefused{Ballot: "b", Meeting: "m", Entry: "7", Channel: pap, At: at, Motions: motions, Reason: reason}
 	}
 	yes, no := votes.Yes, votes.No
+	mandate := votes.ProxyGranted{Proxy: "p", Meeting: "m", Entry: "7", Holder: "holder", At: opens}
+	revoked := votes.ProxyRevoked{Proxy: "p", Meeting: "m", Entry: "7", Holder: "holder", At: at}
+	byProxy := with(handedIn, func(e *votes.PaperHandedIn) { e.Proxy = "p" })
+	tookByProxy := func(motions ...string) votes.BallotCast {
+		return with(took("bo", motions...), func(e *votes.BallotCast) { e.Proxy = "p" })
+	}
 	minutes := strings.Repeat("0c", 32)
 	void := meeting.VoidPaper{Meeting: live, Entry: entry, Envelope: "b", Minutes: minutes}
 	two := events{handedIn, entered("an", yes, yes), entered("bo", yes, no), disputed("M2")}
@@ -125,6 +131,22 @@ func TestPaperIsEnteredByTwoPersons(t *testing.T) {
 
 		{Name: "nobody enters their own ballot", Given: events{handedIn}, When: read("an", yes, no, func(c *meeting.EnterPaper) { c.Own = true }), Err: meeting.ErrOwnPaper},
 		{Name: "nobody enters the ballot of an owner whose mandate they hold", Given: events{handedIn, votes.ProxyGranted{Proxy: "p", Entry: "7", Holder: "an"}}, When: read("an", yes, no), Err: meeting.ErrOwnPaper},
+		{Name: "the holder of a mandate hands in the owner's paper", Given: events{mandate}, When: meeting.HandInPaper{Ballot: "b", Meeting: live, Entry: entry, At: at, Proxy: "p"}, Then: events{byProxy}},
+		{Name: "one who holds no mandate hands in the owner's paper", When: meeting.HandInPaper{Ballot: "b", Meeting: live, Entry: entry, At: at, Proxy: "p"}, Err: meeting.ErrNoMandate},
+		{Name: "one whose mandate was revoked", Given: events{mandate, revoked}, When: meeting.HandInPaper{Ballot: "b", Meeting: live, Entry: entry, At: at, Proxy: "p"}, Err: meeting.ErrNoMandate},
+		{Name: "舟山: one of the provider's staff by now", Given: events{mandate}, When: meeting.HandInPaper{Ballot: "b", Meeting: live, Entry: entry, At: at, Proxy: "p", Barred: true},
+			Then: events{with(refused(votes.ProxyBarred, "M1", "M2"), func(r *votes.BallotRefused) { r.Proxy = "p" })}},
+		{Name: "上海 art. 18: a proxy's paper as the owner instructed", Given: events{mandate, byProxy, entered("an", yes, no)}, When: read("bo", yes, no), Then: events{entered("bo", yes, no), tookByProxy("M1", "M2")}},
+		{Name: "上海 art. 18: a proxy's paper against the instructions on one motion", Given: events{mandate, byProxy, entered("an", yes, no)},
+			When: read("bo", yes, no, func(c *meeting.EnterPaper) { c.Against = []string{"M1"} }),
+			Then: events{entered("bo", yes, no), tookByProxy("M2"), with(refused(votes.AgainstInstructions, "M1"), func(r *votes.BallotRefused) { r.Proxy = "p" })}},
+		{Name: "an owner's own paper is bound by no instructions", Given: events{mandate, handedIn, entered("an", yes, no)},
+			When: read("bo", yes, no, func(c *meeting.EnterPaper) { c.Against = []string{"M1"} }), Then: events{entered("bo", yes, no), took("bo", "M1", "M2")}},
+		{Name: "a proxy's paper stands though the mandate is revoked before it is opened", Given: events{mandate, byProxy, revoked, entered("an", yes, no)}, When: read("bo", yes, no),
+			Then: events{entered("bo", yes, no), tookByProxy("M1", "M2")}},
+		{Name: "nobody enters a paper that they handed in as proxy, though it was revoked since", Given: events{mandate, byProxy, revoked}, When: read("holder", yes, no), Err: meeting.ErrOwnPaper},
+		{Name: "who has a proxy's paper in an envelope has not voted in person", Given: events{mandate, byProxy, revoked},
+			When: meeting.GrantProxy{Proxy: "q", Meeting: live, Entry: entry, Holder: "other", At: at}, Then: events{votes.ProxyGranted{Proxy: "q", Meeting: "m", Entry: "7", Holder: "other", At: at}}},
 		{Name: "without the hash of the scan nobody reads first", Given: events{handedIn}, When: read("bo", yes, no), Err: meeting.ErrScan},
 		{Name: "what is no hash is none", Given: events{handedIn}, When: read("an", yes, no, func(c *meeting.EnterPaper) { c.Scan = strings.ToUpper(scan) }), Err: meeting.ErrScan},
 		{Name: "the second may have the scan before them, too", Given: events{handedIn, entered("an", yes, no)}, When: read("bo", yes, no, func(c *meeting.EnterPaper) { c.Scan = scan }),

@@ -176,13 +176,17 @@ func (c RevokeProxy) Decide(b Ballots) ([]votes.Event, error) {
 
 // inPerson reports whether the owner has cast a ballot, or handed one in.
 func (b Ballots) inPerson() bool {
-	return len(b.Envelopes) > 0 || slices.ContainsFunc(b.Answers, func(a Answer) bool { return !a.Proxy })
+	return slices.ContainsFunc(b.Envelopes, func(e Envelope) bool { return e.Mandate.Proxy == "" }) || slices.ContainsFunc(b.Answers, func(a Answer) bool { return !a.Proxy })
 }
 
 // otherwise returns the motions on which a proxy's ballot does not say what the
 // owner instructed.
-func (b Ballots) otherwise(said []votes.Mark) (motions []string) {
-	for _, m := range b.Mandate.Marks {
+func (b Ballots) otherwise(said []votes.Mark) []string { return Otherwise(b.Mandate, said) }
+
+// Otherwise returns the motions on which what is said, in marks of a mandate, is not
+// what the mandate instructs.
+func Otherwise(mandate votes.ProxyGranted, said []votes.Mark) (motions []string) {
+	for _, m := range mandate.Marks {
 		if !slices.Contains(said, m) {
 			motions = append(motions, m.Motion)
 		}

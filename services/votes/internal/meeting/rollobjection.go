@@ -191,12 +191,8 @@ func (c AnswerRollObjection) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrNoObjection
 	case o.Withdrawn:
 		return nil, ErrWithdrawn
-	case o.Answered() && o.Answer.Answer == c.Answer && o.Answer.Upheld == c.Upheld:
-		return nil, nil
-	case o.Answered():
-		return nil, ErrAnswered
 	}
-	if err := public("answer", c.Answer); err != nil {
+	if first, err := answer(o.Answered(), o.Answer.Answer, c.Answer, o.Answer.Upheld, c.Upheld); !first {
 		return nil, err
 	}
 	return []votes.Event{votes.RollObjectionAnswered{Objection: c.Objection, Meeting: m.Meeting, At: c.At, Upheld: c.Upheld, Answer: c.Answer}}, nil
