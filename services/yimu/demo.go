@@ -146,7 +146,7 @@ func (d demo) invite(ctx context.Context, out io.Writer, who string, person map[
 	if err := d.post(ctx, "/people/"+known.ID+"/login-codes", nil, &code); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "    %s/login/%s   %s\n", d.url, code.Code, who)
+	_, err := fmt.Fprintf(out, "    %s/login#%s   %s\n", d.url, code.Code, who)
 	return err
 }
 

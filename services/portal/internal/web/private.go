@@ -73,7 +73,7 @@ func (s *site) loginForm(w http.ResponseWriter, q *request) error {
 		http.Redirect(w, q.Request, next, http.StatusSeeOther)
 		return nil
 	}
-	q.view.Title, q.view.Narrow = q.view.T("登录", "Log in"), true
+	q.view.Title, q.view.Narrow, q.view.Scripts = q.view.T("登录", "Log in"), true, []string{"code.js"}
 	return q.render(w, http.StatusOK, pages.Login(q.view, pages.LoginForm{Next: next}))
 }
 

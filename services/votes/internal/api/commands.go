@@ -42,6 +42,17 @@ type Draft struct {
 
 // drafting returns the command that drafts the meeting.
 func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past bool, set meeting.RuleSet) (meeting.DraftMeeting, error) {
+	c := d.command(id, estate, past, set)
+	var err error
+	if c.Places, err = a.Board.Places(ctx, estate); err != nil {
+		return c, err
+	}
+	c.Agreements, err = a.agreements(ctx, c.Motions)
+	return c, err
+}
+
+// command makes what is said of a meeting the command that drafts it.
+func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) meeting.DraftMeeting {
 	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past}}
 	if c.Policy.Unreturned == "" {
 		c.Policy.Unreturned = votes.UnreturnedNone
@@ -50,12 +61,7 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 		c.Motions = append(c.Motions, votes.Motion{ID: m.ID, Title: m.Title, Matter: m.Matter, Scope: m.Scope, Units: m.Units, Election: m.Election, Effect: m.Effect})
 		c.Stated = append(c.Stated, m.Rule)
 	}
-	var err error
-	if c.Places, err = a.Board.Places(ctx, estate); err != nil {
-		return c, err
-	}
-	c.Agreements, err = a.agreements(ctx, c.Motions)
-	return c, err
+	return c
 }
 
 func (a *API) draft(ctx context.Context, in *struct {

@@ -237,6 +237,14 @@ type ballotRow struct {
 	voter  string       // names the stream where there is none
 }
 
+// readBallot reads a row, and notes in it what is wrong.
+func readBallot(r *paper.Row) *ballotRow {
+	return &ballotRow{
+		row: r, at: r.Time(headTime).UTC(), channel: r.OneOf(headChannel, votes.Electronic, votes.Paper, votes.InMeeting), document: r.Text(headDocument),
+		choice: votes.Choice{Motion: r.Text(headMotion), Choice: r.Text(headChoice)},
+	}
+}
+
 // importBallots enters the ballots of a meeting of the past, each row by itself
 // and those of one head in order of time. When all rows went in the meeting is
 // closed; rows that a rule refuses are no mistake of the paper.
@@ -247,11 +255,7 @@ func (a *API) importBallots(ctx context.Context, in *paper.In, id string, p *pap
 	}
 	rows := make([]*ballotRow, 0, len(sheet.Rows))
 	for _, r := range sheet.Rows {
-		b := &ballotRow{
-			row: r, at: r.Time(headTime).UTC(), channel: r.OneOf(headChannel, votes.Electronic, votes.Paper, votes.InMeeting), document: r.Text(headDocument),
-			choice: votes.Choice{Motion: r.Text(headMotion), Choice: r.Text(headChoice)},
-		}
-		if r.OK() {
+		if b := readBallot(r); r.OK() {
 			rows = append(rows, b)
 		}
 	}

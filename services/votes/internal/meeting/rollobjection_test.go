@@ -1,6 +1,8 @@
 package meeting_test
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +63,33 @@ func TestObjectionsToARoll(t *testing.T) {
 			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Then: events{posted}},
 		{Name: "notice a second before", Given: events{drafted, with(dated, func(f *votes.RollFrozen) { f.At = f.At.Add(time.Second) })},
 			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Err: meeting.ErrRollDays},
+	})
+}
+
+// Whatever somebody writes for a unit or an answer, no phone, no number of a document
+// and no words about a unit that nobody knows get into the ledger.
+func FuzzWordsOfAnObjectionToTheRoll(f *testing.F) {
+	f.Add("5-1-101", "登记簿上是 82.00 ㎡。")
+	f.Add("13800000000", "请致电13800000000")
+	f.Add("我家漏了", "11010519491231002X")
+	f.Add("", strings.Repeat("长", 1001))
+	phone := regexp.MustCompile(`(^|\D)(1[3-9]\d{9}|\d{17}[\dXx])(\D|$)`)
+	f.Fuzz(func(t *testing.T, unit, answer string) {
+		m := meeting.Evolve(meeting.Evolve(meeting.Meeting{}, drafted), frozen)
+		raised, err := meeting.ObjectToRoll{Objection: "o", Person: "p", Unit: unit, Roll: "hash", At: noon, Words: "sealed"}.Decide(m)
+		if err != nil {
+			return
+		}
+		o := raised[0].(votes.RollObjected)
+		if !regexp.MustCompile(`^[0-9A-Za-z-]{1,20}$`).MatchString(o.Unit) || phone.MatchString(o.Unit) {
+			t.Fatalf("recorded: %q", o.Unit)
+		}
+		answered, err := meeting.AnswerRollObjection{Objection: "o", Answer: answer, At: noon}.Decide(meeting.Evolve(m, o))
+		if err != nil {
+			return
+		}
+		if a := answered[0].(votes.RollObjectionAnswered); phone.MatchString(a.Answer) || strings.TrimSpace(a.Answer) == "" || len([]rune(a.Answer)) > 1000 {
+			t.Fatalf("recorded: %q", a.Answer)
+		}
 	})
 }
