@@ -289,7 +289,7 @@ func TestACodeLogsInOnceAndOnlyByAButton(t *testing.T) {
 	b.shows(b.post("/login", "code", "wrong"), http.StatusUnprocessableEntity, "用不了")
 	p = b.post("/login", "code", " "+apitest.OwnerCode+" ", "next", estate)
 	b.shows(p, http.StatusOK, "秀山花园")
-	b.shows(b.get("/me"), http.StatusOK, "徐欣", "80.91", "还差 80.91", "回执", "X00***********0001", "这套房由你投票", "GD00001")
+	b.shows(b.get("/me"), http.StatusOK, "正在投票", `href="`+voting+`/ballot"`, "徐欣", "80.91", "还差 80.91", "回执", "X00***********0001", "这套房由你投票", "GD00001")
 	b.shows(b.post("/logout"), http.StatusOK)
 	b.shows(b.get("/me"), http.StatusUnauthorized)
 }

@@ -212,6 +212,7 @@ type MeModel struct {
 	Ballots  []client.OwnBallot
 	Proxies  []client.OwnProxy
 	Orders   []client.WorkOrder
+	Meetings []client.Meeting // of the reader's estates, from the roll to the end of voting
 	Missing  []string
 	Key      string
 	Words    string

@@ -235,10 +235,31 @@ func (q *request) me() (pages.MeModel, error) {
 	orders, err := own[client.List[client.WorkOrder]](q, "/me/workorders")
 	missing("workorders", err)
 	m.Orders = orders.Items
+	meetings, err := q.announced(m.Me.Units)
+	missing("votes", err)
+	m.Meetings = meetings
 	m.Bills, m.Payments, m.Arrears, m.Ballots, m.Key = bills.Items, payments.Items, arrears.Items, ballots.Items, key()
 	q.view.Title = q.view.T("我的", "Mine")
 	q.view.Live = ""
 	return m, nil
+}
+
+// announced are the meetings of the estates where somebody owns, from the roll that
+// they may look at to the end of voting.
+func (q *request) announced(units []client.OwnUnit) (all []client.Meeting, err error) {
+	var seen []string
+	for _, u := range units {
+		if slices.Contains(seen, u.Estate) {
+			continue
+		}
+		seen = append(seen, u.Estate)
+		list, err := get[client.List[client.Meeting]](q, "/estates/"+client.Segment(u.Estate)+"/meetings", nil)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, slices.DeleteFunc(list.Items, func(m client.Meeting) bool { return m.Past || !slices.Contains([]string{"frozen", "noticed", "open"}, m.State) })...)
+	}
+	return all, nil
 }
 
 func (s *site) correct(w http.ResponseWriter, q *request) error {
