@@ -161,6 +161,18 @@ func ObjectionState(l Lang, o client.Objection) string {
 	return l.T("异议不成立", "not upheld")
 }
 
+// postingWords says when a result was posted, and until when owners may object.
+func postingWords(l Lang, p client.Posting) string {
+	words := l.T("结果于 ", "The result was posted in the estate ") + At(p.At) + l.T(" 张贴公示", "")
+	if p.Number > 1 {
+		words += l.T("(第 "+strconv.Itoa(p.Number)+" 次,更正后)", " (posting "+strconv.Itoa(p.Number)+", corrected)")
+	}
+	if p.Until != nil {
+		words += l.T(",业主可以提异议到 ", "; owners may object until ") + At(p.Until)
+	}
+	return words + l.T("。结果文件的指纹 ", ". Hash of the result ")
+}
+
 // objectionAbout says what an objection is about.
 func objectionAbout(l Lang, o client.Objection) string {
 	if o.Motion == "" {

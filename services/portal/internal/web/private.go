@@ -257,7 +257,9 @@ func (q *request) announced(units []client.OwnUnit) (all []client.Meeting, err e
 		if err != nil {
 			return all, err
 		}
-		all = append(all, slices.DeleteFunc(list.Items, func(m client.Meeting) bool { return m.Past || !slices.Contains([]string{"frozen", "noticed", "open"}, m.State) })...)
+		all = append(all, slices.DeleteFunc(list.Items, func(m client.Meeting) bool {
+			return m.Past || !slices.Contains([]string{"frozen", "noticed", "open"}, m.State)
+		})...)
 	}
 	return all, nil
 }
