@@ -1,6 +1,6 @@
 # Everything that is done to yimu from a shell. A machine needs Go, Node and make;
-# only `race` wants a C compiler too, only `screenshots` Chromium, and only
-# `integration` Java 17, Maven, PostgreSQL and Python with venv.
+# only `race` wants a C compiler too, only `screenshots` and `browser` Chromium, and
+# only `integration` Java 17, Maven, PostgreSQL and Python with venv.
 
 MODULES := contracts libs services deploy
 ASSETS  := services/portal/assets
@@ -34,7 +34,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 # Go uses every core by itself: two targets at once would only fight over them, and over files.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build run test race stress tamper prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift font assets screenshots
+.PHONY: help build run test race stress tamper prover crash bench bench-cluster integration faults fsck vet lint tidy generate drift font assets screenshots browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,7 +90,7 @@ fsck: ## tessera's own fsck, which is not ours, reads a transparency log of ours
 	rm -rf .cache/fsck
 
 vet: ## go vet over every module
-	go vet -tags 'stress integration' work
+	go vet -tags 'stress integration browser' work
 
 lint: ## golangci-lint over every module, import rules included
 	$(GOLANGCI) run $(MODULES:%=./%/...)
@@ -118,3 +118,7 @@ $(ASSETS)/dist/.made: $(ASSETS)/package.json $(ASSETS)/package-lock.json $(ASSET
 
 screenshots: build ## docs/screenshots, taken from the running system; fails where a page is not accessible
 	docs/screenshots/take docs/screenshots
+	$(MAKE) browser PICTURES=docs/screenshots
+
+browser: assets ## hold a meeting in Chromium, from its draft to the final result (PICTURES=folder to keep pictures in)
+	go test -tags browser -count=1 -timeout 15m$(TESTFLAGS:%= %) -run InABrowser$$ ./services/yimu -pictures $(if $(PICTURES),$(abspath $(PICTURES)))

@@ -59,13 +59,23 @@ func (s *site) head(t *testing.T) es.Position {
 // up starts a site of one process on a directory; the test's end stops it, or down.
 func up(t *testing.T, dir string) (s *site, down func()) {
 	t.Helper()
-	return upWith(t, dir, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+	return upWith(t, dir, quietLog(t))
+}
+
+func quietLog(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
 // upWith is up with a log of its own.
 func upWith(t *testing.T, dir string, log *slog.Logger) (s *site, down func()) {
 	t.Helper()
-	system, err := Open(t.Context(), Options{Dir: dir, Clock: time.Now, Log: log})
+	return upOn(t, Options{Dir: dir, Clock: time.Now, Log: log})
+}
+
+// upOn is up with everything that can be chosen.
+func upOn(t *testing.T, options Options) (s *site, down func()) {
+	t.Helper()
+	system, err := Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
