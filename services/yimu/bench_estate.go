@@ -361,6 +361,13 @@ func (b *estateBench) vote(ctx context.Context) error {
 	}
 	b.add(fmt.Sprintf("ballots on %d motions from %d clients, %d", len(asked), clients, b.Homes), "", "%.0f/s  p99 %s  %s",
 		f.PerSecond(http.StatusCreated), ms(f.Quantile(.99)), each(s.CPU()-used, b.Homes))
+	clerk, err := b.login(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := b.file(ctx, s, clerk, http.MethodPost, "/meetings/"+b.booth.Meetings[0]+"/letters.pdf", url.Values{"names": {"1"}}); err != nil {
+		return err
+	}
 	return s.Stop()
 }
 

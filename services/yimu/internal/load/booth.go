@@ -234,8 +234,8 @@ func (b *Booth) Command(ctx context.Context, s Site, path string, body, into any
 			return err
 		}
 		switch status {
-		case http.StatusCreated:
-			if position != "" { // else it was there already
+		case http.StatusCreated, http.StatusOK: // or there is nothing to do
+			if position != "" {
 				if b.position, err = strconv.ParseUint(position, 10, 64); err != nil {
 					return err
 				}
