@@ -161,25 +161,38 @@ func CPU(pid int) time.Duration {
 }
 
 // Get reads a path of the site into memory.
-func (s Site) Get(ctx context.Context, path string) ([]byte, error) { return s.GetAt(ctx, path, 0) }
+func (s Site) Get(ctx context.Context, path string) ([]byte, error) {
+	_, body, err := s.get(ctx, path, 0)
+	return body, err
+}
 
-// GetAt is Get of a site that has caught up with a position.
+// GetAt is Get of a site that has caught up with a position, for which it is
+// given some minutes.
 func (s Site) GetAt(ctx context.Context, path string, position uint64) ([]byte, error) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) { // another process: there is nothing to wait for
+		status, body, err := s.get(ctx, path, position)
+		if status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return body, err
+		}
+	}
+}
+
+func (s Site) get(ctx context.Context, path string, position uint64) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if position > 0 {
 		req.Header.Set(service.PositionHeader, strconv.FormatUint(position, 10))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
+	body, err = io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("GET %s: %s %s", path, resp.Status, body)
 	}
-	return body, err
+	return resp.StatusCode, body, err
 }
