@@ -189,7 +189,7 @@ func (b *bench) ballots(ctx context.Context) error {
 	if err := b.pages(ctx, s); err != nil {
 		return err
 	}
-	if err := b.idle(ctx, s, "memory, idle"); err != nil {
+	if err := b.idle(ctx, s, "memory, idle", wantIdle); err != nil {
 		return err
 	}
 	m := memoryOf(ctx, s)
@@ -386,14 +386,14 @@ func (b *bench) pages(ctx context.Context, s *load.Server) error {
 }
 
 // idle measures a system that nobody asks for anything.
-func (b *bench) idle(ctx context.Context, s *load.Server, what string) error {
+func (b *bench) idle(ctx context.Context, s *load.Server, what, want string) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(3 * time.Second):
 	}
 	n, err := s.Memory(ctx)
-	b.add(what, wantIdle, "%d MB", n>>20)
+	b.add(what, want, "%d MB", n>>20)
 	return err
 }
 
@@ -437,7 +437,7 @@ func (b *bench) replay(ctx context.Context) error {
 	}
 	defer s.Kill()
 	b.add("ready again with such a ledger", "", "%s", ms(s.Ready))
-	if err := b.idle(ctx, s, "memory, idle with such a ledger"); err != nil {
+	if err := b.idle(ctx, s, "memory, idle with such a ledger", wantIdle); err != nil {
 		return err
 	}
 	return s.Stop()

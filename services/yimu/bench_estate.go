@@ -268,7 +268,7 @@ func (b *estateBench) imported(ctx context.Context) error {
 	m.stop()
 	b.add(fmt.Sprintf("import of %d homes, %d rows", b.Homes, rows), wantPapers, "%.0f s, %.0f/s  %s", took.Seconds(), float64(rows)/took.Seconds(), each(s.CPU()-used, rows))
 	b.add("memory, importing", "", "%d MB at most: %s", all>>20, strings.Join(held, ", "))
-	if err := b.idle(ctx, s, "memory, idle after the import"); err != nil {
+	if err := b.idle(ctx, s, "memory, idle after the import", ""); err != nil {
 		return err
 	}
 	if err := b.freeze(ctx, s); err != nil {
@@ -455,7 +455,7 @@ func (b *estateBench) count(ctx context.Context) error {
 	if err := b.open(ctx, s); err != nil {
 		return err
 	}
-	if err := b.idle(ctx, s, "memory, idle after all that"); err != nil {
+	if err := b.idle(ctx, s, "memory, idle after all that", ""); err != nil {
 		return err
 	}
 	return s.Stop()
