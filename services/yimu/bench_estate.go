@@ -59,6 +59,7 @@ type estateBench struct {
 	benchEstateCmd
 	papers string // folder
 	booth  *load.Booth
+	closes time.Time // deadline of the live meeting
 }
 
 // Run measures and prints a table. What is under way is told on standard error.
@@ -72,7 +73,7 @@ func (c *benchEstateCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &estateBench{bench{dir: filepath.Join(dir, "data"), binary: binary}, *c, filepath.Join(dir, "papers"), nil}
+	b := &estateBench{bench{dir: filepath.Join(dir, "data"), binary: binary}, *c, filepath.Join(dir, "papers"), nil, time.Time{}}
 	if err := b.disk(dir); err != nil {
 		return err
 	}
@@ -314,12 +315,9 @@ func (b *estateBench) freeze(ctx context.Context, s *load.Server) (err error) {
 	}
 	b.add(fmt.Sprintf("freezing a roll of %d heads", len(b.booth.Tokens)), wantFreeze, "%s, to be read after %s  %.1f s CPU", ms(took), ms(time.Since(start)), (s.CPU() - used).Seconds())
 	now := time.Now().UTC()
-	return b.booth.Command(ctx, s.Site, "/meetings/"+drafted.ID+"/notice", map[string]time.Time{"opens": now.Add(-time.Hour), "closes": now.Add(lasts)}, nil)
+	b.closes = now.Add(24 * time.Hour) // a clock is put ahead to get there
+	return b.booth.Command(ctx, s.Site, "/meetings/"+drafted.ID+"/notice", map[string]time.Time{"opens": now.Add(-time.Hour), "closes": b.closes}, nil)
 }
-
-// lasts is how long the live meeting takes ballots; a clock is put ahead by more
-// to close it.
-const lasts = 24 * time.Hour
 
 var asked = []struct{ id, title, matter string }{
 	{"M1", "选聘物业服务人", "民法典278-1-4"}, {"M2", "使用维修资金", "民法典278-1-5"}, {"M3", "利用共用部分经营", "民法典278-1-8"},
@@ -383,10 +381,11 @@ func (b *estateBench) ballot(n, voter int) load.Request {
 	}
 }
 
-// count starts the system after the deadline, and measures from the event that
-// opens the ballots to the result.
+// count starts the system some seconds before voting is closed, which is a minute
+// after the deadline, and measures from the event that opens the ballots to the
+// result.
 func (b *estateBench) count(ctx context.Context) error {
-	const ahead = lasts + time.Hour
+	ahead := time.Until(b.closes) + 40*time.Second
 	s, err := load.Start(ctx, b.binary, b.dir, ahead)
 	if err != nil {
 		return err
@@ -401,7 +400,7 @@ func (b *estateBench) count(ctx context.Context) error {
 			Abstain int `json:"abstain_heads"`
 		}
 	}
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) { // another process: there is nothing to wait for
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) { // another process: there is nothing to wait for
 		text, err := s.Get(ctx, "/api/v1/meetings/"+meeting+"/results")
 		if err == nil {
 			if err := json.Unmarshal(text, &results); err != nil {

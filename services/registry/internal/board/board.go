@@ -57,8 +57,9 @@ type Board struct {
 type Tables struct {
 	db *readmodel.DB
 
-	mu      sync.Mutex
-	counted map[string]counts // by estate
+	mu       sync.Mutex
+	counted  map[string]counts // by estate
+	counting sync.Mutex        // held by whoever counts: to do so in a large estate takes half a second, and many may ask at once
 }
 
 type counts struct {
@@ -211,10 +212,12 @@ func (b *Tables) Estate(ctx context.Context, id string) (Estate, Electorate, err
 		if err != nil {
 			return err
 		}
-		b.mu.Lock()
-		known = b.counted[id]
-		b.mu.Unlock()
-		if known.changed == row.changed {
+		if known = b.known(id); known.changed == row.changed {
+			return nil
+		}
+		b.counting.Lock()
+		defer b.counting.Unlock()
+		if known = b.known(id); known.changed == row.changed {
 			return nil
 		}
 		all, err := unitsOf(ctx, tx, id, "", math.MaxInt32)
@@ -234,6 +237,13 @@ func (b *Tables) Estate(ctx context.Context, id string) (Estate, Electorate, err
 	e := known.estate
 	e.ID, e.Name, e.FeeCategory = row.id, row.name, row.fee
 	return e, known.Electorate, nil
+}
+
+// known is what was counted last of an estate.
+func (b *Tables) known(id string) counts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counted[id]
 }
 
 // AllUnits returns an estate's units by code, with their titles.
