@@ -401,7 +401,7 @@ func (b *Tables) EachHead(ctx context.Context, m meeting.Meeting, f func([]Ballo
 	if err != nil {
 		return err
 	}
-	return eachHead(ctx, b.db, m, open, h, f, `1 = 1`)
+	return eachHead(ctx, b.db, m, open, func(head []Ballot) error { return f(settled(m, h, head)) }, `1 = 1`)
 }
 
 func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, args ...any) ([]Ballot, error) {
@@ -414,8 +414,8 @@ func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, a
 		return nil, err
 	}
 	list := []Ballot{}
-	err = eachHead(ctx, b.db, m, open, h, func(head []Ballot) error {
-		list = append(list, head...)
+	err = eachHead(ctx, b.db, m, open, func(head []Ballot) error {
+		list = append(list, settled(m, h, head)...)
 		return nil
 	}, where, args...)
 	return list, err
@@ -424,9 +424,9 @@ func (b *Tables) ballots(ctx context.Context, m meeting.Meeting, where string, a
 // ballotsAtOnce is how many ballots are opened together, and held in memory.
 const ballotsAtOnce = 4096
 
-// eachHead calls f with all ballots of one head after another, settled. f must
-// not keep them.
-func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, h meeting.Holdings, f func([]Ballot) error, where string, args ...any) error {
+// eachHead calls f with all ballots of one head after another, opened and not
+// settled. f must not keep them.
+func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open openFunc, f func([]Ballot) error, where string, args ...any) error {
 	var ballots []Ballot
 	var recorded []recordedBallot
 	var stream string
@@ -440,7 +440,7 @@ func eachHead(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open 
 			for to < len(ballots) && ballots[to].Stream == ballots[from].Stream {
 				to++
 			}
-			if err := f(settled(m, h, ballots[from:to])); err != nil {
+			if err := f(ballots[from:to]); err != nil {
 				return err
 			}
 			from = to

@@ -306,7 +306,7 @@ func BenchmarkCount(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		ballots = append(ballots, []any{m.Meeting, n, "", 0, n, kinds[name], false, len(cast.Motions), data})
+		ballots = append(ballots, []any{m.Meeting, n, "", 0, n, kinds[name], false, 0, len(cast.Motions), data})
 	}
 	if m.Key, err = keys.ReleaseKey(ctx, vault.MeetingKey(m.Meeting)); err != nil {
 		b.Fatal(err)

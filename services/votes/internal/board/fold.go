@@ -266,7 +266,7 @@ func (f *folding) count(ctx context.Context, m meeting.Meeting) error {
 	if err != nil {
 		return err
 	}
-	err = eachHead(ctx, f.tx, m, open, counter.Holdings, func(head []Ballot) error {
+	err = eachHead(ctx, f.tx, m, open, func(head []Ballot) error {
 		n, _ := strconv.Atoi(head[0].Entry)
 		handed := meeting.Handed{Envelopes: came[n]}
 		for _, b := range head {

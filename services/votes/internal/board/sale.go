@@ -70,7 +70,7 @@ func traded(ctx context.Context, q readmodel.Querier, m meeting.Meeting, open op
 		if len(list) > 0 && list[0].Entry == entry {
 			onRoll[entry] = list[0]
 		}
-		err = eachHead(ctx, q, m, open, meeting.Holdings{}, func(head []Ballot) error {
+		err = eachHead(ctx, q, m, open, func(head []Ballot) error {
 			for _, b := range head {
 				if b.Taken != nil {
 					taken[entry] = append(taken[entry], *b.Taken)
