@@ -417,6 +417,7 @@ type ConveneModel struct {
 	Done     bool
 	Meeting  client.Meeting // from the roll on
 	Trust    client.Trusteeship
+	Differs  map[string]string      // how motions that rest differ, as it was typed
 	Disputes []client.RollObjection // objections to the roll that stand in the way
 }
 

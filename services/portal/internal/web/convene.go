@@ -546,7 +546,11 @@ func (s *site) postNotice(w http.ResponseWriter, q *request) error {
 		q.keep(m.Estate.ID, m.Plan)
 	}
 	m.Key = formKey(q)
-	opens, closes, ok := m.Plan.Days()
+	form := map[string]string{"opens": m.Plan.Opens, "closes": m.Plan.Closes}
+	for i := range m.Meeting.Resting {
+		form[pages.DiffersField(i)] = q.value(pages.DiffersField(i))
+	}
+	m.Differs = form
 	if q.PostFormValue("do") != "post" {
 		if err := q.foresee(&m); err != nil {
 			return err
@@ -554,11 +558,10 @@ func (s *site) postNotice(w http.ResponseWriter, q *request) error {
 		m.Key = key()
 		return q.render(w, http.StatusOK, pages.ConveneNotice(q.view, m))
 	}
+	path, body, err := deskCommand("notice", m.Meeting, form)
 	var done client.Recorded
-	if !ok {
-		err = problem.Invalid("time-wrong", "that is no time")
-	} else {
-		done, err = q.command(http.MethodPost, q.of("/notice"), m.Key, map[string]any{"opens": opens, "closes": closes})
+	if err == nil {
+		done, err = q.command(http.MethodPost, q.of(path), m.Key, body)
 	}
 	if refused(err) {
 		m.Problem, m.Key = explained(q, err), key()
