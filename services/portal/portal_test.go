@@ -509,6 +509,12 @@ func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {
 	b.shows(b.post(meeting+"/recount", append(form, "key", "42345678", "do", "dance")...), http.StatusNotFound)
 }
 
+func TestWhoBoughtAUnitDuringTheVoteIsToldBeforeVoting(t *testing.T) {
+	_, b := open(t)
+	b.login(apitest.OwnerCode)
+	b.shows(b.get(voting+"/ballot"), http.StatusOK, "5-1-101:你在投票期间买下了这套房", "卖方在转让以前已经交了票")
+}
+
 func TestTheDeskIsNotForEveryOwner(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)

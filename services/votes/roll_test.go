@@ -2,6 +2,7 @@ package votes_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,6 +108,27 @@ func TestAUnitSoldDuringTheVote(t *testing.T) {
 	h.titles("5-1-102" + sold + "FA,,1/1,是\n") // an has voted
 	h.titles("5-1-201" + sold + "DI,,1/1,是\n") // bo has not voted, and di is on the roll
 	h.amended(3)
+	bought := func(who *servicetest.Client) (list []string) {
+		type amendment struct {
+			Unit        string
+			Yours       bool
+			SellerVoted bool `json:"seller_voted"`
+		}
+		for _, a := range servicetest.Items[amendment](who.Get(h.at + "/amendments").Want(http.StatusOK)) {
+			if a.Yours {
+				list = append(list, fmt.Sprint(a.Unit, " ", a.SellerVoted))
+			}
+		}
+		return list
+	}
+	for who, want := range map[string][]string{"FA": {"5-1-102 true"}, "DI": {"5-1-201 false"}, "ED": {"5-2-101 false"}, "AN": nil} {
+		if got := bought(h.as(who)); !slices.Equal(got, want) {
+			t.Errorf("%s is told of %q before voting, want %q", who, got, want)
+		}
+	}
+	if got := bought(h.Anyone()); got != nil {
+		t.Errorf("anyone bought %q", got)
+	}
 	h.as("BO").Post(ballots, choose(events.No, "M1", "M2")).Refused(http.StatusConflict, "not-in-scope")
 	h.as("AN").Post(ballots, choose(events.No, "M3")).Refused(http.StatusConflict, "not-in-scope")
 

@@ -456,6 +456,9 @@ type Amendment struct {
 	To   string     `json:"to"`
 	New  bool       `json:"new"` // the entry came by this
 	At   *time.Time `json:"at"`
+
+	Yours       bool `json:"yours"`        // the reader votes for it from then on
+	SellerVoted bool `json:"seller_voted"` // of the reader's: a ballot was handed in for it before the sale
 }
 
 // RollObjection to a roll, without the owner's words.

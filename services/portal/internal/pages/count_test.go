@@ -106,3 +106,20 @@ func TestABallotOfAnElectionIsAnsweredCandidateByCandidate(t *testing.T) {
 		t.Error("what is not answered is not sent")
 	}
 }
+
+func TestHeadsThatSalesChangedAreSaidBesideThoseOfTheFrozenRoll(t *testing.T) {
+	m := client.Meeting{Roll: &client.Roll{Scopes: []client.Scope{{Scope: "estate", Heads: 976}, {Scope: "units:M3", Heads: 2}}}}
+	for _, c := range []struct {
+		name string
+		r    client.Result
+		want string
+	}{
+		{"nothing was sold", client.Result{Motion: "M1", Scope: "estate", ElectorateHeads: 976}, ""},
+		{"one head more", client.Result{Motion: "M1", Scope: "estate", ElectorateHeads: 977}, "封存的名册上是 976 人。投票期间有房屋转让,按每套房屋由谁投票计,是 977 人;总面积不变。"},
+		{"of listed units", client.Result{Motion: "M3", Scope: "units", ElectorateHeads: 1}, "封存的名册上是 2 人。投票期间有房屋转让,按每套房屋由谁投票计,是 1 人;总面积不变。"},
+	} {
+		if got := soldWords("zh", m, c.r); got != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}

@@ -231,7 +231,29 @@ type BallotForm struct {
 	Key     string
 	Choices map[string]string // by [AnswerKey]
 	Voted   Voted
+	Bought  []client.Amendment // units that the reader bought during the vote
 	Problem *Problem
+}
+
+// boughtWords tells who bought a unit during the vote whose ballot counts for it.
+func boughtWords(l Lang, a client.Amendment) string {
+	if a.SellerVoted {
+		return a.Unit + l.T(":你在投票期间买下了这套房,卖方在转让以前已经交了票。卖方那张票有效的议题,以那张票为准,你的票不再为这套房计入。", ": you bought this unit during the vote, and its seller had handed in a ballot before. On what that ballot counts it stands, and yours does not count for this unit.")
+	}
+	return a.Unit + l.T(":你在投票期间买下了这套房,卖方没有投过票,这套房由你投票。", ": you bought this unit during the vote. Its seller had not voted, and you vote for it.")
+}
+
+// soldWords says where units sold during the vote changed the heads of a motion.
+func soldWords(l Lang, m client.Meeting, r client.Result) string {
+	if m.Roll == nil || m.Past {
+		return ""
+	}
+	for _, s := range m.Roll.Scopes {
+		if (s.Scope == r.Scope || s.Scope == r.Scope+":"+r.Motion) && s.Heads != r.ElectorateHeads {
+			return l.T("封存的名册上是 ", "On the frozen roll there are ") + Count(s.Heads) + l.T(" 人。投票期间有房屋转让,按每套房屋由谁投票计,是 ", " heads. Units were sold during the vote; by who votes for each, there are ") + Count(r.ElectorateHeads) + l.T(" 人;总面积不变。", ". The area is the same.")
+		}
+	}
+	return ""
 }
 
 // Asked lists what a ballot may answer of a motion, with the choice left open:

@@ -51,6 +51,9 @@ type Amendment struct {
 	To   string    `json:"to" doc:"entry that votes for it from then on, unless a ballot for it was handed in before"`
 	New  bool      `json:"new" doc:"the entry came by this"`
 	At   time.Time `json:"at" doc:"when the registry had it"`
+
+	Yours       bool `json:"yours,omitempty" doc:"the caller votes for it from then on"`
+	SellerVoted bool `json:"seller_voted,omitempty" doc:"of the caller's: a ballot was handed in for it before the sale. On what it says something that counts it stands, and the caller's does not count for this unit"`
 }
 
 func (a *API) listAmendments(ctx context.Context, in *MeetingIn) (*service.Items[Amendment], error) {
@@ -60,6 +63,16 @@ func (a *API) listAmendments(ctx context.Context, in *MeetingIn) (*service.Items
 	}
 	out := &service.Items[Amendment]{}
 	out.Body.Items = Amendments(m)
+	who := service.CallerFrom(ctx).Person
+	for i, e := range m.Amendments {
+		if who == "" || e.Person != who {
+			continue
+		}
+		out.Body.Items[i].Yours = true
+		if out.Body.Items[i].SellerVoted, err = a.Board.VotedBefore(ctx, m, i); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 
@@ -68,7 +81,7 @@ func Amendments(m meeting.Meeting) []Amendment {
 	list := make([]Amendment, len(m.Amendments))
 	for i, e := range m.Amendments {
 		_, joined := m.Joined(e.To)
-		list[i] = Amendment{e.RollUnit, e.From, e.To, joined, e.At}
+		list[i] = Amendment{RollUnit: e.RollUnit, From: e.From, To: e.To, New: joined, At: e.At}
 	}
 	return list
 }

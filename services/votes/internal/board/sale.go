@@ -135,6 +135,27 @@ func amendTurnout(ctx context.Context, q readmodel.Querier, m meeting.Meeting, e
 	return nil
 }
 
+// VotedBefore says whether anyone who held the unit of an amendment, by its number
+// from 0, had cast a ballot or handed one in before they sold it.
+func (b *Tables) VotedBefore(ctx context.Context, m meeting.Meeting, amendment int) (bool, error) {
+	for i, a := range m.Amendments[:amendment+1] {
+		if a.Unit != m.Amendments[amendment].Unit {
+			continue
+		}
+		entry, err := strconv.Atoi(a.From)
+		if err != nil {
+			return false, err
+		}
+		var n int
+		err = b.db.QueryRow(ctx, `SELECT COUNT(*) FROM ballot WHERE meeting = ? AND entry = ? AND kind IN (?, ?) AND late = ? AND amendments <= ?`,
+			m.Meeting, entry, kindCast, kindEnvelope, false, i).Scan(&n)
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+	return false, nil
+}
+
 // Amending lists the live meetings of an estate whose roll is amended where a unit
 // changes hands.
 func (b *Tables) Amending(ctx context.Context, estate string) (list []meeting.Meeting, err error) {

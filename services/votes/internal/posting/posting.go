@@ -49,6 +49,7 @@ func Write(w io.Writer, r Result) error {
 	r.head(d)
 	for _, one := range r.Results {
 		motion(d, one)
+		r.sold(d, one)
 	}
 	if r.Votes != nil {
 		if err := r.votes(d); err != nil {
@@ -112,6 +113,16 @@ func motion(d *pdf.Document, r meeting.Result) {
 		}
 		d.Text(fmt.Sprintf("送达有凭证、事先告知过、没有交回任何选票的业主 %d 人、%s 平方米,按本小区议事规则%s。不计这些业主时的数字和结果:%s", s.Heads, s.Area, as, s.Before.Outcome))
 		figures(d, r, s.Before)
+	}
+}
+
+// sold says of a motion where units sold during the vote changed its heads.
+func (r Result) sold(d *pdf.Document, one meeting.Result) {
+	for _, m := range r.Meeting.Motions {
+		frozen := r.Meeting.Electorate(m)
+		if m.ID == one.Motion && frozen.Heads != one.ElectorateHeads && len(r.Meeting.Amendments) > 0 {
+			d.Text(fmt.Sprintf("封存的名册上是 %d 人。投票期间有房屋转让,按每套房屋由谁投票计,是 %d 人;总面积不变。", frozen.Heads, one.ElectorateHeads))
+		}
 	}
 }
 
