@@ -28,7 +28,7 @@ import (
 )
 
 // Patience is how long a person waits for something: a machine may be slow and busy.
-const Patience = 40 * time.Second
+const Patience = 90 * time.Second
 
 // Keys that a person presses.
 const (
