@@ -144,7 +144,7 @@ func scope(s string) string {
 // comparisons that decided.
 func figures(d *pdf.Document, r meeting.Result, f meeting.Figures) {
 	row := func(what string, heads, allHeads int64, area, allArea units.CentiM2) []string {
-		return []string{what, strconv.FormatInt(heads, 10), share(heads, allHeads), area.String(), share(int64(area), int64(allArea))}
+		return []string{what, strconv.FormatInt(heads, 10), Share(heads, allHeads), area.String(), Share(int64(area), int64(allArea))}
 	}
 	rows := [][]string{
 		{"全体业主", strconv.FormatInt(r.ElectorateHeads, 10), "", r.ElectorateArea.String(), ""},
@@ -174,12 +174,13 @@ func Arithmetic(s meeting.Step) string {
 	return what + ":" + term(s.Left) + " " + s.Compare + " " + term(s.Right) + "," + met
 }
 
-// share is a part of a whole in per cent, rounded half up; nothing of nothing.
-func share(part, whole int64) string {
+// Share is a part of a whole in per cent, rounded down as on the page of the result:
+// what falls short of two thirds must not read as more. Nothing of nothing.
+func Share(part, whole int64) string {
 	if whole == 0 {
 		return ""
 	}
-	n := units.RatioHalfUp(part, whole, 10000)
+	n := part * 10000 / whole
 	return fmt.Sprintf("%d.%02d%%", n/100, n%100)
 }
 

@@ -25,6 +25,14 @@ func TestAComparisonIsSpelledOut(t *testing.T) {
 	}
 }
 
+func TestAShareIsRoundedDown(t *testing.T) {
+	for want, of := range map[string][2]int64{"66.66%": {666_666, 1_000_000}, "75.36%": {77_530, 102_870}, "100.00%": {9, 9}, "0.00%": {0, 9}, "": {0, 0}} {
+		if got := posting.Share(of[0], of[1]); got != want {
+			t.Errorf("%d of %d is %q, want %q", of[0], of[1], got, want)
+		}
+	}
+}
+
 func result(list iter.Seq2[posting.Vote, error]) posting.Result {
 	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 	return posting.Result{
