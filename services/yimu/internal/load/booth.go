@@ -171,6 +171,7 @@ func (b *Booth) hand(ctx context.Context, s Site) error {
 					b.People = append(b.People, t.Person)
 				}
 			}
+		default: // nothing else says who votes for a unit that was only just imported
 		}
 		return nil
 	}); err != nil {
