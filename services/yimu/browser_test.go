@@ -66,8 +66,8 @@ type assembly struct {
 	committee *browser.Person // before the notice
 }
 
-// homes of the estate, the first four of which vote by what a test does.
-var homes = []struct {
+// voters are the homes of the estate, the first four of which vote by what a test does.
+var voters = []struct {
 	code string
 	area string
 }{
@@ -104,7 +104,7 @@ func assemble(t *testing.T) *assembly {
 	var list, titles strings.Builder
 	list.WriteString("房屋编号,楼栋,单元,房号,用途,专有部分面积(㎡),面积依据,交付状态\n")
 	titles.WriteString("房屋编号,业主姓名,证件类型,证件号,手机,份额,表决代表\n")
-	for _, h := range homes {
+	for _, h := range voters {
 		part := strings.Split(h.code, "-")
 		fmt.Fprintf(&list, "%s,%s,%s,%s,住宅,%s,登记,已交付\n", h.code, part[0], part[1], part[2], h.area)
 		fmt.Fprintf(&titles, "%s,业主%s,身份证,X%s,,1/1,是\n", h.code, h.code, h.code)
@@ -319,7 +319,7 @@ func (m *assembly) letter(t *testing.T, meeting, home string) string {
 // others are six owners who vote by the API: all for M1, all but one for M2.
 func (m *assembly) others(t *testing.T, meeting string) {
 	t.Helper()
-	for i, h := range homes[4:10] {
+	for i, h := range voters[4:10] {
 		token, _, err := m.inside.sessions().Start(t.Context(), m.owner(h.code))
 		if err != nil {
 			t.Fatal(err)
