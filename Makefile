@@ -121,4 +121,4 @@ screenshots: build ## docs/screenshots, taken from the running system; fails whe
 	$(MAKE) browser PICTURES=docs/screenshots
 
 browser: assets ## hold a meeting in Chromium, from its draft to the final result (PICTURES=folder to keep pictures in)
-	go test -tags browser -count=1 -timeout 15m$(TESTFLAGS:%= %) -run InABrowser$$ ./services/yimu -pictures $(if $(PICTURES),$(abspath $(PICTURES)))
+	go test -tags browser -count=1 -timeout 15m$(TESTFLAGS:%= %) -run InABrowser$$ ./services/yimu$(if $(PICTURES), -pictures $(abspath $(PICTURES)))
