@@ -199,8 +199,8 @@ type PaymentForm struct {
 
 // LoginForm is a code being typed in.
 type LoginForm struct {
-	Code, Next string
-	Problem    *Problem
+	Next    string
+	Problem *Problem
 }
 
 // MeModel is what a person sees of their own.

@@ -67,6 +67,8 @@ func (q *request) loggedIn() error {
 	return nil
 }
 
+// loginForm asks for a code. Opening the link of one uses nothing up, for scanners
+// and previews open links; and its code is behind the #, so no server is sent it.
 func (s *site) loginForm(w http.ResponseWriter, q *request) error {
 	next := local(q.URL.Query().Get("next"))
 	if q.view.Reader != nil {
@@ -75,16 +77,6 @@ func (s *site) loginForm(w http.ResponseWriter, q *request) error {
 	}
 	q.view.Title, q.view.Narrow, q.view.Scripts = q.view.T("登录", "Log in"), true, []string{"code.js"}
 	return q.render(w, http.StatusOK, pages.Login(q.view, pages.LoginForm{Next: next}))
-}
-
-// confirm shows a button for the code in the link. Opening the link uses
-// nothing up: scanners and previews open links.
-func (s *site) confirm(w http.ResponseWriter, q *request) error {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Cache-Control", "no-store")
-	q.view.Title, q.view.Narrow = q.view.T("确认登录", "Confirm"), true
-	q.view.Live, q.view.URI = "", "/login" // the code goes nowhere else
-	return q.render(w, http.StatusOK, pages.Confirm(q.view, pages.LoginForm{Code: q.PathValue("code")}))
 }
 
 func (s *site) login(w http.ResponseWriter, q *request) error {

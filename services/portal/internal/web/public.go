@@ -73,7 +73,6 @@ func (s *site) pages(logins func(http.Handler) http.Handler) http.Handler {
 	on("POST /meetings/{meeting}/roll/objection", s.objectToRoll)
 
 	on("GET /login", s.loginForm)
-	mux.Handle("GET /login/{code}", logins(s.handle(s.confirm)))
 	mux.Handle("POST /login", logins(s.handle(s.login)))
 	on("POST /logout", s.logout)
 	on("GET /me", s.me)
