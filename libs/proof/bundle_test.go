@@ -273,6 +273,7 @@ func FuzzHappened(f *testing.F) {
 		`{"happened":"2026-03-01T08:00:00Z","happened":"2027-03-01T08:00:00Z"}`, `{"Happened":"2026-03-01T08:00:00Z"}`, `{"a":01,"happened":"2026-03-01T08:00:00Z"}`,
 		`{"a":"\u0041","happened":"2026-03-01T08:00:00Z"}`, `{"happened":"2026-03-01T08:00:00Z",}`, `{"happened":"2026-03-01T08:00:00Z"}x`, `{"a":1`, `{"a"`, `{"a":"`, `{`,
 		`{"happened":"2026-03-01T24:00:00Z"}`, `{"happened":"0000-01-01T00:00:00Z"}`, `{"happened":"9999-12-31T23:59:59-10:00"}`, `{"happened":null,"a":true}`,
+		`{"past":true,"happened":"2026-03-01T08:00:00Z"}`, `{"past":truer,"happened":"2026-03-01T08:00:00Z"}`, `{"happened":true}`,
 	} {
 		f.Add([]byte(s))
 	}

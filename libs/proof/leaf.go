@@ -133,7 +133,8 @@ func happened(meta []byte) Time {
 
 // plainHappened finds what encoding/json would read as the field "happened", ten
 // times as fast, in metadata as they are nearly always: one flat object without
-// spaces, of strings in plain ASCII and whole numbers. ok is false for any other.
+// spaces, of strings in plain ASCII, whole numbers and true. ok is false for any
+// other.
 func plainHappened(meta []byte) (text []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(meta, []byte("{"))
 	for ok {
@@ -157,6 +158,8 @@ func plainHappened(meta []byte) (text []byte, ok bool) {
 			}
 		case c >= '1' && c <= '9' && !is:
 			rest = bytes.TrimLeft(rest, "0123456789")
+		case !is && bytes.HasPrefix(rest, []byte("true")):
+			rest = rest[len("true"):]
 		default:
 			return nil, false
 		}
