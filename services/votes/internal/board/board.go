@@ -507,7 +507,7 @@ func openAll(ballots []Ballot, recorded []recordedBallot, open openFunc) error {
 				switch r.kind {
 				case kindCast:
 					b.Taken = &meeting.Taken{Late: r.late}
-					err = json.Unmarshal(r.text, &b.Taken.BallotCast)
+					b.Taken.BallotCast, err = decodeCast(r.text)
 					b.Taken.Amendments = r.handed.before(b.Taken.BallotCast, r.amended)
 					b.Ballot = b.Taken.Ballot
 					open(b.Taken)
