@@ -38,7 +38,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-	_ "modernc.org/sqlite" // database/sql driver "sqlite"
+	"modernc.org/sqlite" // and its driver of database/sql
 
 	"github.com/yimu-ledger/yimu/libs/es"
 )
@@ -99,10 +99,26 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 		return nil, fmt.Errorf("readmodel: open: %w", err)
 	}
 	db.tracer, db.meter = o.tracer, o.meter
-	if err := db.createCheckpoints(ctx, o.schema); err != nil {
+	// Of several processes that give a new file its log at once, SQLite tells all but
+	// one that it is busy, and does not wait as it does for anything else.
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = db.createCheckpoints(ctx, o.schema)
+	for locked(err) && waiting.Err() == nil {
+		sleep(waiting, brisk)
+		err = db.createCheckpoints(ctx, o.schema)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("readmodel: open: %w", err), db.Close())
 	}
 	return db, nil
+}
+
+// locked says whether SQLite found a file in use.
+func locked(err error) bool {
+	const busy = 5 // SQLITE_BUSY
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == busy
 }
 
 func openSQLite(path string, o options) (*DB, error) {
