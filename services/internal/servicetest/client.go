@@ -166,7 +166,9 @@ func (c *Client) Import(estate, kind, file, content string, options ...Option) *
 	return c.Do(http.MethodPost, "/estates/"+estate+"/papers/"+kind, content, options...)
 }
 
-// Do sends a request. body is sent as it is where it is a string, else as JSON.
+// Do sends a request. body is sent as it is where it is a string, else as JSON. While
+// the read models have not come as far as this client has seen it repeats it, as
+// whoever asks is told to.
 func (c *Client) Do(method, path string, body any, options ...Option) *Answer {
 	t := c.s.t
 	t.Helper()
@@ -188,6 +190,7 @@ func (c *Client) Do(method, path string, body any, options ...Option) *Answer {
 	c.s.must(err)
 	Header("Content-Type", kind)(r)
 	At(es.Position(c.s.seen.Load()))(r)
+	seen := r.Header.Get(service.PositionHeader)
 	if c.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Token)
 	}
@@ -197,18 +200,31 @@ func (c *Client) Do(method, path string, body any, options ...Option) *Answer {
 	for _, o := range options {
 		o(r)
 	}
-	response, err := http.DefaultClient.Do(r)
-	c.s.must(err)
-	defer func() { _ = response.Body.Close() }()
-	a := &Answer{s: c.s, what: method + " " + path + " at " + r.Header.Get(service.PositionHeader), Status: response.StatusCode, Header: response.Header}
-	a.Body, err = io.ReadAll(response.Body)
-	c.s.must(err)
+	a := c.send(r)
+	for tries := 0; tries < 20 && a.behind() && r.Header.Get(service.PositionHeader) == seen; tries++ {
+		if r.GetBody != nil {
+			r.Body, err = r.GetBody()
+			c.s.must(err)
+		}
+		a = c.send(r)
+	}
 	var told struct {
 		Position es.Position `json:"position"`
 	}
 	if method != http.MethodGet && json.Unmarshal(a.Body, &told) == nil {
 		c.s.told(told.Position)
 	}
+	return a
+}
+
+func (c *Client) send(r *http.Request) *Answer {
+	response, err := http.DefaultClient.Do(r)
+	c.s.must(err)
+	defer func() { _ = response.Body.Close() }()
+	what := r.Method + " " + r.URL.RequestURI() + " at " + r.Header.Get(service.PositionHeader)
+	a := &Answer{s: c.s, what: what, Status: response.StatusCode, Header: response.Header}
+	a.Body, err = io.ReadAll(response.Body)
+	c.s.must(err)
 	return a
 }
 
@@ -220,6 +236,12 @@ type Answer struct {
 
 	s    *System
 	what string
+}
+
+// behind says whether the read models have not come as far as they were asked to, and
+// the request is to be repeated.
+func (a *Answer) behind() bool {
+	return a.Status == http.StatusServiceUnavailable && bytes.Contains(a.Body, []byte(`"not-caught-up"`))
 }
 
 // Want ends the test where the status is another one.
