@@ -213,7 +213,7 @@ func askAboutRoll(t *testing.T, m *assembly) {
 	owner.Follow("我要提出异议").Fill("房屋编号", "1-1-101").Fill("哪里不对", "产权证上写的是 90.10 平方米").Follow("提交异议").See("已经记入账本", "等待答复").Lacks("90.10")
 
 	committee := m.committee.With(t)
-	committee.Open(m.meeting + "/convene/notice").See("名册有 1 条异议没有答复")
+	committee.Open(m.meeting + "/convene/notice").Reload("名册有 1 条异议没有答复")
 	committee.Open(m.meeting).Follow("会议工作台").Follow("业主名册和异议").See("等待答复").Follow("查看原话").See("90.10")
 	committee.Fill("答复", "以不动产登记为准,登记面积是 89.50 平方米。").Follow("答复:异议不成立").See("已经记入账本", "不成立")
 	m.keep(committee, "roll-1280", 1500)
@@ -286,7 +286,7 @@ func voteByCode(t *testing.T, m *assembly) {
 	// The letter that was printed first is void, and the one that was used is used up.
 	scanner.Follow("进入投票").See("这个投票码用不了")
 	m.others(t, id)
-	scanner.Open(m.meeting).See("8人", "正在投票").Lacks("赞成")
+	scanner.Open(m.meeting).Reload("8人").See("正在投票").Lacks("赞成")
 }
 
 // letter prints one letter, and returns the code in it.
@@ -341,7 +341,7 @@ func enterPaper(t *testing.T, m *assembly) {
 	first.Follow("录入下一份").See("你是第一个录这张票的人").Attach("选票的扫描件", photograph(t)).Filled("扫描件指纹")
 	first.Choose("选聘物业服务企业", "赞成").Choose("架空层", "赞成").Follow("提交").See("还要另一个人再录一次", "你录过了").Lacks("录入下一份")
 
-	second.Open(m.meeting).Follow("纸质票录入台").See("等第二个人录").Follow("录入下一份").See("你看不到他录了什么").Lacks("扫描件")
+	second.Open(m.meeting).Follow("纸质票录入台").Reload("等第二个人录").Follow("录入下一份").See("你看不到他录了什么").Lacks("扫描件")
 	if chosen := second.Chosen(); len(chosen) > 0 {
 		t.Errorf("the second clerk is shown %q", chosen)
 	}
@@ -349,7 +349,7 @@ func enterPaper(t *testing.T, m *assembly) {
 	second.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和前面录的不一样(M2)", "录入不一致:M2").Lacks("赞成", "反对")
 	m.keep(second, "paper-differ-1280", 1300)
 
-	third.Open(m.meeting).Follow("纸质票录入台").See("录入不一致:M2").Lacks("赞成", "反对").Follow("录入下一份").See("你看不到他录了什么")
+	third.Open(m.meeting).Follow("纸质票录入台").Reload("录入不一致:M2").Lacks("赞成", "反对").Follow("录入下一份").See("你看不到他录了什么")
 	if chosen := third.Chosen(); len(chosen) > 0 {
 		t.Errorf("the third clerk is shown %q", chosen)
 	}
@@ -359,7 +359,7 @@ func enterPaper(t *testing.T, m *assembly) {
 func postResult(t *testing.T, m *assembly) {
 	m.at("2026-03-25 18:00:01")
 	clerk := m.sits(t, "录入员甲", registry.Clerk, 1280)
-	clerk.Open(m.meeting).Follow("纸质票录入台").See("录入完毕").Follow("确认录入完毕").See("已确认录入完毕")
+	clerk.Open(m.meeting).Follow("纸质票录入台").Reload("确认录入完毕").Follow("确认录入完毕").See("已确认录入完毕")
 	m.at("2026-03-25 18:02:00")
 	committee := m.sits(t, "业委会", registry.Committee, 1280)
 	committee.Open(m.meeting + "/desk").Reload("计票已经完成")
