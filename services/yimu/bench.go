@@ -90,14 +90,22 @@ func (c *BenchCmd) Run(ctx context.Context) error {
 	if err := b.disk(dir); err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		what    string
-		measure func(context.Context) error
-	}{
+	return b.run(ctx, []measurement{
 		{"importing the demonstration estate, and one of voters", b.papers},
 		{"casting ballots", b.ballots},
 		{"filling the ledger, and replaying that", b.replay},
-	} {
+	})
+}
+
+// measurement is a part of a bench, and what it is about.
+type measurement struct {
+	what    string
+	measure func(context.Context) error
+}
+
+// run says what it measures, one after the other, and prints what came out.
+func (b *bench) run(ctx context.Context, parts []measurement) error {
+	for _, part := range parts {
 		fmt.Fprintln(os.Stderr, part.what+" …")
 		if err := part.measure(ctx); err != nil {
 			return fmt.Errorf("%s: %w", part.what, err)

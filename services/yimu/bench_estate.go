@@ -80,22 +80,13 @@ func (c *benchEstateCmd) Run(ctx context.Context) error {
 	if _, err := (invented.Estate{Homes: c.Homes, Seed: c.Seed}).Write(b.papers); err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		what    string
-		measure func(context.Context) error
-	}{
+	return b.run(ctx, []measurement{
 		{"importing, killed half-way and run again", b.interrupted},
 		{"importing, freezing a roll", b.imported},
 		{"casting ballots", b.vote},
 		{"counting, opening pages and files, making a bundle", b.count},
 		{"checking the bundle", b.verify},
-	} {
-		fmt.Fprintln(os.Stderr, part.what+" …")
-		if err := part.measure(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.what, err)
-		}
-	}
-	return b.print(os.Stdout)
+	})
 }
 
 // memory follows how much a server holds.
