@@ -47,7 +47,7 @@ func EstateRules(v View, m RulesModel) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = crumb(path("estates", m.Estate.ID), m.Estate.Name).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = crumb(path("estates", m.Estate.ID, "meetings"), v.T("业主大会", "Owners' meetings")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
