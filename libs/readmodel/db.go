@@ -92,8 +92,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 	case "postgres", "postgresql":
 		db, err = openPostgres(address, o)
 	default:
-		// The address may hold a password: name its scheme only.
-		err = fmt.Errorf("unknown scheme %q, want sqlite or postgres", scheme)
+		err = errors.New("the address begins with neither sqlite:// nor postgres://") // it may hold a password
 	}
 	if err != nil {
 		return nil, fmt.Errorf("readmodel: open: %w", err)
@@ -198,10 +197,32 @@ const connections = 16
 
 var schemaName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
-func openPostgres(address string, o options) (*DB, error) {
+// CheckPostgres says what is wrong with the address of a PostgreSQL database,
+// the files it names included. It connects to nothing.
+func CheckPostgres(address string) error {
+	_, err := parsePostgres(address)
+	return err
+}
+
+// parsePostgres reads an address. Its errors do not quote it, for the password.
+func parsePostgres(address string) (*pgx.ConnConfig, error) {
+	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		return nil, errors.New("it is not like postgres://user:password@host/database")
+	}
 	config, err := pgx.ParseConfig(address)
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, file
+	}
 	if err != nil {
-		return nil, errors.New("postgres address cannot be parsed") // its own error may quote it
+		return nil, errors.New("the address of PostgreSQL cannot be parsed")
+	}
+	return config, nil
+}
+
+func openPostgres(address string, o options) (*DB, error) {
+	config, err := parsePostgres(address)
+	if err != nil {
+		return nil, err
 	}
 	if o.schema != "" {
 		if !schemaName.MatchString(o.schema) {

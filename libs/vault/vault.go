@@ -130,7 +130,11 @@ func (v *Vault) open(ctx context.Context, keyFile string) error {
 			return fmt.Errorf("make the key file: %w", err)
 		}
 	}
-	if v.master, err = readMaster(keyFile); err != nil {
+	v.master, err = readMaster(keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("its key file %s is missing, and without the one it was made with nothing in it can be read: put that back (%w)", keyFile, err)
+	}
+	if err != nil {
 		return err
 	}
 	if fresh {

@@ -584,6 +584,8 @@ func TestTheKeyFileIsGuarded(t *testing.T) {
 			t.Errorf("a key file that is %s is taken", name)
 		} else if strings.Contains(err.Error(), "value") {
 			t.Errorf("the error quotes the key: %v", err)
+		} else if !strings.Contains(err.Error(), config.KeyFile) {
+			t.Errorf("of a key file that is %s the error does not say which: %v", name, err)
 		}
 		os.Remove(config.KeyFile)
 		if err := os.WriteFile(config.KeyFile, content, 0o600); err != nil {

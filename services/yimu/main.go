@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -40,11 +41,13 @@ Start with "yimu up --demo" and open http://127.0.0.1:8080.`
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var c cli
-	command := kong.Parse(&c, kong.Name("yimu"), kong.Description(description), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Exit(func(status int) { os.Exit(min(status, wrongUsage)) })) // its own for that is 80
-	err := command.Run()
+	parser := newParser(ctx, &cli{})
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		parser.Stdout = os.Stderr // how it is used is no result
+		parser.FatalIfErrorf(err)
+	}
+	err = command.Run()
 	var exit exitError
 	switch {
 	case err == nil:
@@ -54,6 +57,29 @@ func main() {
 		fmt.Fprintln(os.Stderr, "yimu: "+err.Error())
 		os.Exit(1)
 	}
+}
+
+// newParser reads command lines.
+func newParser(ctx context.Context, c *cli) *kong.Kong {
+	return kong.Must(c, kong.Name("yimu"), kong.Description(description), kong.ShortUsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(help), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(status int) { os.Exit(min(status, wrongUsage)) })) // its own for that is 80
+}
+
+// help tells all flags, but of yimu serve with a service only those for that service.
+func help(options kong.HelpOptions, command *kong.Context) error {
+	for _, p := range command.Path {
+		if p.Positional == nil || p.Positional.Name != "service" {
+			continue
+		}
+		service := command.Value(p).String()
+		for _, f := range command.Flags() {
+			if list := f.Tag.Get("for"); list != "" && slices.Contains(served, service) && !concerns(list, service) {
+				f.Hidden = true
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(options, command)
 }
 
 // wrongUsage is the exit status of a command that was not understood, or that

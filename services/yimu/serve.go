@@ -29,6 +29,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/ledger"
 	"github.com/yimu-ledger/yimu/services/portal"
+	"github.com/yimu-ledger/yimu/services/votes/calendar"
 )
 
 // serveCmd runs one service of a cluster. Its flags are the manual: the tag
@@ -68,12 +69,12 @@ type serveCmd struct {
 	Tlog      string `group:"Databases and files" help:"Directory of the transparency log, which all ledgers share: one of them holds its lock and appends, the others serve it." env:"YIMU_TLOG" type:"path" placeholder:"DIR" for:"ledger" needs:"ledger"`
 	tlogFlags `group:"Databases and files"`
 
-	Registry   []string `group:"Portal" help:"Where registry answers, http://host:port; several share the work." env:"YIMU_REGISTRY" placeholder:"URL" for:"portal" needs:"portal"`
-	Contracts  []string `group:"Portal" help:"Where contracts answers." env:"YIMU_CONTRACTS" placeholder:"URL" for:"portal" needs:"portal"`
-	Workorders []string `group:"Portal" help:"Where workorders answers." env:"YIMU_WORKORDERS" placeholder:"URL" for:"portal" needs:"portal"`
-	Finance    []string `group:"Portal" help:"Where finance answers." env:"YIMU_FINANCE" placeholder:"URL" for:"portal" needs:"portal"`
-	Votes      []string `group:"Portal" help:"Where votes answers." env:"YIMU_VOTES" placeholder:"URL" for:"portal" needs:"portal"`
-	Ledger     []string `group:"Portal" help:"Where the ledger answers." env:"YIMU_LEDGER" placeholder:"URL" for:"portal" needs:"portal"`
+	Registry   []string `group:"Portal" help:"Where registry answers, http://host:port; several share the work." env:"YIMU_REGISTRY" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
+	Contracts  []string `group:"Portal" help:"Where contracts answers." env:"YIMU_CONTRACTS" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
+	Workorders []string `group:"Portal" help:"Where workorders answers." env:"YIMU_WORKORDERS" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
+	Finance    []string `group:"Portal" help:"Where finance answers." env:"YIMU_FINANCE" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
+	Votes      []string `group:"Portal" help:"Where votes answers." env:"YIMU_VOTES" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
+	Ledger     []string `group:"Portal" help:"Where the ledger answers." env:"YIMU_LEDGER" placeholder:"URL" for:"portal" needs:"portal" secret:"url"`
 	siteFlags  `group:"Portal"`
 
 	storeFlags `group:"Store"`
@@ -89,11 +90,15 @@ the store. They start in any order and wait for each other: /readyz answers 200 
 caught up with the ledger as it was at the start.
 
 Every flag may be given by its environment variable; settings for other services are ignored, so all may share one set.
+"yimu serve votes --help" tells those of votes alone, "yimu serve votes --check" what is missing and what cannot work.
 Telemetry is set by the standard variables of OpenTelemetry, such as OTEL_EXPORTER_OTLP_ENDPOINT.`
 }
 
 // withAPI are the services that "service" stands for in tags.
 var withAPI = []string{"registry", "contracts", "workorders", "finance", "votes", "ledger"}
+
+// served are all services.
+var served = append(slices.Clone(withAPI), "portal", "store")
 
 // concerns says whether a tag's list of services holds one.
 func concerns(list, name string) bool {
@@ -103,9 +108,17 @@ func concerns(list, name string) bool {
 
 // What is secret in an address of whatever scheme.
 var (
-	password  = regexp.MustCompile(`(://[^/@:]*:)[^@]*@`)
+	password  = regexp.MustCompile(`(://[^/@:]*:).*@`)
 	parameter = regexp.MustCompile(`(?i)([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*`)
 )
+
+// shown is an address without what is secret in it.
+func shown(address string) string {
+	if !strings.Contains(address, "://") && strings.ContainsAny(address, "=@") {
+		return "(set, but no URL)" // it may have a password anywhere
+	}
+	return parameter.ReplaceAllString(password.ReplaceAllString(address, "${1}…@"), "${1}…")
+}
 
 // settings returns what a service is set to, a line each, without secrets, and
 // which settings it lacks.
@@ -122,7 +135,7 @@ func (c *serveCmd) settings(flags []*kong.Flag) (lines, missing []string) {
 			}
 			continue
 		case f.Tag.Get("secret") == "url":
-			value = parameter.ReplaceAllString(password.ReplaceAllString(value, "${1}…@"), "${1}…")
+			value = shown(value)
 		case f.Tag.Has("secret"):
 			value = "(set)"
 		}
@@ -162,20 +175,44 @@ func (c *serveCmd) Run(ctx context.Context, command *kong.Context) error {
 
 // check says what is wrong with settings that can be judged without the network.
 func (c *serveCmd) check() error {
-	switch c.Service {
-	case "portal":
-		for name, addresses := range c.services() {
-			if _, err := parseAll(addresses); err != nil {
-				return fmt.Errorf("--%s: %w", name, err)
-			}
+	named := func(flag string, err error) error {
+		if err != nil {
+			return fmt.Errorf("--%s: %w", flag, err)
 		}
+		return nil
+	}
+	switch c.Service {
 	case "store":
 		return c.storeFlags.check()
-	default:
-		_, err := c.bus(slog.Default())
-		return err
+	case "portal":
+		errs := []error{named("vault", readmodel.CheckPostgres(c.Vault))}
+		for name, addresses := range c.services() {
+			_, err := parseAll(addresses)
+			errs = append(errs, named(name, err))
+		}
+		if c.BaseURL != "" {
+			_, err := parseAll([]string{c.BaseURL})
+			errs = append(errs, named("base-url", err))
+		}
+		return errors.Join(errs...)
 	}
-	return nil
+	_, err := c.bus(slog.Default())
+	errs := []error{
+		err,
+		named("eventstore", esdb.Check(c.Eventstore)),
+		named("database", readmodel.CheckPostgres(c.Database)),
+		named("vault", readmodel.CheckPostgres(c.Vault)),
+	}
+	for _, broker := range c.Kafka {
+		if host, port, err := net.SplitHostPort(broker); err != nil || host == "" || port == "" {
+			errs = append(errs, fmt.Errorf("--kafka: %q is not like host:port", broker))
+		}
+	}
+	if c.Service == "votes" {
+		_, err := calendar.Load(c.Holidays)
+		errs = append(errs, named("holidays", err))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *serveCmd) services() map[string][]string {
@@ -188,7 +225,7 @@ func parseAll(addresses []string) (all []*url.URL, err error) {
 	for _, address := range addresses {
 		u, err := url.Parse(address)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return nil, fmt.Errorf("%q is not like http://host:port", address)
+			return nil, fmt.Errorf("%q is not like http://host:port", shown(address))
 		}
 		all = append(all, u)
 	}
@@ -256,7 +293,9 @@ func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *
 		return g, err
 	}
 	topics := ledger.Topics(c.KafkaPartitions)
-	if err := insist(ctx, log, "Kafka", func() error { return bus.EnsureTopics(ctx, g.bus, topics...) }); err != nil {
+	if err := insist(ctx, log, "Kafka", "kafka", strings.Join(c.Kafka, ","), func() error {
+		return bus.EnsureTopics(ctx, g.bus, topics...)
+	}); err != nil {
 		return g, err
 	}
 	store, err := esdb.Open(esdb.Config{ConnectionString: c.Eventstore, Logger: log})
@@ -264,6 +303,12 @@ func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *
 		return g, err
 	}
 	open.closes(store.Close)
+	if err := insist(ctx, log, "the event store", "eventstore", shown(c.Eventstore), func() error {
+		_, err := store.End(ctx)
+		return err
+	}); err != nil {
+		return g, err
+	}
 	g.store, g.end = telemetry.Store(store, watch.Tracer, "eventstoredb", hostOf(c.Eventstore)), store.End
 	if g.vault, err = c.openVault(ctx, log, open); err != nil {
 		return g, err
@@ -280,7 +325,7 @@ func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *
 		}
 	}
 	g.database = func(ctx context.Context, service string) (db *readmodel.DB, err error) {
-		err = insist(ctx, log, "the database of read models", func() error {
+		err = insist(ctx, log, "the database of read models", "database", shown(c.Database), func() error {
 			db, err = readmodel.Open(ctx, c.Database, readmodel.Schema(service), readmodel.Watched(watch.Tracer, watch.Meter))
 			return err
 		})
@@ -299,7 +344,7 @@ func hostOf(connection string) string {
 }
 
 func (c *serveCmd) openVault(ctx context.Context, log *slog.Logger, open *closers) (v *vault.Vault, err error) {
-	err = insist(ctx, log, "the vault", func() error {
+	err = insist(ctx, log, "the vault", "vault", shown(c.Vault), func() error {
 		v, err = vault.Open(ctx, vault.Config{URL: c.Vault, KeyFile: c.VaultKey, Clock: c.now})
 		return err
 	})
@@ -317,16 +362,23 @@ func openBlobs(ctx context.Context, address string, open *closers) (*blobs.Bucke
 	return b, err
 }
 
-// insist tries what depends on others, which start in any order, for a while.
-func insist(ctx context.Context, log *slog.Logger, what string, try func() error) error {
-	const patience = 2 * time.Minute
+// insist tries what depends on others, which start in any order, for a while. It
+// is set by a flag to an address, without secrets.
+func insist(ctx context.Context, log *slog.Logger, what, flag, address string, try func() error) error {
+	const (
+		patience = 2 * time.Minute
+		silence  = 6 * time.Second // of one attempt, before it is told
+	)
+	log = log.With(slog.String(flag, address))
 	for start, pause := time.Now(), 100*time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		slow := time.AfterFunc(silence, func() { log.WarnContext(ctx, "waiting for "+what) })
 		err := try()
+		slow.Stop()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if time.Since(start) > patience {
-			return fmt.Errorf("%s cannot be used: %w", what, err)
+			return fmt.Errorf("%s cannot be used; see that it runs, and that --%s %s is right: %w", what, flag, address, err)
 		}
 		log.WarnContext(ctx, "waiting for "+what, slog.Any("error", err))
 		select {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -17,11 +19,7 @@ import (
 func parse(t *testing.T, args ...string) (*cli, *kong.Context) {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c, kong.Name("yimu"), kong.BindTo(t.Context(), (*context.Context)(nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	command, err := parser.Parse(args)
+	command, err := newParser(t.Context(), &c).Parse(args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +50,22 @@ func TestASettingIsPrintedWithoutWhatIsSecretInIt(t *testing.T) {
 	}
 }
 
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
+	for address, want := range map[string]string{
+		"localhost:8080":                           "localhost:8080",
+		"http://votes:8080":                        "http://votes:8080",
+		"postgres://yimu:hunt@er2@db/yimu":         "postgres://yimu:…@db/yimu",
+		"host=db user=yimu password=hunter2":       "(set, but no URL)",
+		"yimu:hunter2@db":                          "(set, but no URL)",
+		"http://a:hunter2@x http://b:hunter2@y":    "http://a:…@y",
+		"s3://b?region=x&secret_access_key=hunter": "s3://b?region=x&secret_access_key=…",
+	} {
+		if got := shown(address); got != want {
+			t.Errorf("%s is shown as %s, want %s", address, got, want)
+		}
+	}
+}
+
 func TestAServiceSaysWhatItDoesNotStartWithout(t *testing.T) {
 	for service, want := range map[string]string{
 		"votes":  "blobs database eventstore kafka vault vault-key",
@@ -73,9 +87,31 @@ func TestAServiceSaysWhatItDoesNotStartWithout(t *testing.T) {
 	}
 }
 
+func TestHelpOfAServiceTellsItsOwnFlags(t *testing.T) {
+	for service, want := range map[string]string{
+		"":       "listen kafka database vault tlog registry votes base-url append-user holidays",
+		"votes":  "listen kafka database vault holidays",
+		"ledger": "listen kafka database vault tlog",
+		"portal": "listen vault registry votes base-url",
+		"store":  "listen append-user",
+	} {
+		var said bytes.Buffer
+		parser := newParser(t.Context(), &cli{})
+		parser.Stdout, parser.Exit = &said, func(int) {}
+		_, _ = parser.Parse(append(append([]string{"serve"}, strings.Fields(service)...), "--help")) // it goes on where it would have exited
+		for _, flag := range []string{"listen", "kafka", "database", "vault", "tlog", "registry", "votes", "base-url", "append-user", "holidays"} {
+			told := strings.Contains(said.String(), "  --"+flag+"=")
+			if wanted := slices.Contains(strings.Fields(want), flag); told != wanted {
+				t.Errorf("of %q --%s is told: %t, want %t", service, flag, told, wanted)
+			}
+		}
+	}
+}
+
 func TestSettingsThatCannotWorkAreSaidBeforeAnythingStarts(t *testing.T) {
 	base := map[string][]string{
-		"votes": {"--kafka=k:9092", "--eventstore=esdb://s:2113", "--database=postgres://d", "--vault=postgres://v", "--vault-key=k", "--blobs=file:///b"},
+		"votes":   {"--kafka=k:9092", "--eventstore=esdb://s:2113", "--database=postgres://d", "--vault=postgres://v", "--vault-key=k", "--blobs=file:///b"},
+		"finance": {"--kafka=k:9092", "--vault-key=k", "--blobs=file:///b"},
 		"portal": {"--vault=postgres://v", "--vault-key=k", "--contracts=http://c", "--workorders=http://w", "--finance=http://f",
 			"--votes=http://v", "--ledger=http://l"},
 		"store": {"--data=d"},
@@ -87,6 +123,12 @@ func TestSettingsThatCannotWorkAreSaidBeforeAnythingStarts(t *testing.T) {
 	}{
 		"a mechanism that tells the password": {"votes", []string{"--kafka-user=u", "--kafka-password=p", "--kafka-mechanism=PLAIN"}, "needs TLS"},
 		"certificates that are not there":     {"votes", []string{"--kafka-ca=/nowhere.pem"}, "/nowhere.pem"},
+		"a broker without a port":             {"votes", []string{"--kafka=k1:9092,k2"}, `"k2" is not like host:port`},
+		"an event store of no known scheme":   {"finance", []string{"--eventstore=http://s:2113", "--database=postgres://d", "--vault=postgres://v"}, "--eventstore"},
+		"a database of another kind":          {"finance", []string{"--eventstore=esdb://s:2113", "--database=sqlite:///d.db", "--vault=postgres://v"}, "--database: it is not like postgres://"},
+		"certificates of a vault, not there":  {"finance", []string{"--eventstore=esdb://s:2113", "--database=postgres://d", "--vault=postgres://v?sslmode=verify-full&sslrootcert=/nowhere.crt"}, "/nowhere.crt"},
+		"holidays that are not there":         {"votes", []string{"--holidays=/nowhere.yaml"}, "/nowhere.yaml"},
+		"a base URL without its scheme":       {"portal", []string{"--registry=http://r", "--base-url=yimu.example"}, "--base-url"},
 		"an address that is none":             {"portal", []string{"--registry=localhost:8080"}, "http://host:port"},
 		"a certificate without its key":       {"store", []string{"--eventstore-cert=c.pem"}, "--eventstore-key"},
 		"a user without a password":           {"store", []string{"--append-user=ledger"}, "--append-password"},
@@ -99,6 +141,30 @@ func TestSettingsThatCannotWorkAreSaidBeforeAnythingStarts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Somebody who mistyped an address must learn which one, and not only that
+// something is waited for.
+func TestWhoIsNotThereIsNamedWithTheAddressAndItsFlag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&said, nil))
+		err := insist(t.Context(), log, "the event store", "eventstore", shown("esdb://reader:hunter2@s:2113"), func() error {
+			time.Sleep(10 * time.Second)
+			return errors.New("nobody answers")
+		})
+		const address = "esdb://reader:…@s:2113"
+		if err == nil || !strings.Contains(err.Error(), "the event store cannot be used") || !strings.Contains(err.Error(), "--eventstore "+address) || !strings.Contains(err.Error(), "nobody answers") {
+			t.Errorf("in the end it says %v", err)
+		}
+		first, _, _ := strings.Cut(said.String(), "\n")
+		if !strings.Contains(first, "waiting for the event store") || !strings.Contains(first, "eventstore="+address) || strings.Contains(first, "error=") {
+			t.Errorf("while nothing answers it says %s", first)
+		}
+		if strings.Contains(said.String(), "hunter2") {
+			t.Errorf("a secret is in\n%s", &said)
+		}
+	})
 }
 
 func TestALimitCountsTheAddressTheProxyNames(t *testing.T) {

@@ -55,6 +55,7 @@ type ground struct {
 type System struct {
 	ground
 	clock     service.Clock
+	log       *slog.Logger
 	publisher *bus.Publisher
 	client    *commitpath.Client
 	access    *access.Directory
@@ -110,7 +111,7 @@ var parts = []part{
 // build builds the named services on a ground, all where none is named. Nothing
 // runs yet. What it opens is closed with the System, the ground is not.
 func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger, names ...string) (s *System, err error) {
-	s = &System{ground: g, clock: clock, deps: map[string]service.Deps{}}
+	s = &System{ground: g, clock: clock, log: log, deps: map[string]service.Deps{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -211,7 +212,10 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 			if ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("%s stopped: %w", what, errors.Join(err, errors.New("it should run for ever")))
+			if err == nil {
+				err = errors.New("it should run for ever")
+			}
+			return fmt.Errorf("%s stopped: %w", what, err)
 		})
 	}
 	run("the commit path", s.client.Run)
@@ -244,22 +248,14 @@ func (s *System) Run(ctx context.Context, ready func(context.Context) error) err
 // ownVault refuses a vault that never knew the first person in the ledger: it is
 // another ledger's, or was made anew because the right one was not found. What is
 // sealed would stay closed, and what is sealed from now on with its keys would be
-// closed to the right one. A store that does not answer is asked again.
+// closed to the right one.
 func (s *System) ownVault(ctx context.Context) error {
 	if s.vaultLost {
 		return nil
 	}
-	first, err := s.firstPerson(ctx)
-	for err != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
-		}
-		first, err = s.firstPerson(ctx)
-	}
-	if first == "" {
-		return nil
+	first, err := again(ctx, s.log, s.firstPerson)
+	if err != nil || first == "" {
+		return err
 	}
 	known, err := s.vault.Knows(ctx, vault.PersonKey(first))
 	if err == nil && !known {
@@ -297,17 +293,26 @@ func (s *System) waitReady(ctx context.Context) error {
 	return nil
 }
 
-// catchUp waits until every read model is where the ledger is now. A store that
-// does not answer is asked again.
-func (s *System) catchUp(ctx context.Context) error {
-	position, err := s.end(ctx)
-	for err != nil {
+// again asks the store until it answers, or ctx ends.
+func again[T any](ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error)) (T, error) {
+	for {
+		answer, err := ask(ctx)
+		if err == nil || ctx.Err() != nil {
+			return answer, err
+		}
+		log.WarnContext(ctx, "waiting for the event store", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-time.After(time.Second):
 		}
-		position, err = s.end(ctx)
+	}
+}
+
+// catchUp waits until every read model is where the ledger is now.
+func (s *System) catchUp(ctx context.Context) error {
+	position, err := again(ctx, s.log, s.end)
+	if err != nil {
+		return err
 	}
 	if err := s.access.WaitFor(ctx, position); err != nil {
 		return err

@@ -42,14 +42,29 @@ type search struct {
 	err  error // after done
 }
 
-func connect(config Config) (*connection, error) {
-	settings, err := client.ParseConnectionString(config.ConnectionString)
+// Check says what is wrong with a connection string, the files it names
+// included. It connects to nothing.
+func Check(connectionString string) error {
+	_, err := parse(connectionString)
+	return err
+}
+
+func parse(connectionString string) (*client.Configuration, error) {
+	settings, err := client.ParseConnectionString(connectionString)
+	// The error of a URL repeats it, password included.
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
 	if err != nil {
-		// The error of a URL repeats it, password included.
-		if e := (*url.Error)(nil); errors.As(err, &e) {
-			err = e.Err
-		}
 		return nil, fmt.Errorf("esdb: connection string: %w", err)
+	}
+	return settings, nil
+}
+
+func connect(config Config) (*connection, error) {
+	settings, err := parse(config.ConnectionString)
+	if err != nil {
+		return nil, err
 	}
 	if settings.DisableTLS && settings.Username != "" {
 		config.Logger.Warn("eventstore: credentials are not sent without TLS")
