@@ -230,6 +230,7 @@ func openPostgres(address string, o options) (*DB, error) {
 		}
 		config.RuntimeParams["search_path"] = quoted(o.schema) // of every connection, from its start
 	}
+	config.DescriptionCacheCapacity = 0 // statements are prepared instead, and as it is each connection makes room for 512
 	keepAlive(config)
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(connections)

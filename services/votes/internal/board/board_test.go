@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/yimu-ledger/yimu/contracts/codec"
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
@@ -244,7 +246,7 @@ func TestOnlyTheLastBoxesOfMeetingsThatAreOverAreKept(t *testing.T) {
 }
 
 func TestABoxKnowsAnEntryByItsNumberAsItIsWritten(t *testing.T) {
-	b := Box{roll: &roll{weights: []weight{{area: 10}, {area: 20}}}}
+	b := Box{roll: &roll{areas: []units.CentiM2{10, 20}}}
 	if e, ok := b.Entry("2"); !ok || e.Entry != "2" || e.Area != 20 {
 		t.Errorf("2: %+v %t", e, ok)
 	}
@@ -253,6 +255,98 @@ func TestABoxKnowsAnEntryByItsNumberAsItIsWritten(t *testing.T) {
 			t.Errorf("%q is %+v", number, e)
 		}
 	}
+}
+
+// writtenRoll writes the rows of a roll, and returns its meeting: of three owners two
+// have an entry, and of these every seventh a part in a scope besides the estate.
+func writtenRoll(t testing.TB, owners int) (*readmodel.DB, meeting.Meeting, meeting.Roll) {
+	db, err := readmodel.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "votes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, _, err := build(t.Context(), db, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	m := meeting.Meeting{Roll: votes.RollFrozen{Roll: "its hash", SeenAt: 7}}
+	m.Meeting = uuid.NewString()
+	r := meeting.Roll{Voters: meeting.Voters{}}
+	var entries, voters [][]any
+	for i := range owners {
+		person, v := uuid.NewString(), meeting.Voter{Reason: votes.NotTheRepresentative}
+		if i%3 > 0 {
+			n := len(entries) + 1
+			v = meeting.Voter{Entry: strconv.Itoa(n)}
+			e := votes.Entry{Entry: v.Entry, Area: units.CentiM2(9000 + n)}
+			if n%7 == 0 {
+				e.ByScope = []votes.ScopeTotal{{Scope: "building:3", Heads: 1, Area: 9000}}
+			}
+			row, err := entryRow(m.Meeting, n, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Public.Entries, entries = append(r.Public.Entries, e), append(entries, row)
+		}
+		r.Voters[person] = v
+		voters = append(voters, []any{m.Meeting, person, v.Entry, string(v.Reason)})
+	}
+	err = db.Update(t.Context(), func(tx *readmodel.Tx) error {
+		return errors.Join(tx.Upsert(t.Context(), entryTable, entries), tx.Upsert(t.Context(), voterTable, voters))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, m, r
+}
+
+func TestARollInMemoryIsTheRoll(t *testing.T) {
+	db, m, want := writtenRoll(t, 900)
+	got, err := (&Board{}).rollInMemory(t.Context(), db, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := Box{m, got}
+	for person, v := range want.Voters {
+		e, reason := box.Of(person)
+		if e.Entry != v.Entry || reason != v.Reason {
+			t.Fatalf("%s has entry %q, %q, want %+v", person, e.Entry, reason, v)
+		}
+	}
+	for _, stranger := range []string{"", uuid.NewString(), "1"} {
+		if e, reason := box.Of(stranger); e.Entry != "" || reason != votes.NotOnTheRoll {
+			t.Errorf("%q, whom nobody knows, has entry %q, %q", stranger, e.Entry, reason)
+		}
+	}
+	for _, e := range want.Public.Entries {
+		if got, ok := box.Entry(e.Entry); !ok || !reflect.DeepEqual(got, e) {
+			t.Fatalf("entry %+v is %+v", e, got)
+		}
+	}
+}
+
+// BenchmarkRollInMemory tells what an owner takes of it.
+func BenchmarkRollInMemory(b *testing.B) {
+	const owners = 3000
+	db, m, _ := writtenRoll(b, owners)
+	held := func() uint64 {
+		var memory runtime.MemStats
+		for range 3 { // pools and finalizers let go a round later
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&memory)
+		return memory.HeapAlloc
+	}
+	before := held()
+	var all []*roll
+	for b.Loop() {
+		r, err := (&Board{}).rollInMemory(b.Context(), db, m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	b.ReportMetric(float64(held()-before)/float64(len(all))/owners, "B/owner")
+	runtime.KeepAlive(all)
 }
 
 // BenchmarkCount counts a live meeting of 60,000 heads out of the tables: each has

@@ -2,7 +2,9 @@ package board
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,20 +24,58 @@ type Box struct {
 }
 
 // roll is what of a roll ballots ask for, and kept small: there is one of each
-// meeting under way.
+// meeting under way. An owner takes some fifty bytes, without a pointer that the
+// garbage collector would have to follow.
 type roll struct {
-	weights []weight // of entries, by number, from 1
-	voters  meeting.Voters
+	areas   []units.CentiM2            // of entries, by number, from 1
+	byScope map[int][]votes.ScopeTotal // of entries that have any, by number
+	seats   map[personKey]seat         // of everyone with a title
+	reasons []votes.Reason             // why people have no entry
 }
 
-type weight struct {
-	area    units.CentiM2
-	byScope []votes.ScopeTotal
+// personKey stands for the id of a person: half of its SHA-256, which no two ids share.
+type personKey [16]byte
+
+func keyOf(person string) personKey {
+	sum := sha256.Sum256([]byte(person))
+	return personKey(sum[:16])
+}
+
+// seat is the number of an entry or, below 0, ^seat is the place of the reason why
+// there is none.
+type seat int32
+
+// add gives a person their entry, or the reason why they have none.
+func (r *roll) add(person string, v meeting.Voter) error {
+	if v.Entry != "" {
+		n, err := strconv.ParseInt(v.Entry, 10, 32)
+		r.seats[keyOf(person)] = seat(n)
+		return err
+	}
+	i := slices.Index(r.reasons, v.Reason)
+	if i < 0 {
+		i = len(r.reasons)
+		r.reasons = append(r.reasons, v.Reason)
+	}
+	r.seats[keyOf(person)] = ^seat(i)
+	return nil
+}
+
+// voter returns what a person may do. "" is nobody we know.
+func (r *roll) voter(person string) meeting.Voter {
+	at, ok := r.seats[keyOf(person)]
+	switch {
+	case !ok || person == "":
+		return meeting.Voter{Reason: votes.NotOnTheRoll}
+	case at < 0:
+		return meeting.Voter{Reason: r.reasons[^at]}
+	}
+	return meeting.Voter{Entry: strconv.Itoa(int(at))}
 }
 
 // Of returns the entry of a person, as Entry does, or the reason why there is none.
 func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
-	voter := b.Voter(b.roll.voters.Of(person), person)
+	voter := b.Voter(b.roll.voter(person), person)
 	e, _ := b.Entry(voter.Entry)
 	return e, voter.Reason
 }
@@ -44,11 +84,10 @@ func (b *Box) Of(person string) (votes.Entry, votes.Reason) {
 // nothing else.
 func (b *Box) Entry(number string) (votes.Entry, bool) {
 	n, err := strconv.Atoi(number)
-	if err != nil || n < 1 || n > len(b.roll.weights) || strconv.Itoa(n) != number {
+	if err != nil || n < 1 || n > len(b.roll.areas) || strconv.Itoa(n) != number {
 		return b.Joined(number)
 	}
-	w := b.roll.weights[n-1]
-	return votes.Entry{Entry: number, Area: w.area, ByScope: w.byScope}, true
+	return votes.Entry{Entry: number, Area: b.roll.areas[n-1], ByScope: b.roll.byScope[n]}, true
 }
 
 type cachedBox struct {
@@ -58,7 +97,7 @@ type cachedBox struct {
 
 // boxes are kept of each meeting that takes ballots, once it was asked for, and of
 // those that take none any more the ones that were read last: that of 3,000 owners
-// is half a megabyte, and many meetings of the past are never asked for again.
+// is 150 KB, and many meetings of the past are never asked for again.
 type boxes struct {
 	mu   sync.Mutex
 	kept map[string]cachedBox
@@ -145,20 +184,33 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 	if c, ok := b.boxes.get(m.Meeting); ok && c.box.Frozen() && c.box.Roll.SeenAt == m.Roll.SeenAt {
 		return c.box.roll, nil
 	}
-	entries, err := weightsOf(ctx, q, m.Meeting)
+	r := &roll{byScope: map[int][]votes.ScopeTotal{}, seats: map[personKey]seat{}}
+	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
+		var area units.CentiM2
+		var scopes string
+		if err := rows.Scan(&area, &scopes); err != nil {
+			return err
+		}
+		r.areas = append(r.areas, area)
+		if scopes == "" {
+			return nil
+		}
+		var byScope []votes.ScopeTotal
+		err := json.Unmarshal([]byte(scopes), &byScope)
+		r.byScope[len(r.areas)] = byScope
+		return err
+	}, `SELECT area, by_scope FROM roll_entry WHERE meeting = ? ORDER BY entry`, m.Meeting)
 	if err != nil {
 		return nil, err
-	}
-	r := &roll{make([]weight, len(entries)), meeting.Voters{}}
-	for i, e := range entries {
-		r.weights[i] = weight{e.Area, e.ByScope}
 	}
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var person string
 		var v meeting.Voter
-		err := rows.Scan(&person, &v.Entry, &v.Reason)
-		r.voters[person] = v
-		return err
+		if err := rows.Scan(&person, &v.Entry, &v.Reason); err != nil {
+			return err
+		}
+		return r.add(person, v)
 	}, `SELECT person, entry, reason FROM voter WHERE meeting = ?`, m.Meeting)
+	r.areas = slices.Clip(r.areas)
 	return r, err
 }
