@@ -160,6 +160,17 @@ func (d Day) Start() time.Time {
 	return t
 }
 
+// After returns the instant that lies years, months and then days after t, at the
+// same time of day in Shanghai. Where the last month has no such day, its last day
+// takes the place: three months after 30 November end in February (Civil Code
+// art. 202).
+func After(t time.Time, years, months, days int) time.Time {
+	t = t.In(Shanghai)
+	first := t.AddDate(0, 0, 1-t.Day()).AddDate(years, months, 0)
+	last := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(t.Day(), last)-1+days)
+}
+
 // Next returns the month after m; "" where m is no month.
 func (m Month) Next() Month {
 	t, err := time.Parse("2006-01", string(m))

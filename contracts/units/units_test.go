@@ -232,3 +232,48 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAPeriodOfMonthsAndYears(t *testing.T) {
+	for _, c := range []struct {
+		name                string
+		from                string
+		years, months, days int
+		want                string
+	}{
+		{"Civil Code art. 202: the same day of the last month", "2026-01-15 10:00", 0, 3, 0, "2026-04-15 10:00"},
+		{"Civil Code art. 202: three months after 30 November", "2026-11-30 18:00", 0, 3, 0, "2027-02-28 18:00"},
+		{"Civil Code art. 202: before a leap day", "2027-11-30 18:00", 0, 3, 0, "2028-02-29 18:00"},
+		{"Civil Code art. 202: a month after 31 January", "2026-01-31 09:00", 0, 1, 0, "2026-02-28 09:00"},
+		{"Civil Code art. 202: a year after a leap day", "2028-02-29 00:00", 1, 0, 0, "2029-02-28 00:00"},
+		{"Civil Code art. 202: four years after one", "2028-02-29 00:00", 4, 0, 0, "2032-02-29 00:00"},
+		{"over the year's end", "2026-10-31 12:00", 0, 4, 0, "2027-02-28 12:00"},
+		{"days after the months", "2026-11-30 18:00", 0, 3, 5, "2027-03-05 18:00"},
+		{"days alone", "2026-02-27 18:00", 0, 0, 3, "2026-03-02 18:00"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			at := func(text string) time.Time {
+				parsed, err := time.ParseInLocation("2006-01-02 15:04", text, units.Shanghai)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return parsed
+			}
+			if got := units.After(at(c.from).UTC(), c.years, c.months, c.days); !got.Equal(at(c.want)) {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Months end in the month that they lead to, whatever day they begin on.
+func TestMonthsNeverLeadIntoTheMonthBehind(t *testing.T) {
+	for day := time.Date(2026, 1, 1, 23, 30, 0, 0, units.Shanghai); day.Year() < 2030; day = day.AddDate(0, 0, 1) {
+		want := units.MonthOf(day)
+		for months := range 15 {
+			if got := units.MonthOf(units.After(day, 0, months, 0)); got != want {
+				t.Fatalf("%s + %d months: in %s, want %s", units.DayOf(day), months, got, want)
+			}
+			want = want.Next()
+		}
+	}
+}

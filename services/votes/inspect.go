@@ -749,7 +749,7 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			continue
 		}
 		lists[m.Estate] = append(lists[m.Estate], object{"id": id, "title": m.Title, "past": m.Past})
-		voted := h.amendTurnout(m, h.turnout, func(of *head) bool { return of.voted })
+		voted := m.Turnout(h.turnout, h.onRoll(m), h.votedBefore(m, func(of *head) bool { return of.voted }))
 		turnout := turnoutFigure{voted.Heads, voted.Area}
 		of := object{
 			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,

@@ -31,7 +31,8 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 	case votes.VotingExtended:
 		c.May(i.rights, "voting.extend", of)
 		extend := meeting.NewExtension(set, m)
-		extend.At, extend.Closes, extend.Turnout = e.At, e.Closes, h.turnoutAt(m, c.Meta().Seen)
+		extend.At, extend.Closes = e.At, e.Closes
+		extend.All, extend.Turnout = h.turnoutAt(m, c.Meta().Seen)
 		c.Decided(facts.Again(c, m, extend))
 		return e.Meeting
 	case votes.ResultPosted:
@@ -89,20 +90,24 @@ func aroundHolidays(without, stated time.Time) bool {
 	return !stated.Before(without) && !stated.After(without.Add(longestMove))
 }
 
-// turnoutAt is who had cast a ballot or handed one in at a position.
-func (h *held) turnoutAt(m meeting.Meeting, at es.Position) (scopes []votes.ScopeTotal) {
-	for _, s := range m.Roll.Scopes {
+// turnoutAt is who could vote in each scope of a meeting, and who of them had cast a
+// ballot or handed one in at a position.
+func (h *held) turnoutAt(m meeting.Meeting, at es.Position) (all, scopes []votes.ScopeTotal) {
+	all = slices.Clone(m.Roll.Scopes)
+	for _, s := range all {
 		scopes = append(scopes, votes.ScopeTotal{Scope: s.Scope})
 	}
+	voted := func(of *head) bool { return of.since > 0 && of.since <= at }
 	for number, of := range h.heads {
-		if e, ok := h.entry(number); ok && of.since > 0 && of.since <= at {
+		if e, ok := h.entry(number); ok && voted(of) {
 			meeting.Add(scopes, e)
 		}
 	}
+	onRoll, before := h.onRoll(m), h.votedBefore(m, voted)
 	for i := range scopes {
-		scopes[i] = h.amendTurnout(m, scopes[i], func(of *head) bool { return of.since > 0 && of.since <= at })
+		all[i], scopes[i] = m.Heads(all[i], onRoll, before), m.Turnout(scopes[i], onRoll, before)
 	}
-	return scopes
+	return all, scopes
 }
 
 // pending counts what keeps a result from being final by what its decider must

@@ -178,18 +178,16 @@ func (h *held) vote(of *head, entry string) {
 	}
 }
 
-// amendTurnout puts a turnout right for units that changed hands.
-func (h *held) amendTurnout(m meeting.Meeting, counted votes.ScopeTotal, voted func(*head) bool) votes.ScopeTotal {
-	if len(m.Amendments) == 0 {
-		return counted
-	}
+// votedBefore says of the traded entries that have voted how many amendments were
+// there before.
+func (h *held) votedBefore(m meeting.Meeting, voted func(*head) bool) map[string]int {
 	before := map[string]int{}
 	for _, entry := range m.Traded() {
 		if of := h.heads[entry]; of != nil && voted(of) {
 			before[entry] = of.before
 		}
 	}
-	return m.Turnout(counted, h.onRoll(m), before)
+	return before
 }
 
 // onRoll returns the traded entries as they are on the roll.

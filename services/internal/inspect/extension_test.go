@@ -50,7 +50,7 @@ func TestVotingIsExtendedOnceAndWhatStillFindsTooFewRestsForAYear(t *testing.T) 
 	}
 	cast(0).Want(http.StatusCreated)
 	cast(1).Want(http.StatusCreated)
-	later := deadline.AddDate(0, 3, 0)
+	later := units.After(deadline, 0, 3, 0)
 	clerk.Post(at+"/extension", body{"closes": later.Add(time.Second)}).Refused(http.StatusUnprocessableEntity, "wrong-extension")
 	clerk.Post(at+"/extension", body{"closes": later}).Want(http.StatusCreated)
 	clerk.Post(at+"/extension", body{"closes": later.Add(time.Second)}).Refused(http.StatusConflict, "extended-already")
@@ -89,7 +89,7 @@ func TestVotingIsExtendedOnceAndWhatStillFindsTooFewRestsForAYear(t *testing.T) 
 	again, other, forged := call(motions), call(strings.Replace(motions, "民法典278-1-4", "民法典278-1-1", 1)), call(motions)
 	clerk.Post("/meetings/"+other+"/notice", window()).Want(http.StatusCreated)
 	s.CatchUp()
-	until := later.In(units.Shanghai).AddDate(1, 0, 0)
+	until := units.After(later, 1, 0, 0)
 	if s.Anyone().Get("/meetings/" + again).Want(http.StatusOK).Into(&meeting); len(meeting.Rests) != 1 || meeting.Rests[0].Meeting != id || meeting.Rests[0].Motion != "M1" || !meeting.Rests[0].Until.Equal(until) {
 		t.Errorf("what rests is %+v, until %s", meeting.Rests, until)
 	}

@@ -207,7 +207,7 @@ func (c ErasePerson) Decide(p Person) ([]registry.Event, error) {
 		return nil, err
 	}
 	office := slices.IndexFunc(p.Grants, func(g Grant) bool { return g.Role != registry.Resident })
-	until := c.Roll.Closed.AddDate(challenge, 0, 0)
+	until := units.After(c.Roll.Closed, challenge, 0, 0)
 	switch {
 	case !slices.Contains(registry.Grounds, c.Ground):
 		return nil, ErrNoGround

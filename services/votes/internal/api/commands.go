@@ -201,7 +201,7 @@ func (a *API) postNotice(ctx context.Context, m meeting.Meeting, w Window) (meet
 	if err == nil && set.ID != "" {
 		err = a.postRules(ctx, set)
 	}
-	cmd := meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: set, Adopted: adopted, Differs: w.Differs}
+	cmd := meeting.PostNotice{Now: now, At: w.At, Opens: w.Opens, Closes: w.Closes, Rules: set, Calendar: a.Calendar, Adopted: adopted, Differs: w.Differs}
 	if err == nil && !m.Past && set.Extension.RestYears > 0 {
 		cmd.Lapsed, err = a.Board.CurrentLapsed(ctx, m.Estate)
 	}

@@ -107,7 +107,7 @@ func (a *API) extend(ctx context.Context, in *struct {
 		cmd := meeting.NewExtension(a.rulesOf(m), m)
 		cmd.At, cmd.Closes = now, in.Body.Closes
 		var err error
-		cmd.Turnout, err = a.Board.CurrentTurnout(ctx, m)
+		cmd.All, cmd.Turnout, err = a.Board.CurrentTurnout(ctx, m)
 		return cmd, err
 	})
 	if err != nil {

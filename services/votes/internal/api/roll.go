@@ -193,9 +193,8 @@ func (a *API) rollObjection(ctx context.Context, in ObjectionIn, action string) 
 	if err != nil {
 		return o, err
 	}
-	o, ok := m.RollObjection(in.Objection)
-	if !ok {
-		return o, meeting.ErrNoObjection
+	if o, err = m.RollObjection(in.Objection); err != nil {
+		return o, err
 	}
 	return o, a.Allow(ctx, action, authz.Resource{Type: "Meeting", ID: in.Meeting, Estate: m.Estate, Person: o.Person})
 }

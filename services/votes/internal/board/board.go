@@ -269,8 +269,8 @@ func turnout(ctx context.Context, q readmodel.Querier, id string) (t votes.Scope
 	if ok, err := found(err); !ok {
 		return t, err
 	}
-	err = amendTurnout(ctx, q, m, false, &t)
-	return t, err
+	onRoll, voted, err := tradedVotes(ctx, q, m, false)
+	return m.Turnout(t, onRoll, voted), err
 }
 
 type cachedTurnout struct {

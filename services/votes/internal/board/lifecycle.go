@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
@@ -147,10 +148,12 @@ func lapsed(ctx context.Context, q readmodel.Querier, estate string) (list []mee
 }
 
 // CurrentTurnout returns, for every scope of a meeting, how many heads with which
-// area have cast a ballot in time or handed one in, as the ledger has it now.
-func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes []votes.ScopeTotal, err error) {
-	for _, s := range m.Roll.Scopes {
-		scopes = append(scopes, votes.ScopeTotal{Scope: s.Scope})
+// area there are, and how many of them have cast a ballot in time or handed one in,
+// as the ledger has it now.
+func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (all, voted []votes.ScopeTotal, err error) {
+	all = slices.Clone(m.Roll.Scopes)
+	for _, s := range all {
+		voted = append(voted, votes.ScopeTotal{Scope: s.Scope})
 	}
 	err = b.Current(ctx, func(tx *readmodel.Tx) error {
 		entries, err := weightsOf(ctx, tx, m.Meeting)
@@ -162,17 +165,17 @@ func (b *Board) CurrentTurnout(ctx context.Context, m meeting.Meeting) (scopes [
 			if err := rows.Scan(&n); err != nil || n < 1 || n > len(entries) {
 				return err
 			}
-			meeting.Add(scopes, entries[n-1])
+			meeting.Add(voted, entries[n-1])
 			return nil
 		}, `SELECT DISTINCT entry FROM ballot WHERE meeting = ? AND kind IN ('`+kindCast+`', '`+kindEnvelope+`') AND late = ? AND entry > 0`, m.Meeting, false)
 		if err != nil {
 			return err
 		}
-		var amended []*votes.ScopeTotal
-		for i := range scopes {
-			amended = append(amended, &scopes[i])
+		onRoll, before, err := tradedVotes(ctx, tx, m, true)
+		for i := range all {
+			all[i], voted[i] = m.Heads(all[i], onRoll, before), m.Turnout(voted[i], onRoll, before)
 		}
-		return amendTurnout(ctx, tx, m, true, amended...)
+		return err
 	})
-	return scopes, err
+	return all, voted, err
 }

@@ -103,36 +103,34 @@ func settledHoldings(ctx context.Context, q readmodel.Querier, m meeting.Meeting
 	return holdingsOf(ctx, q, m, open)
 }
 
-// amendTurnout puts the turnout of scopes right for units that changed hands. Where
-// envelopes do not count, an entry has voted once one of its ballots is entered.
-func amendTurnout(ctx context.Context, q readmodel.Querier, m meeting.Meeting, envelopes bool, scopes ...*votes.ScopeTotal) error {
+// tradedVotes returns the traded entries as they are on the roll and, of those that
+// have voted, how many amendments were there before. Where envelopes do not count,
+// an entry has voted once one of its ballots is entered.
+func tradedVotes(ctx context.Context, q readmodel.Querier, m meeting.Meeting, envelopes bool) (onRoll map[string]votes.Entry, voted map[string]int, err error) {
 	if len(m.Amendments) == 0 {
-		return nil
+		return nil, nil, nil
 	}
-	onRoll, _, err := traded(ctx, q, m, func(*meeting.Taken) {})
+	onRoll, _, err = traded(ctx, q, m, func(*meeting.Taken) {})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	voted := map[string]int{}
+	voted = map[string]int{}
 	for _, entry := range m.Traded() {
 		n, err := strconv.Atoi(entry)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		var handed, cast, before int
 		err = q.QueryRow(ctx, `SELECT COUNT(*), COUNT(CASE WHEN kind = ? THEN 1 END), COALESCE(MIN(amendments), 0) FROM ballot
 			WHERE meeting = ? AND entry = ? AND kind IN (?, ?) AND late = ?`, kindCast, m.Meeting, n, kindCast, kindEnvelope, false).Scan(&handed, &cast, &before)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		if cast > 0 || envelopes && handed > 0 {
 			voted[entry] = before
 		}
 	}
-	for _, s := range scopes {
-		*s = m.Turnout(*s, onRoll, voted)
-	}
-	return nil
+	return onRoll, voted, nil
 }
 
 // VotedBefore says whether anyone who held the unit of an amendment, by its number

@@ -95,10 +95,10 @@ func (c Calendar) LastDay(d units.Day) (last units.Day, known bool) {
 
 // Within returns the end of a period of years and days that begins with an
 // instant, and the last day of the period. The day it begins on does not count
-// (Civil Code art. 201), the last one does until midnight and is never a day off
-// (art. 203).
+// (Civil Code art. 201), the last one does until midnight (art. 203), is the last of
+// its month where that lacks the day (art. 202), and is never a day off (art. 203).
 func (c Calendar) Within(from time.Time, years, days int) (end time.Time, last units.Day, known bool) {
-	day := units.DayOf(units.DayOf(from).Start().AddDate(years, 0, days))
+	day := units.DayOf(units.After(from, years, 0, days))
 	last, known = c.LastDay(day)
 	return last.Start().AddDate(0, 0, 1), last, known
 }

@@ -80,7 +80,11 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 		return nil
 	}
 	if m.Frozen() && !m.Past && r.RollObjectionDays > 0 {
-		list = append(list, c.may(RollObjections, t.RollFrozen, 0, r.RollObjectionDays, now, Words{
+		posted := m.Roll.At
+		if posted.IsZero() { // by a release that did not say
+			posted = t.RollFrozen
+		}
+		list = append(list, c.may(RollObjections, posted, 0, r.RollObjectionDays, now, Words{
 			fmt.Sprintf("业主名册公布后%d日内可以提出异议", r.RollObjectionDays),
 			fmt.Sprintf("the roll may be objected to for %d days after it was posted", r.RollObjectionDays)}))
 	}
@@ -170,7 +174,7 @@ func (c Calendar) period(name string, from time.Time, years, days int, now time.
 	var known bool
 	d.Due, d.Day, known = c.Within(from, years, days)
 	d.HolidaysUnknown = !known
-	d.Moved = known && d.Day != units.DayOf(units.DayOf(from).Start().AddDate(years, 0, days))
+	d.Moved = known && d.Day != units.DayOf(units.After(from, years, 0, days))
 	if d.State = Coming; !now.Before(d.Due) && known {
 		d.State = then
 	}

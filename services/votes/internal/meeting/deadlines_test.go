@@ -139,6 +139,30 @@ func TestWhatIsCountedFromTheResult(t *testing.T) {
 	}
 }
 
+func TestAPeriodOfAYearEndsOnItsDay(t *testing.T) {
+	set := with(withRules(t, "shenzhen", nil), func(r *meeting.RuleSet) { r.CourtYears = 1 })
+	for _, c := range []struct {
+		name, posted string
+		day          units.Day
+	}{
+		{"interpretation art. 12: a year after the result was posted", "2024-03-01 10:00", "2025-03-03"}, // the 1st is a Saturday
+		{"Civil Code art. 202: of a year without the day, the last of the month", "2024-02-29 10:00", "2025-02-28"},
+	} {
+		m := meeting.Meeting{MeetingDrafted: drafted, Notice: votes.NoticePosted{At: noon, Opens: opens, Closes: closes}}
+		m.Result.At = shanghai(t, c.posted)
+		if d := one(t, meeting.Deadlines(m, meeting.Times{}, set, calendar.Shipped(), noon), meeting.Court); d.Day != c.day {
+			t.Errorf("%s: %s, want %s", c.name, d.Day, c.day)
+		}
+	}
+	if got, want := set.Extension.Latest(shanghai(t, "2026-11-30 18:00")), shanghai(t, "2027-02-28 18:00"); !got.Equal(want) {
+		t.Errorf("深圳, Civil Code art. 202: three months after 30 November are over at %s, want %s", got, want)
+	}
+	lapsed := meeting.Lapsed{Closed: shanghai(t, "2028-02-29 18:00")}
+	if got, want := lapsed.Until(set), shanghai(t, "2029-02-28 18:00"); !got.Equal(want) {
+		t.Errorf("深圳, Civil Code art. 202: what lapsed on a leap day rests until %s, want %s", got, want)
+	}
+}
+
 // With every year known, a period ends on a day that people work on, after the days
 // it has, and no working day lies between.
 func TestAPeriodEndsOnTheFirstWorkingDay(t *testing.T) {

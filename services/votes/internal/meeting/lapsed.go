@@ -38,7 +38,7 @@ func (m Meeting) Lapsed(results []Result) (list []Lapsed) {
 
 // Until is the first instant at which a motion may come back by rules.
 func (l Lapsed) Until(r RuleSet) time.Time {
-	return l.Closed.In(units.Shanghai).AddDate(r.Extension.RestYears, 0, 0)
+	return units.After(l.Closed, r.Extension.RestYears, 0, 0)
 }
 
 // isOn says whether a motion puts the same matter to the same owners. Whether it is

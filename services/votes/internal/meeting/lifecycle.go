@@ -159,13 +159,21 @@ type ExtendVoting struct {
 	Times   int       // how often the rules of the meeting allow it
 	Latest  time.Time // the latest deadline that they allow
 	Quorum  Threshold // of these rules
-	Turnout []votes.ScopeTotal
+	Quorate []string  // scopes of the motions that need one
+	All     []votes.ScopeTotal
+	Turnout []votes.ScopeTotal // of All
 }
 
 // NewExtension returns what the rules of a meeting say about extending it. When, to
-// when, and who has voted are still to be said.
+// when, who may vote by now and who has are still to be said.
 func NewExtension(r RuleSet, m Meeting) ExtendVoting {
-	return ExtendVoting{Times: r.Extension.Times, Latest: r.Extension.Latest(m.Notice.Closes), Quorum: r.Quorum}
+	c := ExtendVoting{Times: r.Extension.Times, Latest: r.Extension.Latest(m.Notice.Closes), Quorum: r.Quorum}
+	for _, motion := range m.Motions {
+		if r.Thresholds[r.Matters[motion.Matter].Threshold].Of != OfAll {
+			c.Quorate = append(c.Quorate, ScopeOf(motion))
+		}
+	}
+	return c
 }
 
 // Decide refuses before voting opens, after the deadline, more often or for
@@ -189,15 +197,18 @@ func (c ExtendVoting) Decide(m Meeting) ([]votes.Event, error) {
 	case !c.Closes.After(m.Notice.Closes) || c.Closes.After(c.Latest):
 		return nil, problem.Invalid("wrong-extension", "the new deadline is not one that the rules allow", problem.Field{
 			Name: "closes", Detail: "must be after " + day(m.Notice.Closes) + " and not after " + day(c.Latest)})
-	case c.reached(m):
+	case c.reached():
 		return nil, ErrQuorumThere
 	}
 	return []votes.Event{votes.VotingExtended{Meeting: m.Meeting, At: c.At, From: m.Notice.Closes, Closes: c.Closes}}, nil
 }
 
-// reached says whether enough have taken part in every scope.
-func (c ExtendVoting) reached(m Meeting) bool {
-	for _, all := range m.Roll.Scopes {
+// reached says whether enough have taken part in every scope that needs a quorum.
+func (c ExtendVoting) reached() bool {
+	for _, all := range c.All {
+		if !slices.Contains(c.Quorate, all.Scope) {
+			continue
+		}
 		var part votes.ScopeTotal
 		for _, s := range c.Turnout {
 			if s.Scope == all.Scope {

@@ -27,8 +27,10 @@ func TestLifecycle(t *testing.T) {
 
 	cancel := meeting.CancelMeeting{At: during, Reason: "议题需要重新商议。"}
 	cancelled := votes.MeetingCancelled{Meeting: "m", At: during, Reason: cancel.Reason}
-	extend := meeting.ExtendVoting{At: during, Closes: later, Times: 1, Latest: later, Quorum: set.Quorum,
-		Turnout: []votes.ScopeTotal{{Scope: "estate", Heads: 2, Area: 200}, {Scope: "building:5", Heads: 1, Area: 200}}}
+	shenzhen := withRules(t, "shenzhen", nil)
+	extend := meeting.NewExtension(shenzhen, meeting.Meeting{MeetingDrafted: drafted, Roll: scoped, Notice: posted})
+	extend.At, extend.Closes, extend.All = during, later, scoped.Scopes
+	extend.Turnout = []votes.ScopeTotal{{Scope: "estate", Heads: 2, Area: 200}, {Scope: "building:5", Heads: 1, Area: 200}}
 	extended := votes.VotingExtended{Meeting: "m", At: during, From: closes, Closes: later}
 	ends := closes.AddDate(0, 0, 15)
 	post := meeting.PostResult{At: closes.Add(time.Hour), Result: "r", Photo: "p", Until: ends}
@@ -75,6 +77,15 @@ func TestLifecycle(t *testing.T) {
 			When: with(extend, func(c *meeting.ExtendVoting) {
 				c.Turnout = []votes.ScopeTotal{{Scope: "estate", Heads: 2, Area: 200}, {Scope: "building:5", Heads: 2, Area: 199}}
 			}), Then: events{extended}},
+		{Name: "Civil Code art. 278: extend where a sale made one head more, and two thirds of the roll have taken part", Given: under,
+			When: with(extend, func(c *meeting.ExtendVoting) {
+				c.All = []votes.ScopeTotal{{Scope: "estate", Heads: 4, Area: 300}, {Scope: "building:5", Heads: 3, Area: 300}}
+				c.Turnout = []votes.ScopeTotal{{Scope: "estate", Heads: 2, Area: 200}, {Scope: "building:5", Heads: 2, Area: 200}}
+			}), Then: events{extended}},
+		{Name: "河南 art. 66, Civil Code art. 279: extend where no motion asks who takes part", Given: under,
+			When: with(extend, func(c *meeting.ExtendVoting) { c.Quorate = nil }), Err: meeting.ErrQuorumThere},
+		{Name: "extend where only a scope lacks a quorum that asks for none", Given: under,
+			When: with(extend, func(c *meeting.ExtendVoting) { c.Quorate = []string{"estate"} }), Err: meeting.ErrQuorumThere},
 		{Name: "extend where nobody has voted", Given: under, When: with(extend, func(c *meeting.ExtendVoting) { c.Turnout = nil }), Then: events{extended}},
 		{Name: "extend before voting opens", Given: under, When: with(extend, func(c *meeting.ExtendVoting) { c.At = opens.Add(-1) }), Err: meeting.ErrNotOpen},
 		{Name: "extend at the deadline", Given: under, When: with(extend, func(c *meeting.ExtendVoting) { c.At = closes }), Err: meeting.ErrVotingOver},

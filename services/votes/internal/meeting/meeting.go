@@ -318,6 +318,7 @@ type PostNotice struct {
 	At            time.Time // of a past meeting only: when it was posted
 	Opens, Closes time.Time
 	Rules         RuleSet            // in force on the day of the notice
+	Calendar      Calendar           // moves the last day on which the roll may be objected to
 	Adopted       votes.RulesAdopted // what the estate had adopted of them; zero: nothing
 	Lapsed        []Lapsed           // motions of the estate on which too few took part, although voting was extended
 	Differs       []votes.Differs    // how motions are others than those
@@ -351,7 +352,7 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrNoRules
 	}
 	if !m.Past {
-		if err := m.rollSettled(c.Rules, at); err != nil {
+		if err := m.rollSettled(c.Rules, c.Calendar, at); err != nil {
 			return nil, err
 		}
 	}

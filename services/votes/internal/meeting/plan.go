@@ -38,7 +38,7 @@ func Foresee(m Meeting, r RuleSet, c Calendar, now time.Time, d Days) Foreseen {
 		roll.At = now // it may be posted at once
 	}
 	f := Foreseen{Notice: now}
-	if end := r.rollObjectionsEnd(roll); end.After(now) {
+	if end := r.rollObjectionsEnd(roll.At, c); end.After(now) {
 		f.Notice = end
 	}
 	wrong := func(name, detail string) { f.Wrong = append(f.Wrong, problem.Field{Name: name, Detail: detail}) }

@@ -42,7 +42,8 @@ func TestWhichDaysTheRulesLeaveToAMeeting(t *testing.T) {
 		{"杭州: a minute short of five days", hangzhou, nil, "", "2026-12-20 10:00", "2026-12-25 09:59", "2026-12-11 10:00", []string{"closes"}},
 		{"杭州: sixty days at most, to the instant", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:00", "2026-12-11 10:00", nil},
 		{"杭州: a minute over sixty days", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:01", "2026-12-11 10:00", []string{"closes"}},
-		{"days to object to the roll come before the notice", objecting, nil, "2026-12-03 09:59", "", "", "2026-12-18 10:00", []string{"notice"}},
+		{"days to object to the roll, to the end of the last, come before the notice", objecting, nil, "2026-12-03 23:59", "", "", "2026-12-19 00:00", []string{"notice"}},
+		{"a notice when they are over", objecting, nil, "2026-12-04 00:00", "2026-12-19 00:00", "", "2026-12-19 00:00", nil},
 		{"candidates are posted longer than the notice", electing, []votes.Motion{election}, "", "", "", "2026-12-16 10:00", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,6 +82,7 @@ func TestWhatIsForeseenIsWhatTheNoticeIsJudgedBy(t *testing.T) {
 		}
 		sets = append(sets, set)
 	}
+	sets = append(sets, with(civilFile(t), func(r *meeting.RuleSet) { r.RollObjectionDays = 7 }))
 	rapid.Check(t, func(t *rapid.T) {
 		set := rapid.SampledFrom(sets).Draw(t, "rules")
 		now := shanghai(t, "2026-11-26 10:00")
@@ -89,14 +91,14 @@ func TestWhatIsForeseenIsWhatTheNoticeIsJudgedBy(t *testing.T) {
 		}
 		d := meeting.Days{Opens: now.Add(hours("opens"))}
 		d.Closes = d.Opens.Add(hours("closes"))
-		m := meeting.Meeting{MeetingDrafted: drafted, Roll: votes.RollFrozen{Meeting: drafted.Meeting, Roll: "r", Heads: 1, At: now.AddDate(0, 0, -30)}}
+		m := meeting.Meeting{MeetingDrafted: drafted, Roll: votes.RollFrozen{Meeting: drafted.Meeting, Roll: "r", Heads: 1, At: now.Add(-time.Duration(rapid.IntRange(0, 24*14).Draw(t, "frozen")) * time.Hour)}}
 		m.Policy = votes.Policy{Revote: set.Revote, PaperAndElectronic: set.PaperAndElectronic, Unreturned: votes.UnreturnedNone}
 		if set.ParkingCountsArea != nil {
 			m.Policy.ParkingCountsArea = *set.ParkingCountsArea
 		}
 		f := meeting.Foresee(m, set, calendar.Shipped(), now, d)
-		_, err := meeting.PostNotice{Now: now, Opens: d.Opens, Closes: d.Closes, Rules: set}.Decide(m)
-		if (err == nil) != (len(f.Wrong) == 0) {
+		_, err := meeting.PostNotice{Now: now, Opens: d.Opens, Closes: d.Closes, Rules: set, Calendar: calendar.Shipped()}.Decide(m)
+		if early := f.Notice.After(now); (err == nil) != (len(f.Wrong) == 0 && !early) {
 			t.Fatalf("foreseen %v, and the notice says %v", f.Wrong, err)
 		}
 	})

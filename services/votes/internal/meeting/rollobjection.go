@@ -81,18 +81,26 @@ func (m Meeting) evolveRoll(e votes.Event) Meeting {
 	return m
 }
 
-// RollObjection returns an objection to the roll by its id.
-func (m Meeting) RollObjection(id string) (RollObjection, bool) {
+// RollObjection returns an objection to the roll by its id, or [ErrNoObjection].
+func (m Meeting) RollObjection(id string) (RollObjection, error) {
 	i := slices.IndexFunc(m.RollObjections, func(o RollObjection) bool { return o.Objection == id })
 	if i < 0 {
-		return RollObjection{}, false
+		return RollObjection{}, ErrNoObjection
 	}
-	return m.RollObjections[i], true
+	return m.RollObjections[i], nil
+}
+
+// settling returns an objection that something may still become of.
+func (m Meeting) settling(id string) (RollObjection, error) {
+	if err := m.live(); err != nil {
+		return RollObjection{}, err
+	}
+	return m.RollObjection(id)
 }
 
 // rollSettled is the error of a notice that is posted while objections to the roll
 // wait, or while the rules still let owners object.
-func (m Meeting) rollSettled(rules RuleSet, now time.Time) error {
+func (m Meeting) rollSettled(rules RuleSet, c Calendar, now time.Time) error {
 	for _, o := range m.RollObjections {
 		switch o.State() {
 		case "open":
@@ -101,7 +109,7 @@ func (m Meeting) rollSettled(rules RuleSet, now time.Time) error {
 			return ErrRollUpheld
 		}
 	}
-	if until := rules.rollObjectionsEnd(m.Roll); rules.RollObjectionDays > 0 && !m.Roll.At.IsZero() && now.Before(until) {
+	if until := rules.rollObjectionsEnd(m.Roll.At, c); now.Before(until) {
 		e := *ErrRollDays
 		e.Detail += " until " + day(until)
 		return &e
@@ -109,10 +117,15 @@ func (m Meeting) rollSettled(rules RuleSet, now time.Time) error {
 	return nil
 }
 
-// rollObjectionsEnd is the first instant at which nobody may object to a roll any more,
-// by the days that the rules give for it.
-func (r RuleSet) rollObjectionsEnd(roll votes.RollFrozen) time.Time {
-	return roll.At.AddDate(0, 0, r.RollObjectionDays)
+// rollObjectionsEnd is the first instant at which nobody may object any more to a roll
+// that was posted at an instant, by the days that the rules give for it; zero where
+// they give none, or it is not known when the roll was posted.
+func (r RuleSet) rollObjectionsEnd(posted time.Time, c Calendar) time.Time {
+	if r.RollObjectionDays == 0 || posted.IsZero() {
+		return time.Time{}
+	}
+	end, _, _ := c.Within(posted, 0, r.RollObjectionDays)
+	return end
 }
 
 // code is what everyone may read of a unit that nobody has registered: no words.
@@ -135,7 +148,7 @@ func (c ObjectToRoll) Decide(m Meeting) ([]votes.Event, error) {
 	if err := m.live(); err != nil {
 		return nil, err
 	}
-	if _, raised := m.RollObjection(c.Objection); raised {
+	if _, err := m.RollObjection(c.Objection); err == nil { // it is there already
 		return nil, nil
 	}
 	switch {
@@ -166,8 +179,8 @@ type ReadRollObjection struct {
 
 // Decide records every reading.
 func (c ReadRollObjection) Decide(m Meeting) ([]votes.Event, error) {
-	if _, ok := m.RollObjection(c.Objection); !ok {
-		return nil, ErrNoObjection
+	if _, err := m.RollObjection(c.Objection); err != nil {
+		return nil, err
 	}
 	return []votes.Event{votes.RollObjectionRead{Objection: c.Objection, Meeting: m.Meeting, Reader: c.Reader, At: c.At}}, nil
 }
@@ -182,13 +195,10 @@ type AnswerRollObjection struct {
 
 // Decide refuses a second answer, and one to what was withdrawn.
 func (c AnswerRollObjection) Decide(m Meeting) ([]votes.Event, error) {
-	if err := m.live(); err != nil {
-		return nil, err
-	}
-	o, ok := m.RollObjection(c.Objection)
+	o, err := m.settling(c.Objection)
 	switch {
-	case !ok:
-		return nil, ErrNoObjection
+	case err != nil:
+		return nil, err
 	case o.Withdrawn:
 		return nil, ErrWithdrawn
 	}
@@ -206,13 +216,10 @@ type WithdrawRollObjection struct {
 
 // Decide refuses once it is answered: the answer stands.
 func (c WithdrawRollObjection) Decide(m Meeting) ([]votes.Event, error) {
-	if err := m.live(); err != nil {
-		return nil, err
-	}
-	o, ok := m.RollObjection(c.Objection)
+	o, err := m.settling(c.Objection)
 	switch {
-	case !ok:
-		return nil, ErrNoObjection
+	case err != nil:
+		return nil, err
 	case o.Withdrawn:
 		return nil, nil
 	case o.Answered():

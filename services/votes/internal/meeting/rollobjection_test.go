@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es/estest"
 	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
@@ -26,7 +27,18 @@ func TestObjectionsToARoll(t *testing.T) {
 	anew := with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 9 })
 	withDays := set
 	withDays.RollObjectionDays = 3
-	dated := with(frozen, func(f *votes.RollFrozen) { f.At = noon.AddDate(0, 0, -3) })
+	posts := func(at string, c meeting.Calendar) (votes.RollFrozen, meeting.PostNotice) {
+		return with(frozen, func(f *votes.RollFrozen) { f.At = shanghai(t, at) }), with(notice, func(n *meeting.PostNotice) { n.Rules, n.Calendar = withDays, c })
+	}
+	late, lateNotice := posts("2030-04-27 23:59", meeting.Calendar{})
+	early, earlyNotice := posts("2030-04-28 00:00", meeting.Calendar{})
+	labour, err := meeting.Calendar{}.With(meeting.HolidayYear{Year: 2030, Source: "test", Rest: []units.Day{"2030-05-01"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, labourNotice := posts("2030-04-27 23:59", labour)
+	holiday, holidayNotice := posts("2030-04-26 00:00", labour) // three days after it is Monday, the 29th
+	sunday, sundayNotice := posts("2030-04-25 00:00", labour)   // and after this one Sunday, the 28th
 
 	estest.Run(t, meeting.Evolve, same, []estest.Case[meeting.Meeting, votes.Event]{
 		{Name: "object to a roll", Given: events{drafted, frozen}, When: object, Then: events{raised}},
@@ -59,10 +71,22 @@ func TestObjectionsToARoll(t *testing.T) {
 		{Name: "notice while one is open though the roll was frozen anew", Given: events{drafted, frozen, raised, anew}, When: notice, Err: meeting.ErrRollObjections},
 		{Name: "notice after one was not upheld", Given: events{drafted, frozen, raised, no}, When: notice, Then: events{posted}},
 		{Name: "notice after one was withdrawn", Given: events{drafted, frozen, raised, withdrawn}, When: notice, Then: events{posted}},
-		{Name: "notice on the day on which the days for objections are over", Given: events{drafted, dated},
-			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Then: events{posted}},
-		{Name: "notice a second before", Given: events{drafted, with(dated, func(f *votes.RollFrozen) { f.At = f.At.Add(time.Second) })},
-			When: with(notice, func(n *meeting.PostNotice) { n.Rules = withDays }), Err: meeting.ErrRollDays},
+		{Name: "Civil Code art. 201: notice once the third day after the roll was posted is over", Given: events{drafted, late}, When: lateNotice, Then: events{posted}},
+		{Name: "Civil Code art. 201: notice on the third day, though three times 24 hours have passed", Given: events{drafted, early}, When: earlyNotice, Err: meeting.ErrRollDays},
+		{Name: "Civil Code art. 203: notice on the third day, of which the last is a working day", Given: events{drafted, late}, When: labourNotice, Then: events{posted}},
+		{Name: "notice days after that", Given: events{drafted, holiday}, When: holidayNotice, Then: events{posted}},
+		{Name: "Civil Code art. 203: notice on the Monday that took the place of a Sunday", Given: events{drafted, sunday},
+			When: with(sundayNotice, func(n *meeting.PostNotice) {
+				n.Now = shanghai(t, "2030-04-29 23:59")
+				n.Opens = n.Now.AddDate(0, 0, 15)
+			}), Err: meeting.ErrRollDays},
+		{Name: "Civil Code art. 203: notice when that Monday is over", Given: events{drafted, sunday},
+			When: with(sundayNotice, func(n *meeting.PostNotice) {
+				n.Now = shanghai(t, "2030-04-30 00:00")
+				n.Opens = n.Now.AddDate(0, 0, 15)
+			}), Then: events{with(posted, func(p *votes.NoticePosted) {
+				p.At, p.Opens = shanghai(t, "2030-04-30 00:00"), shanghai(t, "2030-05-15 00:00")
+			})}},
 	})
 }
 

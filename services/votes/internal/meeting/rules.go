@@ -100,7 +100,7 @@ type Extension struct {
 
 // Latest is the latest close of a vote that is extended once.
 func (e Extension) Latest(closes time.Time) time.Time {
-	return closes.In(units.Shanghai).AddDate(0, e.Months, e.Days)
+	return units.After(closes, 0, e.Months, e.Days)
 }
 
 // Proxies (委托) says who may vote for another.

@@ -295,3 +295,20 @@ func (m Meeting) Turnout(counted votes.ScopeTotal, onRoll map[string]votes.Entry
 	}
 	return counted
 }
+
+// Heads puts right for units that changed hands how many heads a scope has: all is
+// what the roll says, and voted is as of [Meeting.Turnout].
+func (m Meeting) Heads(all votes.ScopeTotal, onRoll map[string]votes.Entry, voted map[string]int) votes.ScopeTotal {
+	scope := votes.Motion{Scope: cmp.Or(all.Scope, Estate)}
+	moved, _ := m.settle(scope, voted)
+	for _, entry := range m.Traded() {
+		was, _ := Weight(onRoll[entry], scope)
+		if was > 0 {
+			all.Heads--
+		}
+		if was+moved[entry] > 0 {
+			all.Heads++
+		}
+	}
+	return all
+}
