@@ -114,6 +114,8 @@ type MeetingDrafted struct {
 	Policy  Policy   `json:"policy"`         // fixed from here on
 	Motions []Motion `json:"motions"`        // all that may be voted on
 	Past    bool     `json:"past,omitempty"` // entered from papers after it was held
+
+	Convened
 }
 
 // ScopeTotal is the electorate of one scope.

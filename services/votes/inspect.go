@@ -755,6 +755,12 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,
 			"turnout": turnout, "paper_entry_completed": m.EntryComplete,
 		}
+		if m.Kind != "" {
+			of["kind"] = m.Kind
+		}
+		if m.Convener != "" {
+			of["convener"] = m.Convener
+		}
 		if m.EntryComplete && m.TwoPersons() {
 			of["papers"] = m.Papers
 		}

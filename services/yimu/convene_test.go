@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"html"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 )
 
 // surfer is somebody with a browser that runs no scripts.
@@ -149,7 +151,7 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(b.get("/estates/"+estate+"/meetings"), "/estates/"+estate+"/meetings", 200, "筹备一次业主大会")
 	b.at(b.get(at), at, 200, "公告至少提前 15日", "物业管理条例 第十四条", "年业主大会定期会议(业主委员会召集)")
 	b.at(b.get(at+"/days"), at+"/motions", 200, "还没有议题")
-	b.at(b.post(at, "kind", "临时", "convener", "居民委员会", "title", ""), at+"/motions", 200)
+	b.at(b.post(at, "kind", "首次", "convener", "业主委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
 
 	// Rubbish in every field: each is said beside it, and stays.
 	p := b.post(at+"/motions/1", "title", "", "matter", "nothing", "scope", "units", "units", "1-101, 9-9 1-101", "seats", "zwei", "committee", "-1", "approvals", "x", "candidates", "7-7", "do", "save")
@@ -181,7 +183,9 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", soon, "secret", "yes", "do", "next"), at+"/days", 422, "公告以后要满 15 日", "改成 "+strings.Replace(opens, "T", " ", 1), "暂时不能无记名投票")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", "never", "do", "next"), at+"/days", 422, "这不是一个日期")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", closes, "offer", "opens "+opens), at+"/days", 200, "公告最晚要在", `value="`+opens+`"`)
-	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "do", "next"), at+"/review", 200, "拟定会议", "先投的算数")
+	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "do", "next"), at+"/review", 200, "首次会议才选出业主委员会", "先投的算数", "首次会议,业主委员会召集")
+	b.at(b.post(at, "kind", "临时", "convener", "居民委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
+	b.at(b.get(at+"/review"), at+"/review", 200, "拟定会议", "临时会议,居民委员会召集,百分之二十以上的业主提议召开")
 
 	roll := b.post(at+"/review", "do", "draft")
 	if again := b.post(at+"/review", "do", "draft"); again.path != roll.path {
@@ -210,6 +214,12 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(frozen, roll.path, 200, "已经记入账本", "270.00", "通读和公告")
 	last := b.get(roll.path + "/notice")
 	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "80,000.50 元", "年业主大会临时会议(居民委员会召集)", "C1　1-101")
+	page := strings.TrimSuffix(roll.path, "/convene")
+	b.at(b.get(page), page, 200, "临时会议,居民委员会召集,百分之二十以上的业主提议召开")
+	var drafted votes.Convened
+	if err := json.Unmarshal([]byte(b.get("/api/v1"+page).text), &drafted); err != nil || drafted != (votes.Convened{Kind: votes.Special, Convener: votes.OfResidents, AskedByOwners: true}) {
+		b.Errorf("the meeting is %+v, %v", drafted, err)
+	}
 	b.at(b.post(roll.path+"/notice", "key", last.field("key"), "opens", soon, "closes", closes, "do", "post"), roll.path+"/notice", 422, "公告以后要满 15 日", "改成 ")
 	posted := b.post(roll.path+"/notice", "key", last.field("key"), "opens", last.field("opens"), "closes", last.field("closes"), "do", "post")
 	b.at(posted, strings.TrimSuffix(roll.path, "convene")+"desk", 200, "公告已经张贴", "已经记入账本")

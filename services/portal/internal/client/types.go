@@ -282,6 +282,10 @@ type Meeting struct {
 	Differs []Differs `json:"differs"` // what the notice says of such motions
 
 	Papers *EnvelopeCount `json:"papers"` // once their entry is complete
+
+	Kind          string `json:"kind"`     // 定期, 临时 or 首次; none: not said
+	Convener      string `json:"convener"` // none: not said
+	AskedByOwners bool   `json:"asked_by_owners"`
 }
 
 // Resting is a motion that may not be put to the owners yet, unless the notice says

@@ -23,6 +23,7 @@ type Plan struct {
 	Meeting string // once it is drafted
 
 	Kind, Convener, Title      string
+	Asked                      bool // for by owners
 	Motions                    []PlannedMotion
 	Notice, Opens, Closes      string // a day, and two times, in Shanghai
 	Revote, PaperAndElectronic string
@@ -185,7 +186,7 @@ func (p Plan) Draft(today units.Day) map[string]any {
 		motions[i] = m.draft(i)
 	}
 	return map[string]any{
-		"title": p.Name(today), "secret": p.Secret, "motions": motions,
+		"title": p.Name(today), "secret": p.Secret, "motions": motions, "kind": p.Kind, "convener": p.Convener, "asked_by_owners": p.Asked,
 		"policy": map[string]any{
 			"revote": p.Revote, "paper_and_electronic": p.PaperAndElectronic, "unreturned": p.Unreturned, "parking_counts_area": p.Parking == "yes",
 		},
@@ -359,7 +360,7 @@ func (p Plan) Accept(offer string) Plan {
 // PlanOf is the plan of a meeting that was drafted, so that it can be drafted anew.
 func PlanOf(m client.Meeting) Plan {
 	p := Plan{
-		Title: m.Title, Revote: m.Policy.Revote, PaperAndElectronic: m.Policy.PaperAndElectronic, Unreturned: m.Policy.Unreturned, Parking: "no",
+		Title: m.Title, Kind: m.Kind, Convener: m.Convener, Asked: m.AskedByOwners, Revote: m.Policy.Revote, PaperAndElectronic: m.Policy.PaperAndElectronic, Unreturned: m.Policy.Unreturned, Parking: "no",
 	}
 	if m.Policy.ParkingCountsArea {
 		p.Parking = "yes"
@@ -392,12 +393,6 @@ func PlanOf(m client.Meeting) Plan {
 	}
 	return p
 }
-
-// Kinds of a meeting, and who may call one (召集).
-var (
-	MeetingKinds = []string{"定期", "临时", "首次"}
-	Conveners    = []string{"业主委员会", "物业管理委员会", "首次业主大会会议筹备组", "居民委员会", "街道办事处", "乡镇人民政府"}
-)
 
 // ConveneModel is a step of setting a meeting up.
 type ConveneModel struct {
@@ -574,10 +569,10 @@ func (m *ConveneModel) Complete() {
 		p.Unreturned = votes.UnreturnedNone
 	}
 	if p.Kind == "" {
-		p.Kind = MeetingKinds[0]
+		p.Kind = votes.Kinds[0]
 	}
 	if p.Convener == "" {
-		p.Convener = Conveners[0]
+		p.Convener = votes.Conveners[0]
 	}
 }
 
@@ -637,6 +632,18 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 			return "太长了,请写短一些"
 		}
 		return "这一项不能为空"
+	case "kind":
+		return "请选是什么会议"
+	case "convener":
+		switch {
+		case strings.Contains(w.Detail, "not the committee"):
+			return "首次会议才选出业主委员会,不能由它召集,请另选召集人"
+		case strings.Contains(w.Detail, "only"):
+			return "首次业主大会会议筹备组只召集首次会议,请另选召集人"
+		}
+		return "请选谁召集"
+	case "asked_by_owners":
+		return "业主提议召开的是临时会议"
 	case "matter":
 		if strings.Contains(w.Detail, "election") {
 			return "有名额和候选人的,只能是选举业委会或者更换委员的事项;不是选举的,请把名额和候选人清空"
@@ -691,6 +698,9 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 			if len(m.Plan.Motions) > 0 && m.elects() && days("election.candidates_posted_days") != "" {
 				longer = ",候选人要公示 " + days("election.candidates_posted_days")
 			}
+			if m.special() && days("special_notice_days") != "" {
+				longer += ",临时会议要提前 " + days("special_notice_days")
+			}
 			return "公告以后要满 " + days("notice_days") + longer + "才能开始投票,最早是 " + At(&m.Days.Opens)
 		}
 	case "closes":
@@ -707,6 +717,11 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 		return "这不是一个日期,请重新选"
 	}
 	return "这一项不对,请改正"
+}
+
+// special says whether it is a special meeting.
+func (m ConveneModel) special() bool {
+	return m.Meeting.Kind == votes.Special || m.Meeting.ID == "" && m.Plan.Kind == votes.Special
 }
 
 // elects says whether one of the motions is an election.
@@ -764,12 +779,15 @@ func effectWrong(field, detail string) string {
 
 const secretRefused = "暂时不能无记名投票:要计票就得拆开单张的票,经手的人会看到谁投了什么;户数少的,光从合计也能推出个人的选择。请用记名方式:计票以前谁也看不到,公布时只写房号和面积,不写姓名。"
 
+// FirstStep are the fields of the first step.
+var FirstStep = []string{"title", "kind", "convener", "asked_by_owners"}
+
 // wrongStep says of each field that is wrong to which step it belongs.
 func wrongStep(name string) int {
 	switch {
 	case strings.HasPrefix(name, "motions"):
 		return 1
-	case name == "title":
+	case slices.Contains(FirstStep, name):
 		return 0
 	}
 	return 2

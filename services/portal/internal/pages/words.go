@@ -90,6 +90,38 @@ func MeetingState(l Lang, state string) string {
 	}, state)
 }
 
+// MeetingKind says which kind of meeting it is.
+func MeetingKind(l Lang, kind string) string {
+	return lookup(l, map[string][2]string{
+		votes.Regular: {"定期会议", "regular meeting"}, votes.Special: {"临时会议", "special meeting"}, votes.First: {"首次会议", "first meeting"},
+	}, kind)
+}
+
+// Convener says who calls a meeting.
+func Convener(l Lang, who string) string {
+	return lookup(l, map[string][2]string{
+		votes.OfCommittee: {votes.OfCommittee, "the owners' committee"}, votes.OfManagement: {votes.OfManagement, "the property management committee"},
+		votes.OfPreparation: {votes.OfPreparation, "the preparatory group of the first meeting"}, votes.OfResidents: {votes.OfResidents, "the residents' committee"},
+		votes.OfStreet: {votes.OfStreet, "the street office"}, votes.OfTownship: {votes.OfTownship, "the township government"},
+	}, who)
+}
+
+// Called says which kind of meeting it is, who calls it, and that owners asked for
+// it; "" where nothing of that was said.
+func Called(l Lang, kind, convener string, asked bool) string {
+	var said []string
+	if kind != "" {
+		said = append(said, MeetingKind(l, kind))
+	}
+	if convener != "" {
+		said = append(said, l.T(convener+"召集", "called by "+Convener(l, convener)))
+	}
+	if asked {
+		said = append(said, l.T("百分之二十以上的业主提议召开", "asked for by owners of 20 % or more"))
+	}
+	return strings.Join(said, l.T(",", ", "))
+}
+
 // OrderState is where a work order stands.
 func OrderState(l Lang, state string) string {
 	return lookup(l, map[string][2]string{

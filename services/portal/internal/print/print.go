@@ -32,6 +32,7 @@ func (n Notice) Post(d *pdf.Document) {
 	d.Section(n.Estate + " · 业主大会公告")
 	d.Title("业主大会会议公告")
 	d.Subtitle(n.Estate + " · " + n.Meeting.Title)
+	n.called(d)
 	n.body(d)
 	d.Heading("怎样投票")
 	d.Text("每户收到的信上有一个二维码和一次性投票码,扫码就能投票;也可以登录本网站投票。")
@@ -53,6 +54,7 @@ func (n Notice) Letter(d *pdf.Document, l client.Letter) {
 	d.Small(fmt.Sprintf("名册第 %s 号,计入面积 %s ㎡。名下的房屋合并算一票,面积相加。", l.Entry, l.Area))
 	d.Title("业主大会会议通知")
 	d.Subtitle(n.Estate + " · " + n.Meeting.Title)
+	n.called(d)
 	n.body(d)
 	d.Heading("怎样投票")
 	if l.Code != "" {
@@ -131,13 +133,24 @@ func (n Notice) onPaper(d *pdf.Document) {
 	d.Text(text)
 }
 
+// called says which kind of meeting it is, and who calls it, where that was said.
+func (n Notice) called(d *pdf.Document) {
+	if called := pages.Called(zh, n.Meeting.Kind, n.Meeting.Convener, n.Meeting.AskedByOwners); called != "" {
+		d.Text(called + "。")
+	}
+}
+
 func (n Notice) signature(d *pdf.Document) {
 	d.Space(1)
 	at := n.Meeting.Notice
 	if at == nil {
 		return
 	}
-	d.Signed(n.Estate + "业主大会召集人 " + at.In(units.Shanghai).Format("2006年1月2日"))
+	convener := n.Estate + "业主大会召集人"
+	if n.Meeting.Convener != "" {
+		convener += ":" + n.Meeting.Convener
+	}
+	d.Signed(convener + " " + at.In(units.Shanghai).Format("2006年1月2日"))
 }
 
 func clock(t *time.Time) string {

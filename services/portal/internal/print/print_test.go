@@ -69,6 +69,12 @@ func TestTheNoticeSaysWhatIsVotedOnWhenAndByWhichRules(t *testing.T) {
 	if strings.Contains(got, "#") {
 		t.Error("a code is on the wall")
 	}
+	if strings.Contains(got, "召集人:") {
+		t.Error("who calls it is named, and was not said")
+	}
+	n := notice(votes.UnreturnedNone)
+	n.Meeting.Kind, n.Meeting.Convener, n.Meeting.AskedByOwners = votes.Special, votes.OfResidents, true
+	has(t, strings.Join(text(t, n.Post), ""), "临时会议,居民委员会召集,百分之二十以上的业主提议召开。", "业主大会召集人:居民委员会2030年5月1日")
 }
 
 func TestALetterIsToAUnitAndWarnsOfWhatSilenceMeans(t *testing.T) {

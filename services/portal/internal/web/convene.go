@@ -13,6 +13,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
+	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
 	"github.com/yimu-ledger/yimu/services/portal/internal/pages"
@@ -98,7 +99,8 @@ func (s *site) conveneMeeting(w http.ResponseWriter, q *request) error {
 	if m.Plan.Meeting != "" {
 		return q.to(w, q.in("/convene"))
 	}
-	m.Plan.Kind, m.Plan.Convener, m.Plan.Title = chosen(q.value("kind"), pages.MeetingKinds), chosen(q.value("convener"), pages.Conveners), q.short("title")
+	m.Plan.Kind, m.Plan.Convener, m.Plan.Title = chosen(q.value("kind"), votes.Kinds), chosen(q.value("convener"), votes.Conveners), q.short("title")
+	m.Plan.Asked = q.value("asked_by_owners") == "yes" && m.Plan.Kind == votes.Special
 	q.keep(m.Estate.ID, m.Plan)
 	if len([]rune(m.Plan.Title)) > 200 {
 		m.Wrong = []problem.Field{{Name: "title", Detail: "expected length <= 200"}}
@@ -313,7 +315,7 @@ func (s *site) conveneDays(w http.ResponseWriter, q *request) error {
 
 // ofStep leaves what is wrong with days and ways.
 func ofStep(wrong []problem.Field) []problem.Field {
-	return slices.DeleteFunc(wrong, func(f problem.Field) bool { return f.Name == "title" || strings.HasPrefix(f.Name, "motions") })
+	return slices.DeleteFunc(wrong, func(f problem.Field) bool { return slices.Contains(pages.FirstStep, f.Name) || strings.HasPrefix(f.Name, "motions") })
 }
 
 func (s *site) keepDays(w http.ResponseWriter, q *request) error {

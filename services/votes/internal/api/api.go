@@ -127,6 +127,8 @@ type MeetingOut struct {
 	Closes *time.Time `json:"closes,omitempty"`
 	Notice *time.Time `json:"notice_at,omitempty"`
 	Past   bool       `json:"past" doc:"entered from papers after it was held"`
+
+	votes.Convened
 }
 
 // MeetingDetail is a meeting.
@@ -198,7 +200,7 @@ func (a *API) now(v lookback.View[*board.Tables]) time.Time {
 }
 
 func meetingOut(m meeting.Meeting, now time.Time) MeetingOut {
-	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(now), Past: m.Past}
+	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(now), Past: m.Past, Convened: m.Convened}
 	if m.Posted() {
 		out.Opens, out.Closes, out.Notice = &m.Notice.Opens, &m.Notice.Closes, &m.Notice.At
 	}

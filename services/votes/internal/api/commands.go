@@ -38,6 +38,8 @@ type Draft struct {
 	Title   string       `json:"title" minLength:"1" maxLength:"200"`
 	Policy  votes.Policy `json:"policy"`
 	Motions []MotionIn   `json:"motions" minItems:"1" maxItems:"100"`
+
+	votes.Convened
 }
 
 // drafting returns the command that drafts the meeting.
@@ -53,7 +55,7 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 
 // command makes what is said of a meeting the command that drafts it.
 func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) meeting.DraftMeeting {
-	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past}}
+	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past, Convened: d.Convened}}
 	if c.Policy.Unreturned == "" {
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}

@@ -78,6 +78,8 @@ type meetingPaper struct {
 	Closes  string       `json:"closes"`
 	Policy  votes.Policy `json:"policy"`
 	Motions []MotionIn   `json:"motions"`
+
+	votes.Convened
 }
 
 // window reads the times of the paper, as an office writes them: RFC 3339, or
@@ -183,7 +185,7 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 	if err != nil {
 		return nil, "", err
 	}
-	described := Draft{p.Title, p.Policy, p.Motions}
+	described := Draft{p.Title, p.Policy, p.Motions, p.Convened}
 	draft, err := a.drafting(ctx, described, id, estate, true, set)
 	if err != nil {
 		return nil, "", err

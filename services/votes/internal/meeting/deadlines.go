@@ -93,10 +93,7 @@ func Deadlines(m Meeting, t Times, r RuleSet, c Calendar, now time.Time) (list [
 		if len(m.Extended) > 0 {
 			stated = m.Extended[0].From // an extension has a bound of its own
 		}
-		notice := r.NoticeDays
-		if slices.ContainsFunc(m.Motions, isElection) {
-			notice = max(notice, r.Election.CandidatesPostedDays)
-		}
+		notice := m.noticeDays(r)
 		list = append(list, fixed(Opening, m.earliestOpening(r, n.At), n.Opens, false, Words{
 			fmt.Sprintf("公告满%d日才能开始投票", notice), fmt.Sprintf("voting opens %d whole days after the notice, or later", notice)}))
 		if days := r.Window.MinDays; days > 0 {

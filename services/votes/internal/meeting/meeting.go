@@ -158,11 +158,6 @@ func (m Meeting) State(now time.Time) string {
 	}
 }
 
-// EarliestOpening is the first instant at which voting may open after a notice.
-func (r RuleSet) EarliestOpening(notice time.Time) time.Time {
-	return notice.AddDate(0, 0, r.NoticeDays)
-}
-
 // DraftMeeting sets up a meeting with its motions and policies.
 type DraftMeeting struct {
 	votes.MeetingDrafted
@@ -244,6 +239,7 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		want(false, name, "is "+strings.Join(allowed, " or "))
 	}
 	want(strings.TrimSpace(c.Title) != "", "title", "is missing")
+	c.checkConvened(want)
 	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
 	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
 	oneOf("policy.unreturned", c.Policy.Unreturned, c.Rules.silences()...)
@@ -266,6 +262,16 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 		c.checkEffect(motion, c.Motions[:i], field, want)
 	}
 	return wrong
+}
+
+// checkConvened reports what nobody may call, and in what way.
+func (c DraftMeeting) checkConvened(want func(ok bool, name, detail string)) {
+	first := c.Kind == votes.First
+	want(c.Kind == "" || slices.Contains(votes.Kinds, c.Kind), "kind", "is "+strings.Join(votes.Kinds, " or "))
+	want(c.Convener == "" || slices.Contains(votes.Conveners, c.Convener), "convener", "is "+strings.Join(votes.Conveners, " or "))
+	want(!first || c.Convener != votes.OfCommittee, "convener", "of the first meeting is not the committee, which it elects")
+	want(first || c.Kind == "" || c.Convener != votes.OfPreparation, "convener", "is there for the first meeting only")
+	want(!c.AskedByOwners || c.Kind == votes.Special, "asked_by_owners", "is of a special meeting only (物业管理条例 art. 13)")
 }
 
 func (c DraftMeeting) checkScope(motion votes.Motion, field func(string) string, want func(ok bool, name, detail string)) {
@@ -390,16 +396,24 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 	return []votes.Event{notice}, nil
 }
 
-// earliestOpening is the first instant at which voting on what the meeting decides
-// may open after a notice, which posts the candidates of an election, too.
-func (m Meeting) earliestOpening(rules RuleSet, notice time.Time) time.Time {
-	earliest := rules.EarliestOpening(notice)
-	if slices.ContainsFunc(m.Motions, isElection) {
-		if posted := notice.AddDate(0, 0, rules.Election.CandidatesPostedDays); posted.After(earliest) {
-			return posted
-		}
+// noticeDays are the whole days between a notice and the opening of a meeting, at
+// least. A special meeting needs no fewer than any other, whatever a place says of it
+// (物业管理条例 art. 14), and more where its rules ask for more. The notice of an election
+// posts its candidates, too.
+func (m Meeting) noticeDays(rules RuleSet) int {
+	days := rules.NoticeDays
+	if m.Kind == votes.Special {
+		days = max(days, rules.SpecialNoticeDays)
 	}
-	return earliest
+	if slices.ContainsFunc(m.Motions, isElection) {
+		days = max(days, rules.Election.CandidatesPostedDays)
+	}
+	return days
+}
+
+// earliestOpening is the first instant at which voting may open after a notice.
+func (m Meeting) earliestOpening(rules RuleSet, notice time.Time) time.Time {
+	return notice.AddDate(0, 0, m.noticeDays(rules))
 }
 
 // NoticeInTime reports whether the notice was posted as early as rules ask.

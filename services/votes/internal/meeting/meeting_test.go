@@ -55,6 +55,11 @@ func TestMeeting(t *testing.T) {
 		return meeting.DraftMeeting{MeetingDrafted: d, Rules: set}
 	}
 
+	called := func(kind, convener string, asked bool) meeting.DraftMeeting {
+		return bad(func(d *votes.MeetingDrafted) { d.Convened = votes.Convened{Kind: kind, Convener: convener, AskedByOwners: asked} })
+	}
+	special := called(votes.Special, votes.OfCommittee, false).MeetingDrafted
+	hangzhou := withRules(t, "hangzhou", nil)
 	scoped := func(scope string, units ...string) meeting.DraftMeeting {
 		return bad(func(d *votes.MeetingDrafted) { d.Motions[1].Scope, d.Motions[1].Units = scope, units })
 	}
@@ -84,6 +89,18 @@ func TestMeeting(t *testing.T) {
 		{Name: "draft with a threshold the law does not have", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"", "special"} }), Err: wrong},
 		{Name: "draft with the threshold of the law", When: with(draft, func(d *meeting.DraftMeeting) { d.Stated = []string{"ordinary", ""} }), Then: events{drafted}},
 
+		{Name: "物业管理条例 art. 13: draft a special meeting that owners asked for", When: called(votes.Special, votes.OfCommittee, true),
+			Then: events{called(votes.Special, votes.OfCommittee, true).MeetingDrafted}},
+		{Name: "物业管理条例 art. 13: draft a regular meeting that owners asked for", When: called(votes.Regular, votes.OfCommittee, true), Err: wrong},
+		{Name: "draft a meeting that the residents' committee calls", When: called(votes.Regular, votes.OfResidents, false),
+			Then: events{called(votes.Regular, votes.OfResidents, false).MeetingDrafted}},
+		{Name: "杭州 art. 22: draft the first meeting, called by the management committee", When: called(votes.First, votes.OfManagement, false),
+			Then: events{called(votes.First, votes.OfManagement, false).MeetingDrafted}},
+		{Name: "draft the first meeting, called by a committee that is not elected yet", When: called(votes.First, votes.OfCommittee, false), Err: wrong},
+		{Name: "draft a later meeting, called by the preparatory group of the first", When: called(votes.Special, votes.OfPreparation, false), Err: wrong},
+		{Name: "draft a kind of meeting that there is not", When: called("秘密", votes.OfCommittee, false), Err: wrong},
+		{Name: "draft a meeting that the provider calls", When: called(votes.Special, "物业服务企业", false), Err: wrong},
+
 		{Name: "freeze the roll", Given: events{drafted}, When: meeting.FreezeRoll{RollFrozen: frozen}, Then: events{frozen}},
 		{Name: "freeze the same roll again", Given: events{drafted, frozen}, When: meeting.FreezeRoll{RollFrozen: frozen}},
 		{Name: "freeze a roll whose owners may be others", Given: events{drafted, with(frozen, func(f *votes.RollFrozen) { f.SeenAt = 1 })},
@@ -101,6 +118,15 @@ func TestMeeting(t *testing.T) {
 		{Name: "物业管理条例 art. 14: notice exactly 15 days before", Given: events{drafted, frozen}, When: notice, Then: events{posted}},
 		{Name: "物业管理条例 art. 14: notice a second later", Given: events{drafted, frozen},
 			When: with(notice, func(n *meeting.PostNotice) { n.Now = n.Now.Add(time.Second) }), Err: meeting.ErrNotice},
+		{Name: "物业管理条例 art. 14, 杭州 art. 19: notice of a special meeting 15 days before, not 7", Given: events{special, frozen},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules, n.Now = hangzhou, n.Now.Add(time.Second) }), Err: meeting.ErrNotice},
+		{Name: "notice of a special meeting, of which the estate's rules ask for 20 days", Given: events{special, frozen},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules.SpecialNoticeDays = 20 }), Err: meeting.ErrNotice},
+		{Name: "notice of it exactly 20 days before", Given: events{special, frozen},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules.SpecialNoticeDays, n.Opens = 20, noon.AddDate(0, 0, 20) }),
+			Then: events{with(posted, func(p *votes.NoticePosted) { p.Opens = noon.AddDate(0, 0, 20) })}},
+		{Name: "notice of a regular meeting, of which they do not", Given: events{drafted, frozen},
+			When: with(notice, func(n *meeting.PostNotice) { n.Rules.SpecialNoticeDays = 20 }), Then: events{posted}},
 		{Name: "notice before the roll is frozen", Given: events{drafted}, When: notice, Err: meeting.ErrNoRoll},
 		{Name: "notice twice", Given: events{drafted, frozen, posted}, When: notice, Err: meeting.ErrPosted},
 		{Name: "notice of a window that closes when it opens", Given: events{drafted, frozen},

@@ -270,14 +270,14 @@ func TestAVoteOfABuildingWithSalesInItsMiddle(t *testing.T) {
 	if summary.Accepted != 4 || summary.Reasons[votes.SellerVoted] != 1 {
 		t.Errorf("%+v", summary)
 	}
-	if turnout := a.turnout(); turnout != (votes.ScopeTotal{Heads: 4, Area: 37000}) {
+	if turnout, all := a.turnout(); turnout != (votes.ScopeTotal{Heads: 4, Area: 37000}) || all.Heads != 6 {
 		t.Errorf("turnout %+v", turnout)
 	}
 }
 
 // turnout is that of all units, as the board has it: what entries of the roll make,
-// put right.
-func (a *market) turnout() (t votes.ScopeTotal) {
+// put right. all is out of how many.
+func (a *market) turnout() (t, all votes.ScopeTotal) {
 	onRoll, voted := map[string]votes.Entry{}, map[string]int{}
 	for entry, list := range a.taken {
 		for _, b := range list {
@@ -292,7 +292,7 @@ func (a *market) turnout() (t votes.ScopeTotal) {
 			t.Heads, t.Area = t.Heads+1, t.Area+e.Area
 		}
 	}
-	return a.m.Turnout(t, onRoll, voted)
+	return a.m.Turnout(t, onRoll, voted), a.m.Heads(votes.ScopeTotal{Heads: a.roll.Heads, Area: a.roll.Area}, onRoll, voted)
 }
 
 func TestWhoseBallotCountsForAUnitSoldDuringTheVote(t *testing.T) {
@@ -484,8 +484,8 @@ func TestASaleNeverCountsAUnitTwice(t *testing.T) {
 		if summary.Rows != summary.Accepted+summary.Rejected {
 			t.Fatalf("%+v", summary)
 		}
-		if turnout := a.turnout(); turnout.Area > a.roll.Area || turnout.Heads < 0 {
-			t.Fatalf("turnout %+v of %d", turnout, a.roll.Area)
+		if turnout, all := a.turnout(); turnout.Area > all.Area || turnout.Heads > all.Heads || turnout.Heads < 0 || all.Area != a.roll.Area {
+			t.Fatalf("turnout %+v of %+v", turnout, all)
 		}
 	})
 }
