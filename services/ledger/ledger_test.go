@@ -709,7 +709,19 @@ func TestTheLogSaysHowFarItIs(t *testing.T) {
 			}
 		}
 	}
-	for _, query := range []string{"", "?leaf=1&position=1"} {
+	for _, position := range []string{"9223372036854775807", "9223372036854775808", "18446744073709551615"} {
+		var at struct{ Position uint64 }
+		if s.Anyone().Get("/ledger/place?position=" + position).Want(http.StatusOK).Into(&at); at.Position != is.Position {
+			t.Errorf("the last event at or before %s is at %d, want %d", position, at.Position, is.Position)
+		}
+	}
+	for _, before := range []string{"999999", "18446744073709551615"} {
+		var found struct{ Items []struct{ Leaf uint64 } }
+		if s.Anyone().Get("/ledger/search?limit=1&before=" + before).Want(http.StatusOK).Into(&found); len(found.Items) != 1 || found.Items[0].Leaf != is.Size-1 {
+			t.Errorf("before leaf %s is %+v, want leaf %d", before, found.Items, is.Size-1)
+		}
+	}
+	for _, query := range []string{"", "?leaf=1&position=1", "?leaf=-1", "?position=-1", "?position=18446744073709551616"} {
 		s.Anyone().Get("/ledger/place"+query).Refused(http.StatusUnprocessableEntity, "invalid")
 	}
 	for _, query := range []string{"leaf=9999", "event=" + uuid.NewString(), "recorded=2001-01-01T00:00:00Z"} {

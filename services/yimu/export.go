@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -27,8 +28,8 @@ type exportCmd struct {
 type exportBundleCmd struct {
 	Estate uuid.UUID `help:"Id of the estate." required:""`
 	Until  string    `help:"Up to when: a position of the ledger, or a time such as 2026-03-01T00:00:00+08:00. Now unless given." placeholder:"POSITION|TIME"`
-	Server string    `help:"Where the system answers; no right is needed." default:"http://127.0.0.1:8080" env:"YIMU_SERVER" xor:"from"`
-	Data   string    `help:"Directory of a system that does not run, in place of a server." type:"existingdir" placeholder:"DIR" xor:"from"`
+	Server string    `help:"Where the system answers; no right is needed." default:"http://127.0.0.1:8080" env:"YIMU_SERVER"`
+	Data   string    `help:"Directory of a system that does not run, in place of a server." type:"existingdir" placeholder:"DIR"`
 	Output string    `short:"o" help:"The file; yimu-ESTATE.zip unless given." type:"path" placeholder:"FILE"`
 }
 
@@ -85,7 +86,13 @@ func (c *exportBundleCmd) Run(ctx context.Context) error {
 
 // writeFile writes a file whole or not at all.
 func writeFile(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is there and no file: name another", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s", filepath.Dir(path))
+	}
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,14 +84,39 @@ func TestABundleIsCheckedByOneFileAndAKey(t *testing.T) {
 		return c.Output
 	}
 	key := log.Keys[0]
-	whole := export("whole.zip", exportBundleCmd{Server: s.url, Until: strconv.FormatUint(uint64(s.head(t)), 10)})
+	head := strconv.FormatUint(uint64(s.head(t)), 10)
+	whole := export("whole.zip", exportBundleCmd{Server: s.url, Until: head})
+	if status, r := verifiedBundle(t, export("ahead.zip", exportBundleCmd{Server: s.url, Until: strconv.FormatUint(math.MaxUint64, 10)}), key); status != 0 || strconv.FormatUint(uint64(r.Bundle.Until), 10) != head {
+		t.Errorf("up to the end of time: status %d, up to %d, want %s", status, r.Bundle.Until, head)
+	}
 	early := export("early.zip", exportBundleCmd{Server: s.url, Until: then.UTC().Format(time.RFC3339Nano)})
+	for _, c := range []struct {
+		refused exportBundleCmd
+		says    string
+	}{
+		{exportBundleCmd{Until: "0"}, "up to 0: nothing was recorded so early"},
+		{exportBundleCmd{Until: "1"}, "up to 1: nothing was recorded so early"},
+		{exportBundleCmd{Until: "1999-12-31T00:00:00Z"}, "up to 1999-12-31T00:00:00Z: nothing was recorded so early"},
+		{exportBundleCmd{Output: dir}, "is there and no file"},
+		{exportBundleCmd{Output: filepath.Join(dir, "nowhere", "bundle.zip")}, "there is no directory " + filepath.Join(dir, "nowhere")},
+	} {
+		refused := c.refused
+		refused.Server, refused.Estate, refused.Output = s.url, uuid.MustParse(estate), cmp.Or(refused.Output, filepath.Join(dir, "early.zip"))
+		if err := refused.Run(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v, want %q", c.refused, err, c.says)
+		}
+	}
 	page := filepath.Join(dir, "page.zip")
 	if err := os.WriteFile(page, []byte(s.page(t, "/estates/"+estate+"/bundle.zip")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	down()
-	offline := export("offline.zip", exportBundleCmd{Data: data})
+	offline := filepath.Join(dir, "offline.zip")
+	exporting := exec.CommandContext(t.Context(), yimu(t), "export", "bundle", "--estate", estate, "--data", data, "--output", offline)
+	exporting.Env = append(os.Environ(), "YIMU_SERVER=http://127.0.0.1:1") // where nobody answers: it is not asked
+	if said, err := exporting.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
 
 	status, r := verifiedBundle(t, whole, key)
 	if status != 0 || !r.OK || !r.Checked.Rules || r.Checked.Figures < 8 || r.Checked.Events == r.Checked.Leaves {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +31,7 @@ The exit status is 0 where nothing was found, 1 where something was, 2 where not
 what is shown by it and what is not.`
 
 type verifyReceiptCmd struct {
-	File string `arg:"" help:"The receipt: JSON, as GET /api/v1/receipts/<event> answers." type:"existingfile"`
+	File string `arg:"" help:"The receipt: JSON, as GET /api/v1/receipts/<event> answers." type:"path"`
 	verifyFlags
 }
 
@@ -45,8 +44,8 @@ to the byte, and the operator has signed so.
 }
 
 type verifyConsistencyCmd struct {
-	Old string `arg:"" help:"What you kept: a checkpoint, a receipt, or an earlier extension." type:"existingfile"`
-	New string `arg:"" help:"What there is now: JSON, as GET /api/v1/ledger/extension?old=SIZE answers, with the size of the old checkpoint." type:"existingfile"`
+	Old string `arg:"" help:"What you kept: a checkpoint, a receipt, or an earlier extension." type:"path"`
+	New string `arg:"" help:"What there is now: JSON, as GET /api/v1/ledger/extension?old=SIZE answers, with the size of the old checkpoint." type:"path"`
 	verifyFlags
 }
 
@@ -89,13 +88,13 @@ func stateOf(v proof.Verified) *signedState {
 // Run checks a receipt.
 func (c *verifyReceiptCmd) Run() error {
 	return c.report(func(keys proof.Keys) (v verified, err error) {
-		text, err := os.ReadFile(c.File)
+		text, err := fileOf(c.File)
 		if err != nil {
 			return v, err
 		}
 		r, err := proof.ParseReceipt(text)
 		if err != nil {
-			return v, fmt.Errorf("%s: %w", c.File, err)
+			return v, noSuch("receipt", c.File, text, err)
 		}
 		checked, findings := keys.Receipt(r)
 		v = verified{Event: &r.Event, Leaf: &r.Leaf, New: stateOf(checked), Findings: findings}
@@ -129,7 +128,7 @@ func (c *verifyConsistencyCmd) Run() error {
 // checkpointIn reads an extension, or what else has a checkpoint: then there is
 // no proof in it.
 func checkpointIn(path string) (e proof.Extension, proven bool, err error) {
-	text, err := os.ReadFile(path)
+	text, err := fileOf(path)
 	if err != nil {
 		return e, false, err
 	}
@@ -140,7 +139,7 @@ func checkpointIn(path string) (e proof.Extension, proven bool, err error) {
 		return proof.Extension{Checkpoint: r.Checkpoint, Rotations: r.Rotations}, false, nil
 	}
 	if _, err := proof.ParseCheckpoint(string(text)); err != nil {
-		return e, false, fmt.Errorf("%s is no extension, receipt or checkpoint", path)
+		return e, false, noSuch("extension, receipt or checkpoint", path, text, err)
 	}
 	return proof.Extension{Checkpoint: string(text)}, false, nil
 }
@@ -232,16 +231,23 @@ func (p *printer) line(format string, args ...any) {
 
 // keysIn reads keys, given themselves or as a file.
 func keysIn(given string) (proof.Keys, error) {
-	text, err := os.ReadFile(given)
-	if err != nil {
+	if _, err := os.Stat(given); err != nil {
 		if strings.Count(given, "+") < 2 {
 			return nil, fmt.Errorf("the key %q is neither a file nor origin+hash+key", given)
 		}
-		text = []byte(given)
+		keys, err := proof.ParseKeys(given)
+		if err != nil {
+			return nil, fmt.Errorf("the key %q is not whole: a letter is wrong, or one is missing", given)
+		}
+		return keys, nil
+	}
+	text, err := fileOf(given)
+	if err != nil {
+		return nil, fmt.Errorf("the key: %w", err)
 	}
 	keys, err := proof.ParseKeys(string(text))
-	if err != nil && strings.Contains(string(text), "PRIVATE+KEY+") {
-		return nil, errors.New("this is the file of the private key; yimu key show prints the public one")
+	if err != nil {
+		return nil, noSuch("file of public keys", given, text, err)
 	}
-	return keys, err
+	return keys, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,9 +19,9 @@ import (
 )
 
 type verifyBundleCmd struct {
-	File       string   `arg:"" help:"The bundle, as yimu export bundle makes it." type:"existingfile"`
-	Checkpoint []string `help:"What you kept of the log, a checkpoint, a receipt or an extension: the bundle must contain what it signs. May be given several times." type:"existingfile" placeholder:"FILE"`
-	EstateKey  string   `help:"The estate's key, to check sealed payments against the posted totals." type:"existingfile" placeholder:"FILE"`
+	File       string   `arg:"" help:"The bundle, as yimu export bundle makes it." type:"path"`
+	Checkpoint []string `help:"What you kept of the log, a checkpoint, a receipt or an extension: the bundle must contain what it signs. May be given several times." type:"path" placeholder:"FILE"`
+	EstateKey  string   `help:"The estate's key, to check sealed payments against the posted totals." type:"path" placeholder:"FILE"`
 	Meeting    string   `help:"Only have one meeting decided again, by its id: its roll, its ballots, its result. Bytes and proofs are checked whole all the same." placeholder:"UUID"`
 	verifyFlags
 }
@@ -57,19 +59,11 @@ func (c *verifyBundleCmd) verify(ctx context.Context) (*inspect.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(c.File)
+	b, closing, err := bundleIn(c.File)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	b, err := proof.OpenBundle(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.File, err)
-	}
+	defer closing()
 	var held []proof.Held
 	for _, path := range c.Checkpoint {
 		kept, _, err := checkpointIn(path)
@@ -89,6 +83,36 @@ func (c *verifyBundleCmd) verify(ctx context.Context) (*inspect.Report, error) {
 		err = fmt.Errorf("%s: %w", c.EstateKey, err)
 	}
 	return report, err
+}
+
+// bundleIn opens a bundle. It is to be closed in the end.
+func bundleIn(path string) (b *proof.Bundle, closing func(), err error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		_, err := fileOf(path)
+		return nil, nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b, err = proof.OpenBundle(f, info.Size()); err == nil {
+		return b, func() { _ = f.Close() }, nil
+	}
+	defer f.Close()
+	if !errors.Is(err, zip.ErrFormat) {
+		return nil, nil, fmt.Errorf("%s is no bundle: %s", path, visible(strings.TrimPrefix(err.Error(), "proof: ")))
+	}
+	text, failed := io.ReadAll(io.LimitReader(f, 16<<20))
+	switch {
+	case failed != nil:
+		err = failed
+	case bytes.HasPrefix(text, []byte("PK")):
+		err = fmt.Errorf("%s is cut off or damaged: a bundle ends with a list of its files; get it again", path)
+	default:
+		err = noSuch("bundle", path, text, err)
+	}
+	return nil, nil, err
 }
 
 // writeReport writes a report for a person.
@@ -133,7 +157,11 @@ func writeReport(r *inspect.Report, w io.Writer) error {
 		p.line("not verified")
 	}
 	for _, u := range r.NotVerified {
-		p.line("  %s (%d): %s", visible(u.What), u.Count, visible(u.Why))
+		what := visible(u.What)
+		if u.Count > 0 {
+			what = fmt.Sprintf("%s (%d)", what, u.Count)
+		}
+		p.line("  %s: %s", what, visible(u.Why))
 	}
 	return p.err
 }
@@ -143,13 +171,13 @@ func openerIn(path, estate string) (inspect.Opener, error) {
 	if path == "" {
 		return nil, nil
 	}
-	key, err := os.ReadFile(path)
+	key, err := fileOf(path)
 	if err != nil {
 		return nil, err
 	}
 	open, err := vault.NewOpener(strings.TrimSpace(string(key)), vault.EstateKey(estate))
 	if err != nil {
-		return nil, fmt.Errorf("%s is no key that yimu key estate printed: %w", path, err)
+		return nil, noSuch("key that yimu key estate printed", path, key, err)
 	}
 	return open, nil
 }

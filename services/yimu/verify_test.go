@@ -80,8 +80,21 @@ func TestVerify(t *testing.T) {
 		"a stranger's key":                     {[]string{"receipt", receipt, "--key", stranger[0].Text}, 1, "wrong-key"},
 		"another leaf":                         {[]string{"receipt", keep("forged", []byte(forged)), "--key", key}, 1, "forged-proof"},
 		"other bytes":                          {[]string{"receipt", keep("changed", changed), "--key", key, "--json"}, 1, `"code":"changed-bytes"`},
-		"no receipt":                           {[]string{"receipt", extension, "--key", key}, 2, "proof:"},
-		"no file":                              {[]string{"receipt", "nowhere", "--key", key}, 2, "nowhere"},
+		"no receipt":                           {[]string{"receipt", extension, "--key", key}, 2, "is no receipt: it is an extension, which yimu verify consistency takes"},
+		"no bundle":                            {[]string{"bundle", receipt, "--key", key}, 2, "is no bundle: it is a receipt, which yimu verify receipt checks"},
+		"no file of keys":                      {[]string{"receipt", receipt, "--key", checkpoint}, 2, "is no file of public keys: it is a checkpoint"},
+		"no key of an estate":                  {[]string{"bundle", receipt, "--key", key, "--estate-key", receipt}, 2, "is no bundle"},
+		"a receipt of another form":            {[]string{"receipt", keep("v2", []byte(`{"format":"yimu receipt v1","leaf":"one"}`)), "--key", key}, 2, "is no receipt: json: cannot unmarshal string"},
+		"a receipt that is cut off":            {[]string{"receipt", keep("cut", must(t, receipt)[:300]), "--key", key}, 2, "is no receipt: it is cut off"},
+		"an archive that is cut off":           {[]string{"bundle", keep("archive", []byte("PK\x03\x04")), "--key", key}, 2, "is cut off or damaged"},
+		"nothing":                              {[]string{"receipt", keep("nothing", nil), "--key", key}, 2, "is no receipt: it is empty"},
+		"a directory":                          {[]string{"receipt", dir, "--key", key}, 2, "is a directory, and a file is wanted"},
+		"a directory, for a bundle":            {[]string{"bundle", dir, "--key", key}, 2, "is a directory, and a file is wanted"},
+		"a directory, for a key":               {[]string{"receipt", receipt, "--key", dir}, 2, "the key: " + dir + " is a directory"},
+		"no file":                              {[]string{"receipt", "nowhere", "--key", key}, 2, "there is no file"},
+		"no file, for a bundle":                {[]string{"bundle", "nowhere", "--key", key}, 2, "there is no file"},
+		"no file that was kept":                {[]string{"consistency", "nowhere", extension, "--key", key}, 2, "there is no file"},
+		"half a key":                           {[]string{"receipt", receipt, "--key", key[:len(key)-3]}, 2, "is not whole"},
 		"no key":                               {[]string{"receipt", receipt}, 2, "--key"},
 		"no such key":                          {[]string{"receipt", receipt, "--key", "nowhere"}, 2, "neither a file nor"},
 		"the private key":                      {[]string{"receipt", receipt, "--key", private}, 2, "yimu key show"},
@@ -91,10 +104,10 @@ func TestVerify(t *testing.T) {
 		"swapped":                              {[]string{"consistency", extension, checkpoint, "--key", key}, 1, "cut-tail"},
 		"a proof of another size":              {[]string{"consistency", checkpoint, other, "--key", key}, 1, "forged-proof"},
 		"two checkpoints, and nothing between": {[]string{"consistency", checkpoint, later, "--key", key}, 2, fmt.Sprintf("extension?old=%d", state.Size)},
-		"no checkpoint":                        {[]string{"consistency", keyFile, extension, "--key", key}, 2, "is no extension, receipt or checkpoint"},
+		"no checkpoint":                        {[]string{"consistency", keyFile, extension, "--key", key}, 2, "is no extension, receipt or checkpoint: it is a public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, said := run(append([]string{"verify"}, c.args...)...); status != c.status || !strings.Contains(said, c.says) || strings.Contains(said, "PRIVATE") {
+			if status, said := run(append([]string{"verify"}, c.args...)...); status != c.status || !strings.Contains(said, c.says) || strings.Contains(said, "PRIVATE") || strings.Contains(said, "Usage:") != strings.Contains(c.says, "--key") {
 				t.Errorf("status %d, want %d and %q:\n%s", status, c.status, c.says, said)
 			}
 		})
@@ -116,6 +129,32 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAFileThatIsNotWhatWasWantedIsTold(t *testing.T) {
+	const checkpoint = "yimu.example/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n"
+	for name, c := range map[string]struct{ text, noun, is string }{
+		"nothing":                        {" \n", "", "it is empty"},
+		"a page":                         {"\n<!doctype html>", "", "a web page"},
+		"an archive":                     {"PK\x03\x04", "", "yimu verify bundle"},
+		"what Windows saves":             {"\xff\xfe{\x00", "", "curl -o"},
+		"what Windows saves, too":        {"\xef\xbb\xbf{}", "", "curl -o"},
+		"a receipt":                      {`{"format":"yimu receipt v1"}`, "receipt", "yimu verify receipt"},
+		"an extension":                   {`{"format":"yimu extension v1"}`, "extension", "yimu verify consistency"},
+		"a refusal":                      {`{"status":404,"code":"no-such-event","detail":"none\u001b[31m"}`, "", `refuses: no-such-event, none\x1b[31m`},
+		"half of something":              {`{"format":"yimu rec`, "", "it is cut off"},
+		"something broken":               {`{"format":yimu receipt v1"}`, "", "damaged"},
+		"anything":                       {`{"a":1}`, "", "not known here"},
+		"a checkpoint":                   {checkpoint, "checkpoint", "it is a checkpoint, which"},
+		"a checkpoint, its lines broken": {strings.ReplaceAll(checkpoint, "\n", "\r\n"), "", "curl -o"},
+		"a key":                          {"yimu.example/log+33f33188+Aaoikc+KSB6dftLh5JyK6BNC6uyCzZ0DhUAUHIKvpsPp\n", "public key", "--key"},
+		"a private key":                  {"PRIVATE+KEY+yimu.example/log+33f33188+AAAA", "", "yimu key show"},
+		"text":                           {"hello", "", "not known here"},
+	} {
+		if noun, is := kindOf([]byte(c.text)); noun != c.noun || !strings.Contains(is, c.is) {
+			t.Errorf("%s: %q, %q", name, noun, is)
+		}
+	}
 }
 
 func must(t *testing.T, file string) []byte {

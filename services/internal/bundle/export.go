@@ -55,7 +55,7 @@ const maxAnswer = 64 << 20
 
 // Write makes a bundle.
 func (x Export) Write(ctx context.Context, w io.Writer) (proof.Manifest, error) {
-	e := exporting{Export: x, w: proof.NewBundleWriter(w), blobs: map[string]bool{}, rules: map[string]bool{}}
+	e := exporting{Export: x, w: proof.NewBundleWriter(w), blobs: map[string]bool{}, rules: map[string]bool{}, closed: map[string]bool{}}
 	e.manifest = proof.Manifest{Subject: x.Estate, Figures: []proof.Figure{}, Program: x.Program, Made: x.Made.UTC()}
 	for _, step := range []func(context.Context) error{e.state, e.leaves, e.files, e.figures} {
 		if err := step(ctx); err != nil {
@@ -73,6 +73,7 @@ type exporting struct {
 	blobs, rules map[string]bool // that events name, by hash
 	years        []int           // of budgets
 	meetings     []string
+	closed       map[string]bool // meetings whose voting has ended
 }
 
 // logState is how far the transparency log is.
@@ -82,6 +83,8 @@ type logState struct {
 	Checkpoint string      `json:"checkpoint"`
 	Rotations  []string    `json:"rotations"`
 }
+
+var errNoneSoFar = errors.New("nothing was recorded so early")
 
 // state finds out up to where the bundle goes, and adds the checkpoint.
 func (e *exporting) state(ctx context.Context) error {
@@ -99,8 +102,15 @@ func (e *exporting) state(ctx context.Context) error {
 			Leaf     uint64      `json:"leaf"`
 			Position es.Position `json:"position"`
 		}
-		if err := e.get(ctx, "/ledger/place", ask, &place); err != nil {
-			return err
+		err := errNoneSoFar
+		if e.Until != "0" {
+			err = e.get(ctx, "/ledger/place", ask, &place)
+		}
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Status == http.StatusNotFound {
+			err = errNoneSoFar
+		}
+		if err != nil {
+			return fmt.Errorf("up to %s: %w", e.Until, err)
 		}
 		until, last = place.Position, place.Leaf
 	}
@@ -164,6 +174,8 @@ func (e *exporting) note(r es.Recorded) {
 		switch event := decoded(votes.Codec, r).(type) {
 		case votes.MeetingDrafted:
 			e.meetings = append(e.meetings, event.Meeting)
+		case votes.VotingClosed:
+			e.closed[event.Meeting] = true
 		case votes.RollFrozen:
 			e.blobs[event.Roll] = true
 		case votes.NoticePosted:
@@ -252,7 +264,8 @@ func (e *exporting) files(ctx context.Context) error {
 func (e *exporting) figures(ctx context.Context) error {
 	estate := "/estates/" + e.Estate
 	for _, f := range []struct{ name, path string }{
-		{"estate", estate}, {"electorate", estate + "/electorate"}, {"collection", estate + "/collection"}, {"draws", estate + "/draws"}, {"workorders", estate + "/workorders/summary"},
+		{"estate", estate}, {"electorate", estate + "/electorate"}, {"agreements", estate + "/agreements"}, {"collection", estate + "/collection"}, {"draws", estate + "/draws"},
+		{"workorders", estate + "/workorders/summary"}, {"limits", estate + "/workorders/limits"}, {"meetings", estate + "/meetings"},
 	} {
 		if err := e.figure(ctx, f.name, f.path, url.Values{}); err != nil {
 			return err
@@ -266,7 +279,11 @@ func (e *exporting) figures(ctx context.Context) error {
 		}
 	}
 	for _, id := range e.meetings {
-		for _, part := range []string{"", "/results", "/ballots/summary"} {
+		parts := []string{"", "/results", "/ballots/summary"}
+		if e.closed[id] {
+			parts = append(parts, "/telling") // before that it changes with the hour
+		}
+		for _, part := range parts {
 			err := e.figure(ctx, "meeting-"+id+strings.ReplaceAll(part, "/", "-"), "/meetings/"+url.PathEscape(id)+part, url.Values{})
 			if err != nil {
 				return err

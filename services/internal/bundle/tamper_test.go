@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +32,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
+	xlog "github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/contracts"
 	money "github.com/yimu-ledger/yimu/services/finance"
@@ -323,7 +327,6 @@ type cell struct {
 	names    string // something that a finding must say
 }
 
-// Each is found, and named. make tamper prints all of it.
 func TestOneMeetingIsDecidedAgainAndTheRestIsOnlyProven(t *testing.T) {
 	w := newTown(t)
 	honest, err := w.verifyOnly(w.export(), w.meeting)
@@ -363,13 +366,58 @@ func TestOneMeetingIsDecidedAgainAndTheRestIsOnlyProven(t *testing.T) {
 	}
 }
 
+// Every figure that is derived is in a bundle, and so is held against what was published.
+func TestABundleHoldsAllFiguresThatAreDerived(t *testing.T) {
+	w := newTown(t)
+	w.Clock.Advance(4 * 24 * time.Hour)
+	w.Await("closed and opened", func() bool {
+		types := w.Types(votes.MeetingStream + w.meeting)
+		return types[len(types)-1] == "key-released.v1"
+	})
+	file := w.export()
+	i, err := inspect.New(w.estate, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range unpack(t, file, w.LogKey).leaves {
+		if e.Event != nil {
+			i.Take(*e.Event)
+		}
+	}
+	i.End()
+	b, err := proof.OpenBundle(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := map[string]bool{}
+	for _, f := range b.Manifest.Figures {
+		address, err := url.Parse(strings.TrimPrefix(f.Path, service.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := address.Query()
+		ask.Del("at")
+		address.RawQuery = ask.Encode()
+		published[address.String()] = true
+	}
+	derived := i.Figures()
+	for _, f := range derived {
+		if !published[f.Path] {
+			t.Errorf("%s is derived and not in the bundle", f.Path)
+		}
+	}
+	if r := w.verify(file); len(derived) < 13 || r.Checked.Figures != len(published) || !r.OK {
+		t.Errorf("%d figures are derived, %d published and %d checked: %v", len(derived), len(published), r.Checked.Figures, r.Findings)
+	}
+}
+
+// Each is found, and named. make tamper prints all of it.
 func TestTamper(t *testing.T) {
 	w := newTown(t)
 	early := w.early
-	kept := proof.Held{Checkpoint: early.Checkpoint}
 	honest := w.export()
 	last := w.checkpoint()
-	if r := w.verify(honest, kept, proof.Held{Checkpoint: last}); !r.OK || !r.Checked.Rules || r.Checked.Figures < 7 || r.Checked.Leaves == r.Checked.Events {
+	if r := w.verify(honest, proof.Held{Checkpoint: early.Checkpoint}, proof.Held{Checkpoint: last}); !r.OK || !r.Checked.Rules || r.Checked.Figures < 7 || r.Checked.Leaves == r.Checked.Events {
 		t.Fatalf("honest as it is: %+v", r)
 	}
 	var cells []cell
@@ -433,6 +481,11 @@ func TestTamper(t *testing.T) {
 		u.sign()
 		rewritten = u.signed
 	}, proof.Held{Checkpoint: last})
+	changed("all of history, signed, and gone on", proof.RewrittenHistory, func(u *unpacked, at int) {
+		u.leaves[at].Event.Data = bytes.Replace(u.leaves[at].Event.Data, []byte(`"heads":5`), []byte(`"heads":4`), 1)
+		u.leaves = append(u.leaves, proof.Entry{Hash: tlog.RecordHash([]byte("of another estate"))})
+		u.sign()
+	}, proof.Held{Checkpoint: last})
 	changed("a roll", proof.ChangedBytes, func(u *unpacked, _ int) {
 		for name := range u.others {
 			if strings.HasPrefix(name, proof.BlobFolder) {
@@ -450,6 +503,55 @@ func TestTamper(t *testing.T) {
 	// Two histories, each sound by itself, shown to two people.
 	_, _, findings := w.keys.Extension(last, nil, proof.Extension{Format: proof.ExtensionFormat, Checkpoint: rewritten})
 	found("two clients", "two histories", proof.RewrittenHistory, "", findings)
+
+	// An extension, which leads from a checkpoint that somebody kept to a newer one.
+	kept, _, failed := w.keys.Checkpoint(early.Checkpoint)
+	between, _, none := w.keys.Checkpoint(last)
+	if failed != nil || none != nil {
+		t.Fatal(failed, none)
+	}
+	w.Estate("又一处")
+	extend := func(old uint64) (e proof.Extension) {
+		t.Helper()
+		e, err := proof.ParseExtension(w.Anyone().Get(fmt.Sprintf("/ledger/extension?old=%d", old)).Want(http.StatusOK).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	w.Await("signed on", func() bool { _, c, err := w.Log.Checkpoint(); return err == nil && c.Size > between.Size })
+	honestly := extend(kept.Size)
+	if _, _, findings := w.keys.Extension(early.Checkpoint, nil, honestly); len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	for what, c := range map[string]struct {
+		code   proof.Code
+		change func(e *proof.Extension)
+	}{
+		"proof":      {proof.ForgedProof, func(e *proof.Extension) { e.Proof = slices.Clone(e.Proof); e.Proof[0][0] ^= 1 }},
+		"old root":   {proof.ForgedProof, func(e *proof.Extension) { e.OldRoot[0] ^= 1 }},
+		"checkpoint": {proof.ForgedSignature, func(e *proof.Extension) { e.Checkpoint = strings.Replace(e.Checkpoint, "\n", "\n1", 1) }},
+		"another proof of the same log": {proof.ForgedProof, func(e *proof.Extension) {
+			other := extend(between.Size)
+			e.OldSize, e.OldRoot, e.Proof = other.OldSize, other.OldRoot, other.Proof
+		}},
+		"old proof, replayed": {proof.ForgedProof, func(e *proof.Extension) {
+			root, old, err := w.Log.Extension(between, kept.Size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.OldRoot, e.Proof = root, old
+		}},
+		"a checkpoint of before": {proof.CutTail, func(e *proof.Extension) { e.Checkpoint = early.Checkpoint }},
+	} {
+		e, from := honestly, early.Checkpoint
+		if c.code == proof.CutTail {
+			from = last
+		}
+		c.change(&e)
+		_, _, findings := w.keys.Extension(from, nil, e)
+		found("extension", what, c.code, "", findings)
+	}
 
 	// A receipt.
 	of := w.receipt(votes.BallotStream + w.meeting + "-1")
@@ -517,6 +619,55 @@ func TestTamper(t *testing.T) {
 		found("log", "a tile of hashes", "inconsistent-tile", "", findings)
 	})
 
+	// The checkpoint itself, in a copy, for in the log a new one soon takes its place.
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(w.LogDir)); err != nil {
+		t.Fatal(err)
+	}
+	served, err := xlog.Open(xlog.Config{Dir: copied, KeyFile: w.LogKey, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(served.Handler("/log/"))
+	defer server.Close()
+	file := filepath.Join(copied, "checkpoint")
+	signed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		code   proof.Code
+		change func(lines []string)
+	}{
+		"the checkpoint's origin":    {proof.ForgedSignature, func(l []string) { l[0] += "0" }},
+		"the checkpoint's size":      {proof.ForgedSignature, func(l []string) { l[1] += "0" }},
+		"the checkpoint's root":      {proof.ForgedSignature, func(l []string) { l[2] = base64.StdEncoding.EncodeToString(make([]byte, 32)) }},
+		"the checkpoint's signature": {proof.ForgedSignature, func(l []string) { l[4] = l[4][:len(l[4])-9] + "AAAAA" + l[4][len(l[4])-4:] }},
+		"the checkpoint, cut":        {proof.Malformed, func(l []string) { l[4] = "" }},
+	} {
+		lines := strings.Split(string(signed), "\n")
+		c.change(lines)
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := server.Client().Get(server.URL + "/log/checkpoint")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := served.Checkpoint(); err == nil {
+			t.Errorf("%s was changed, and the log goes on with it", what)
+		}
+		_, _, failed := w.keys.Checkpoint(string(text))
+		if failed == nil {
+			failed = &proof.Finding{}
+		}
+		found("log", what, c.code, "", []proof.Finding{*failed})
+	}
+
 	// Written to the store past the services, and so signed like everything else.
 	cast := w.Events(votes.BallotStream + w.meeting + "-1")[0]
 	if _, err := w.Store.Append(t.Context(), cast.Stream, 1, es.Proposed{ID: cast.ID, Type: cast.Type, Data: cast.Data, Meta: cast.Meta}); err != nil {
@@ -532,7 +683,7 @@ func TestTamper(t *testing.T) {
 		t.Fatal(err)
 	}
 	bills.Total += 100
-	planted["bills that do not add up"] = struct{ id, rule string }{
+	planted["an unbalanced entry: bills"] = struct{ id, rule string }{
 		w.plant(w.clerk, uuid.New(), finance.BillsStream+w.estate+"-2022-09", "bills-raised.v1", bills), "bills-wrong",
 	}
 	w.Clock.Advance(4 * 24 * time.Hour)

@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
+	"github.com/yimu-ledger/yimu/services/internal/bundle"
 	"github.com/yimu-ledger/yimu/services/internal/inspect"
 	"github.com/yimu-ledger/yimu/services/internal/servicetest"
 	"github.com/yimu-ledger/yimu/services/ledger"
@@ -51,10 +53,11 @@ func assemble(t *testing.T, homes int, revote string, rules ...body) *assembly {
 	t.Helper()
 	a := &assembly{meter: sdkmetric.NewManualReader()}
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(a.meter)).Meter("votes")
-	s := servicetest.New(t, servicetest.Part{Context: ledger.Votes, New: func(ctx context.Context, _ *servicetest.System, deps service.Deps) (*service.Service, error) {
+	others := slices.DeleteFunc(slices.Clone(parts), func(p servicetest.Part) bool { return p.Context == ledger.Votes })
+	s := servicetest.New(t, append(others, servicetest.Part{Context: ledger.Votes, New: func(ctx context.Context, _ *servicetest.System, deps service.Deps) (*service.Service, error) {
 		deps.Meter = meter
 		return meetings.New(ctx, deps, meetings.Config{})
-	}})
+	}})...)
 	estate := s.Estate("秀山花园")
 	a.forger = &forger{System: s, t: t, estate: estate}
 	codes := make([]string, homes)
@@ -667,7 +670,7 @@ func TestPartialResultsAreForNobody(t *testing.T) {
 		answers[who+" "+path] = string(c.Get(path).Body)
 	}
 	for who, c := range map[string]*servicetest.Client{"anyone": a.Anyone(), "a clerk": a.clerks[3], "an owner": a.Person(a.homes[0].Owner), "an administrator": a.Admin()} {
-		for _, path := range []string{"", "/results", "/ballots", "/ballots/summary", "/roll", "/papers"} {
+		for _, path := range []string{"", "/results", "/result.pdf", "/ballots", "/ballots/summary", "/roll", "/papers", "/telling", "/timeline", "/deadlines", "/deliveries", "/days"} {
 			read(c, who, a.at+path)
 		}
 		read(c, who, "/estates/"+a.estate+"/meetings")
@@ -675,8 +678,20 @@ func TestPartialResultsAreForNobody(t *testing.T) {
 		read(c, who, "/me/proxies")
 		for stream := range streams {
 			read(c, who, "/ledger/streams/"+stream)
+			read(c, who, "/ledger/streams/"+stream+"/links")
 		}
-		read(c, who, "/ledger/events?estate="+a.estate)
+		read(c, who, "/ledger/events?limit=1000")
+		read(c, who, "/ledger/search?limit=200&estate="+a.estate)
+		read(c, who, "/ledger/search?limit=200&about="+votes.MeetingStream+a.id)
+	}
+	for name, content := range a.bundle() {
+		if strings.HasPrefix(name, proof.SchemaFolder) || strings.HasPrefix(name, proof.RuleFolder) {
+			continue // which say what may be chosen
+		}
+		answers["bundle "+name] = content
+	}
+	if leaves := answers["bundle "+proof.LeavesFile]; !strings.Contains(leaves, votes.BallotStream+a.id) || !strings.Contains(leaves, "proxy-granted") {
+		t.Error("the bundle has no ballots to tell of")
 	}
 	for where, text := range answers {
 		for _, word := range []string{votes.Yes, votes.No, votes.Abstain, votes.Void} {
@@ -726,6 +741,30 @@ func TestPartialResultsAreForNobody(t *testing.T) {
 	if lengths != 1 {
 		t.Errorf("sealed choices have %d lengths", lengths)
 	}
+}
+
+// bundle returns the files of a bundle that anyone may make now.
+func (a *assembly) bundle() map[string]string {
+	a.t.Helper()
+	a.CatchUp()
+	var out bytes.Buffer
+	x := bundle.Export{Client: http.DefaultClient, Server: a.URL(), Estate: a.estate, Program: "test", Made: a.Clock.Now(), Until: fmt.Sprint(a.Store.Head())}
+	if _, err := x.Write(a.t.Context(), &out); err != nil {
+		a.t.Fatal(err)
+	}
+	b, err := proof.OpenBundle(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range b.Files("") {
+		content, err := b.File(name)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		files[name] = string(content)
+	}
+	return files
 }
 
 func marksOf(marks []votes.Mark) (list []string) {

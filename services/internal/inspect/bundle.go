@@ -79,7 +79,7 @@ func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.
 		i.About(meeting)
 		published = slices.DeleteFunc(slices.Clone(published), func(f proof.Figure) bool { return !strings.Contains(f.Path, "/meetings/"+meeting) })
 		if others = len(b.Manifest.Figures) - len(published); len(published) == 0 {
-			return nil, fmt.Errorf("the bundle has no figure of a meeting %s", meeting)
+			return nil, fmt.Errorf("the bundle has no meeting %q", meeting)
 		}
 	}
 	var ruled proof.Findings

@@ -147,10 +147,16 @@ func (t transparency) find(ctx context.Context, missing error, find func() (boar
 	if err != nil || ok {
 		return at, err
 	}
+	return t.findLast(ctx, missing, find)
+}
+
+// findLast finds a place where the board is not behind: it could name an earlier one.
+func (t transparency) findLast(ctx context.Context, missing error, find func() (board.Place, bool, error)) (board.Place, error) {
 	if err := t.board.CatchUp(ctx); err != nil {
-		return at, err
+		return board.Place{}, err
 	}
-	if at, ok, err = find(); err == nil && !ok {
+	at, ok, err := find()
+	if err == nil && !ok {
 		err = missing
 	}
 	return at, err
@@ -261,11 +267,10 @@ func (t transparency) place(ctx context.Context, event uuid.UUID, leaf string, p
 	if len(by) != 1 {
 		return nil, errOnePlace
 	}
-	if position != 0 || !recorded.IsZero() { // a board that lags would name an earlier event
-		if err := t.board.CatchUp(ctx); err != nil {
-			return nil, err
-		}
+	find := t.find
+	if position != 0 || !recorded.IsZero() {
+		find = t.findLast
 	}
-	at, err := t.find(ctx, errNoSuchPlace, by[0])
+	at, err := find(ctx, errNoSuchPlace, by[0])
 	return &Place{at}, err
 }

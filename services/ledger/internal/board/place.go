@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,12 +28,12 @@ func (b *Board) Event(ctx context.Context, id uuid.UUID) (Place, bool, error) {
 
 // Leaf finds an event by its number in the log.
 func (b *Board) Leaf(ctx context.Context, leaf uint64) (Place, bool, error) {
-	return find(ctx, b.db, `leaf = ?`, int64(leaf))
+	return find(ctx, b.db, `leaf = ?`, int64(min(leaf, math.MaxInt64)))
 }
 
 // At finds the last event at or before a position.
 func (b *Board) At(ctx context.Context, position es.Position) (Place, bool, error) {
-	n, err := leavesUntil(ctx, b.db, "position", int64(position))
+	n, err := leavesUntil(ctx, b.db, "position", int64(min(position, math.MaxInt64)))
 	if err != nil || n == 0 {
 		return Place{}, false, err
 	}

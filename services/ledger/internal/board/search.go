@@ -3,6 +3,7 @@ package board
 import (
 	"context"
 	"database/sql"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func (p *Page) search(ctx context.Context, tx *readmodel.Tx, s Search) error {
 		}
 	}
 	if s.Before != 0 {
-		first.and("leaf < ?", int64(s.Before))
+		first.and("leaf < ?", int64(min(s.Before, math.MaxInt64)))
 	}
 	// Leaves grow with the times of recording, all but a little.
 	if t := s.Recorded.Until; !t.IsZero() {
