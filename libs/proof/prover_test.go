@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/yimu-ledger/yimu/libs/es"
@@ -226,7 +227,7 @@ func TestNothingOfAMaliciousProverIsAccepted(t *testing.T) {
 		share int // of 1,000 executions
 		run   func() (accepted bool)
 	}{
-		{"inclusion proofs", 520, func() bool {
+		{"inclusion proofs", 510, func() bool {
 			r, c := p.receipt(), pick(p, checkpoints)
 			if sha256.Sum256(r.Data) != r.Event.Data || sha256.Sum256(r.Meta) != r.Event.Meta || len(proof.Includes(c, r)) > 0 {
 				return false
@@ -315,6 +316,7 @@ func TestNothingOfAMaliciousProverIsAccepted(t *testing.T) {
 			}
 			return failed == nil
 		}},
+		{"rotations of keys", 10, p.rotations()},
 		{"bundles", 10, func() bool { return p.bundle(keys) }},
 	} {
 		n, accepted, start := *executions*target.share/1000, 0, time.Now()
@@ -325,6 +327,53 @@ func TestNothingOfAMaliciousProverIsAccepted(t *testing.T) {
 		}
 		t.Logf("%-18s %11d executions, %d of them said nothing wrong, %s", target.what, n, accepted, time.Since(start).Round(time.Millisecond))
 	}
+}
+
+// rotations has somebody without the log's keys try to have theirs taken for one.
+func (p *prover) rotations() func() bool {
+	second, thief := newKey(p.t, origin, 2), newKey(p.t, origin, 9)
+	say := func(from, to key, signers ...note.Signer) string {
+		signed, err := note.Sign(&note.Note{Text: "yimu key rotation v1\n" + from.Text + "\n" + to.Text + "\n"}, signers...)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return string(signed)
+	}
+	genuine := say(p.key, second, p.key.Signer, second.Signer)
+	all := []string{
+		genuine, say(p.key, thief, thief.Signer), say(second, thief, thief.Signer), say(thief, p.key, thief.Signer), say(thief, second, thief.Signer),
+		say(p.key, thief, thief.Signer) + signature(genuine), say(second, thief, thief.Signer) + signature(genuine), say(thief, thief, thief.Signer, thief.Signer),
+	}
+	var notes []string
+	for n := 1; n <= p.size; n++ {
+		notes = append(notes, p.log.checkpoint(n, origin, p.key.Signer), p.log.checkpoint(n, origin, second.Signer),
+			p.rewritten.checkpoint(n, origin, thief.Signer), p.rewritten.checkpoint(n, origin, thief.Signer)+signature(p.log.checkpoint(n, origin, second.Signer)))
+	}
+	return func() bool {
+		var given []string
+		for range p.IntN(4) {
+			r := pick(p, all)
+			if p.IntN(3) == 0 {
+				r = string(p.mutate([]byte(r)))
+			}
+			given = append(given, r)
+		}
+		c, by, failed := proof.Keys{p.key.Key}.Checkpoint(pick(p, notes), given...)
+		if failed != nil {
+			return false
+		}
+		if by.Text == thief.Text || p.log.root(int(c.Size)) != c.Root {
+			p.t.Fatalf("accepted, by %s: %v", by.Text, given)
+		}
+		return true
+	}
+}
+
+// signature is the first one of a note.
+func signature(signed string) string {
+	_, lines, _ := strings.Cut(signed, "\n\n")
+	first, _, _ := strings.Cut(lines, "\n")
+	return first + "\n"
 }
 
 // bundle changes a bundle's leaves, so that the rest of it is read at all.
