@@ -200,7 +200,11 @@ func (v verified) write(w io.Writer) error {
 	case v.Old.Size == v.New.Size:
 		p.line("found nothing wrong: both are the same")
 	default:
-		p.line("found nothing wrong: since the old checkpoint %d leaves were appended, and nothing else was done", v.New.Size-v.Old.Size)
+		appended := "1 leaf was"
+		if n := v.New.Size - v.Old.Size; n != 1 {
+			appended = fmt.Sprintf("%d leaves were", n)
+		}
+		p.line("found nothing wrong: since the old checkpoint %s appended, and nothing else was done", appended)
 	}
 	for _, f := range v.Findings {
 		p.line("  %s", visible(f.String()))

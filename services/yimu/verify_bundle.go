@@ -131,7 +131,10 @@ func writeReport(r *inspect.Report, w io.Writer) error {
 		p.line("  recorded from %s to %s", c.First.Format(time.RFC3339), c.Last.Format(time.RFC3339))
 	}
 	p.line("  %d public files", c.Blobs)
-	if c.Held > 0 {
+	switch {
+	case c.Held == 1:
+		p.line("  the checkpoint that you kept")
+	case c.Held > 1:
 		p.line("  %d checkpoints that you kept", c.Held)
 	}
 	switch {
