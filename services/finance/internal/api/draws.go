@@ -32,16 +32,27 @@ func DrawID(meeting, motion string) string {
 	return uuid.NewSHA1(of, []byte("draw/"+motion)).String()
 }
 
+// DrawsOut is what was let be paid out of an estate's maintenance fund.
+type DrawsOut struct {
+	Body struct {
+		Items []board.Draw `json:"items"`
+		lookback.Bound
+	}
+}
+
 func (a *API) listDraws(ctx context.Context, in *struct {
 	estates.In
 	lookback.AtIn
-}) (*service.Items[board.Draw], error) {
+}) (*DrawsOut, error) {
 	view, e, err := a.then(ctx, in.Estate, in.At)
 	if err != nil {
 		return nil, err
 	}
 	defer view.Release()
-	return service.List(view.Tables.Draws(ctx, e.ID))
+	out := &DrawsOut{}
+	out.Body.Items, err = view.Tables.Draws(ctx, e.ID)
+	out.Body.Bound = lookback.Bind(a.Deps, view.Position)
+	return out, err
 }
 
 func (a *API) decisions(ctx context.Context, in *estates.In) (*service.Items[reactions.Followed], error) {
