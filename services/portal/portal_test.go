@@ -735,6 +735,9 @@ func TestADayOrAPositionLooksBack(t *testing.T) {
 	}
 	b.shows(b.get(estate+"?day=x"), http.StatusNotFound, "这一天看不了")
 	b.shows(b.get(estate+"?day=1999-01-01"), http.StatusNotFound, "这一天看不了")
+	for _, at := range []string{"1", "18446744073709551615", "18446744073709551616", "-1", "0", "x"} { // 1 is before the estate was founded, where the slider begins
+		b.shows(b.get(estate+"?at="+at), http.StatusNotFound, "那个时候看不了", "换一个时间再看")
+	}
 }
 
 func TestEveryPublicPageOfAnEstateLooksBack(t *testing.T) {

@@ -66,6 +66,11 @@ func Explain(l Lang, err error) Problem {
 			l.T("那一天账本还没有记录,或者写的不是日期。", "The ledger had no records then, or it is no day."),
 			l.T("请返回上一页,换一天再看。", "Go back and choose another day."))
 		return out
+	case "no-such-moment":
+		say(l.T("那个时候看不了。", "That moment cannot be shown."),
+			l.T("那时账本里还没有这些内容,或者账本还没有记到那里。", "The ledger had nothing of this then, or has not got that far yet."),
+			l.T("请返回上一页,换一个时间再看。", "Go back and choose another moment."))
+		return out
 	case "share-wrong", "ending-wrong":
 		say(l.T("和你保管的一份对不上。", "This is not the share you hold."),
 			l.T("可能抄错了一个字母,也可能是别人的或者别的会议的一份。什么都没有记录。", "A letter may be wrong, or it may be another's, or another meeting's. Nothing was recorded."),

@@ -284,6 +284,9 @@ func (q *request) render(w http.ResponseWriter, status int, page templ.Component
 	return nil
 }
 
+// errNoSuchMoment is a position at which there is nothing of what is asked for.
+var errNoSuchMoment = problem.NotFound("no-such-moment", "the ledger has nothing of this as of that position")
+
 // fail turns an error into a page in plain words.
 func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 	if errors.Is(err, context.Canceled) && q.Context().Err() != nil {
@@ -296,6 +299,9 @@ func (s *site) fail(w http.ResponseWriter, q *request, err error) {
 	}
 	if code := status(err); q.Method == http.MethodGet && (code == http.StatusUnprocessableEntity || code == http.StatusBadRequest) {
 		err = problem.NotFound("no-such-page", "the address is not one of this site's") // an id that is none
+	}
+	if q.view.At != 0 && status(err) == http.StatusNotFound {
+		err = errNoSuchMoment
 	}
 	p := pages.Explain(q.view.Lang, err)
 	if p.Status >= http.StatusInternalServerError {
@@ -372,7 +378,7 @@ func (q *request) lookBack() error {
 	}
 	at, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || at == 0 {
-		return problem.NotFound("no-such-page", "a position is a number")
+		return errNoSuchMoment
 	}
 	q.view.At = at
 	return nil
