@@ -64,8 +64,8 @@ func (c container) accepted(t *testing.T, secrets []string) {
 	check.Env = []string{}
 	for _, name := range slices.Sorted(maps.Keys(c.env)) {
 		value := c.env[name]
-		if name == "YIMU_KAFKA_CA" {
-			value = certificate(t) // the one file that is read at once
+		if name == "YIMU_KAFKA_CA" || strings.Contains(value, trusted) {
+			value = authority.ReplaceAllString(value, "${1}"+certificate(t)) // files that are read at once
 		}
 		check.Env = append(check.Env, name+"="+value)
 	}
@@ -82,8 +82,14 @@ func (c container) accepted(t *testing.T, secrets []string) {
 
 var (
 	variable = regexp.MustCompile(`\$(YIMU_[A-Z_]+)`)
-	path     = regexp.MustCompile(`(?:^|file://|tlsCaFile=)(/[^?&]+)`)
+	path     = regexp.MustCompile(`(?:^|file://|` + trusted + `)(/[^?&]+)`)
+
+	// authority is the file of whom to trust.
+	authority = regexp.MustCompile(`(^|` + trusted + `)/[^?&]+`)
 )
+
+// trusted names it in the address of an event store.
+const trusted = "tlsCaFile="
 
 // variables are the settings of yimu serve.
 func variables(t *testing.T) map[string]bool {
