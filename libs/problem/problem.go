@@ -2,8 +2,9 @@
 // edge, which renders it as application/problem+json (RFC 9457).
 //
 // An [Error] may be seen by a caller; every other error is internal, and its
-// text never leaves the process. Codes are stable and what programs and
-// translations go by; details are English sentences for a person.
+// text never leaves the process. Codes, of a problem and of each wrong
+// field, are stable and what programs and translations go by; details are English
+// sentences for a person.
 package problem
 
 import (
@@ -26,8 +27,11 @@ type Error struct {
 
 // Field says what is wrong with one field of a request.
 type Field struct {
-	Name   string `json:"name"`   // as a path, e.g. choices[0].motion; of a header or a query parameter its name
-	Detail string `json:"detail"` // for a person
+	Name   string `json:"name" doc:"As a path, e.g. choices[0].motion; of a header or a query parameter its name"`
+	Code   string `json:"code" doc:"Stable name of what is wrong with it, e.g. too-early"`
+	Detail string `json:"detail" doc:"What is wrong with it, for a person"`
+	Bound  string `json:"bound,omitempty" doc:"What it was measured against, where a program may want it: a number, a day, a time"`
+	Source string `json:"source,omitempty" doc:"The law or the rules that set the bound"`
 }
 
 // Invalid says the request can never succeed as it is (422).
@@ -121,7 +125,7 @@ func From(err error) (*Error, bool) {
 	switch {
 	case errors.Is(err, es.ErrKeyReused):
 		return Invalid("key-reused", "this idempotency key was used for another request",
-			Field{"Idempotency-Key", "was used for another request"}), true
+			Field{Name: "Idempotency-Key", Code: "used", Detail: "was used for another request"}), true
 	case errors.Is(err, es.ErrConflict), errors.Is(err, es.ErrWrongRevision):
 		return Conflict("conflict", "others kept changing this at the same time; look at it again and repeat"), true
 	case errors.Is(err, es.ErrNotSent):

@@ -26,9 +26,14 @@ func TestWrite(t *testing.T) {
 			body:   `{"type":"urn:yimu:meeting-not-open","title":"Meeting not open","status":409,"code":"meeting-not-open","detail":"voting opens on 1 May"}`,
 		},
 		"a wrong field is named": {
-			err:    problem.Invalid("invalid", "one field is wrong", problem.Field{Name: "choices[0].motion", Detail: "no such motion"}),
+			err:    problem.Invalid("invalid", "one field is wrong", problem.Field{Name: "choices[0].motion", Code: "unknown", Detail: "no such motion"}),
 			status: 422,
-			body:   `{"type":"urn:yimu:invalid","title":"Invalid","status":422,"code":"invalid","detail":"one field is wrong","errors":[{"name":"choices[0].motion","detail":"no such motion"}]}`,
+			body:   `{"type":"urn:yimu:invalid","title":"Invalid","status":422,"code":"invalid","detail":"one field is wrong","errors":[{"name":"choices[0].motion","code":"unknown","detail":"no such motion"}]}`,
+		},
+		"a bound is given with its source": {
+			err:    problem.Invalid("rules-loosen", "", problem.Field{Name: "days", Code: "too-few", Detail: "is less than 15", Bound: "15", Source: "条例"}),
+			status: 422,
+			body:   `{"type":"urn:yimu:rules-loosen","title":"Rules loosen","status":422,"code":"rules-loosen","errors":[{"name":"days","code":"too-few","detail":"is less than 15","bound":"15","source":"条例"}]}`,
 		},
 		"text of an internal error never leaves": {
 			err:    errors.New("dial tcp 10.0.0.7: connection refused"),
@@ -94,7 +99,7 @@ func TestErrorsAreComparedByCode(t *testing.T) {
 }
 
 func TestADocumentIsReadBackAsItWasWritten(t *testing.T) {
-	want := problem.Invalid("rows-wrong", "3 rows", problem.Field{Name: "row 2", Detail: "no area"})
+	want := problem.Invalid("rows-wrong", "3 rows", problem.Field{Name: "row 2", Code: "too-small", Detail: "no area", Bound: "1", Source: "the form"})
 	b, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

@@ -252,7 +252,7 @@ func (h *handler) admit(r *request, in *http.Request) error {
 	if asked := in.Header.Get(PositionHeader); asked != "" {
 		position, err := strconv.ParseUint(asked, 10, 64)
 		if err != nil {
-			return problem.Invalid("invalid", "a position is a whole number", problem.Field{Name: PositionHeader, Detail: "is not a whole number"})
+			return problem.Invalid("invalid", "a position is a whole number", problem.Field{Name: PositionHeader, Code: "not-a-number", Detail: "is not a whole number"})
 		}
 		if err := h.wait(ctx, es.Position(position)); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -133,9 +134,52 @@ func newProblem(status int, message string, errs []error) *problem.Error {
 	case len(p.Fields) == 1:
 		p.Detail = p.Fields[0].Name + ": " + p.Fields[0].Detail
 	case len(p.Fields) == 0 && message == "request body is required":
-		p.Fields = []problem.Field{{Name: "body", Detail: "is missing"}}
+		p.Fields = []problem.Field{{Name: "body", Code: missing, Detail: isMissing}}
 	}
 	return p
+}
+
+// What a field lacks where it is not there at all, and where it cannot be read.
+const (
+	missing   = "missing"
+	isMissing = "is missing"
+	malformed = "malformed"
+)
+
+// kinds are the codes of what huma says of a field: it has sentences only. The
+// first that a sentence begins with is meant.
+var kinds = []struct{ begins, code string }{
+	{validation.MsgUnexpectedProperty, "not-asked"},
+	{validation.MsgExpectedRFC3339DateTime, "not-a-time"},
+	{validation.MsgExpectedRFC3339Date, "not-a-day"},
+	{validation.MsgExpectedOneOf, "not-one-of"},
+	{validation.MsgExpectedMinLength, "too-short"},
+	{validation.MsgExpectedMaxLength, "too-long"},
+	{validation.MsgExpectedMinItems, "too-few"},
+	{validation.MsgExpectedMaxItems, "too-many"},
+	{validation.MsgExpectedArrayItemsUnique, "duplicate"},
+	{validation.MsgExpectedMinimumNumber, "too-small"},
+	{validation.MsgExpectedExclusiveMinimumNumber, "too-small"},
+	{validation.MsgExpectedMaximumNumber, "too-large"},
+	{validation.MsgExpectedExclusiveMaximumNumber, "too-large"},
+}
+
+// kind is the code of what huma says of a field, and the bound that it names.
+func kind(message string) (code, bound string) {
+	for _, k := range kinds {
+		begins, bounded, _ := strings.Cut(k.begins, "%")
+		rest, found := strings.CutPrefix(message, begins)
+		switch {
+		case !found:
+		case bounded == "" || k.code == "not-one-of":
+			return k.code, ""
+		case k.code == "too-short" && rest == "1":
+			return missing, ""
+		default:
+			return k.code, rest
+		}
+	}
+	return malformed, ""
 }
 
 // field names what is wrong by its path within the body, or by the name of the
@@ -143,21 +187,22 @@ func newProblem(status int, message string, errs []error) *problem.Error {
 func field(err error) problem.Field {
 	detailer, ok := err.(huma.ErrorDetailer) // as huma itself looks at them
 	if !ok {
-		return problem.Field{Name: "body", Detail: err.Error()}
+		return problem.Field{Name: "body", Code: malformed, Detail: err.Error()}
 	}
 	d := detailer.ErrorDetail()
 	f := problem.Field{Name: d.Location, Detail: strings.TrimPrefix(d.Message, "json: ")}
+	f.Code, f.Bound = kind(d.Message)
 	if path, ok := strings.CutPrefix(d.Message, holdsControl); ok {
-		return problem.Field{Name: path, Detail: controlRefused}
+		return problem.Field{Name: path, Code: "control-character", Detail: controlRefused}
 	}
 	// Of a missing property huma tells the place it is missing from.
 	if name, ok := strings.CutPrefix(d.Message, "expected required property "); ok {
 		if name, ok = strings.CutSuffix(name, " to be present"); ok {
-			f.Name, f.Detail = f.Name+"."+name, "is missing"
+			f.Name, f.Code, f.Detail = f.Name+"."+name, missing, isMissing
 		}
 	}
 	if strings.HasPrefix(d.Message, "required ") && strings.HasSuffix(d.Message, " parameter is missing") {
-		f.Detail = "is missing"
+		f.Code, f.Detail = missing, isMissing
 	}
 	for _, place := range []string{"body.", "path.", "query.", "header."} {
 		if name, ok := strings.CutPrefix(f.Name, place); ok {

@@ -24,7 +24,7 @@ type AtIn struct {
 // Refusals.
 var (
 	errAhead = problem.Invalid("position-ahead", "the ledger has not got to this position yet",
-		problem.Field{Name: "at", Detail: "is beyond what was read of the ledger"})
+		problem.Field{Name: "at", Code: "not-recorded-yet", Detail: "is beyond what was read of the ledger"})
 	errBusy = problem.Unavailable("too-many-look-back", "too many are looking back; repeat in a moment")
 )
 

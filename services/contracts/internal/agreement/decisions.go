@@ -27,7 +27,7 @@ var (
 	ErrNotDecided  = problem.Conflict("owners-not-asked", "a formal contract comes into force once the owners' assembly has appointed the provider by it (Civil Code art. 278 (1) 4)")
 	ErrInForce     = problem.Conflict("agreement-active", "the agreement is in force already")
 	ErrEnded       = problem.Conflict("agreement-ended", "the agreement has ended")
-	ErrPredecessor = problem.Invalid("predecessor-wrong", "an agreement takes the place of one of the same estate that is in force", problem.Field{Name: "follows", Detail: "names no agreement of this estate that is in force"})
+	ErrPredecessor = problem.Invalid("predecessor-wrong", "an agreement takes the place of one of the same estate that is in force", problem.Field{Name: "follows", Code: "unknown", Detail: "names no agreement of this estate that is in force"})
 	ErrNotice      = problem.Conflict("notice-running", "the provider was dismissed with 60 days' notice; the agreement does not end before (Civil Code art. 946)")
 	ErrNotDue      = problem.Conflict("notice-not-over", "the provider's 60 days are not over")
 )

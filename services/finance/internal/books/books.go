@@ -77,7 +77,7 @@ func (c PostBudget) Decide(b Budget) ([]finance.Event, error) {
 		}
 		if slices.ContainsFunc(b.Decided, func(d Decided) bool { return of(d.Line, l) }) && !slices.Equal(b.Lines, c.Lines) {
 			e := *ErrLineDecided
-			e.Fields = []problem.Field{{Name: fmt.Sprintf("lines[%d]", i), Detail: "is " + l.Direction + " " + l.Category}}
+			e.Fields = []problem.Field{{Name: fmt.Sprintf("lines[%d]", i), Code: "duplicate", Detail: "is " + l.Direction + " " + l.Category}}
 			return nil, &e
 		}
 	}

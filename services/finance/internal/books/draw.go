@@ -112,8 +112,8 @@ func (c PayDraw) Decide(d Draw) ([]finance.Event, error) {
 		return nil, ErrDrawAmount
 	case c.Amount > d.Left():
 		e := *ErrOverdrawn
-		e.Fields = []problem.Field{{Name: "amount_fen", Detail: fmt.Sprintf("must not be more than is left: of %s yuan that owners decided on %s are paid, %s are left",
-			d.Opened.Amount, d.Sum(), d.Left())}}
+		e.Fields = []problem.Field{{Name: "amount_fen", Code: "too-much", Detail: fmt.Sprintf("must not be more than is left: of %s yuan that owners decided on %s are paid, %s are left",
+			d.Opened.Amount, d.Sum(), d.Left()), Bound: d.Left().String()}}
 		return nil, &e
 	}
 	return []finance.Event{c.DrawPaid}, nil

@@ -47,7 +47,7 @@ func RegisterLeaves(api huma.API, store es.Store, log *tlog.Log, prefixes []stri
 			return nil, err
 		}
 		if in.Size > c.Size {
-			return nil, problem.Invalid("size-ahead", "the log has "+strconv.FormatUint(c.Size, 10)+" leaves", problem.Field{Name: "size", Detail: "is more than the log has"})
+			return nil, problem.Invalid("size-ahead", "the log has "+strconv.FormatUint(c.Size, 10)+" leaves", problem.Field{Name: "size", Code: "too-large", Detail: "is more than the log has"})
 		}
 		select {
 		case room <- struct{}{}:

@@ -216,7 +216,7 @@ func (t transparency) extension(ctx context.Context, old uint64) (*Extension, er
 	}
 	if old > c.Size {
 		return nil, problem.Invalid("size-ahead", "the log has "+strconv.FormatUint(c.Size, 10)+" leaves; whoever holds a signed checkpoint of more should keep it, it proves that the log went back",
-			problem.Field{Name: "old", Detail: "is more than the log has"})
+			problem.Field{Name: "old", Code: "too-large", Detail: "is more than the log has"})
 	}
 	root, consistency, err := t.log.Extension(c, old)
 	if err != nil {

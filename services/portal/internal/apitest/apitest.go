@@ -554,7 +554,7 @@ func (a *API) record(w http.ResponseWriter, r *http.Request, answer object) {
 	var body object
 	must(json.NewDecoder(r.Body).Decode(&body))
 	if place, ok := body["place"].(string); ok && place == "" {
-		problem.Write(w, problem.Invalid("invalid", "a place is missing", problem.Field{Name: "place", Detail: "must not be empty"}))
+		problem.Write(w, problem.Invalid("invalid", "a place is missing", problem.Field{Name: "place", Code: "missing", Detail: "must not be empty"}))
 		return
 	}
 	if a.Pending {
@@ -726,7 +726,7 @@ func (l *log) search(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	if since := q.Get("since"); since != "" {
 		if _, err := time.Parse(time.RFC3339, since); err != nil {
-			return nil, problem.Invalid("invalid", "a time is wrong", problem.Field{Name: "since", Detail: "expected a date-time"})
+			return nil, problem.Invalid("invalid", "a time is wrong", problem.Field{Name: "since", Code: "not-a-time", Detail: "expected a date-time"})
 		}
 	}
 	all := []object{}

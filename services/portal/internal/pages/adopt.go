@@ -155,17 +155,17 @@ func (m *AdoptModel) Body() map[string]any {
 // Missing says what a form lacks that the API could not even read.
 func (m *AdoptModel) Missing() (wrong []problem.Field) {
 	if _, err := units.ParseDay(m.From); err != nil {
-		wrong = append(wrong, problem.Field{Name: "from", Detail: "is no day"})
+		wrong = append(wrong, problem.Field{Name: "from", Code: "not-a-day", Detail: "is no day"})
 	}
 	if len([]rune(m.Document)) > LongestRules {
-		wrong = append(wrong, problem.Field{Name: "document", Detail: "expected length <= 200000"})
+		wrong = append(wrong, problem.Field{Name: "document", Code: "too-long", Detail: "is longer than 200000 characters"})
 	}
 	for i, name := range m.Order {
 		if article := m.Own[name].Article; article == "" || len([]rune(article)) > 200 {
-			wrong = append(wrong, problem.Field{Name: "lines[" + strconv.Itoa(i) + "].article", Detail: "is missing"})
+			wrong = append(wrong, problem.Field{Name: "lines[" + strconv.Itoa(i) + "].article", Code: "missing", Detail: "is missing"})
 		}
 		if n, err := strconv.ParseUint(m.Own[name].Value, 10, 16); len(ofWords[name]) == 0 && (err != nil || n == 0) {
-			wrong = append(wrong, problem.Field{Name: "lines[" + strconv.Itoa(i) + "].value", Detail: "is no number over 0"})
+			wrong = append(wrong, problem.Field{Name: "lines[" + strconv.Itoa(i) + "].value", Code: "not-a-number", Detail: "is no number over 0"})
 		}
 	}
 	return wrong
@@ -195,29 +195,26 @@ func (m AdoptModel) wrongLine(l Lang, name, part string) string {
 		if part == "article" {
 			return "请写明在议事规则第几条"
 		}
-		return loosened(f.Detail)
+		return loosened(f)
 	}
 	return ""
 }
 
 // loosened says why a line cannot be adopted.
-func loosened(detail string) string {
-	_, of, _ := strings.Cut(detail, " of ")
-	_, by, _ := strings.Cut(detail, " by ")
-	n := digits.FindString(detail)
-	switch {
-	case strings.HasPrefix(detail, "is less than the"):
-		return "不能放宽:比 " + of + " 的 " + n + " 还少"
-	case strings.HasPrefix(detail, "is more than the"):
-		return "不能放宽:比 " + of + " 的 " + n + " 还多"
-	case strings.HasPrefix(detail, "asks for"):
+func loosened(f problem.Field) string {
+	switch f.Code {
+	case "too-few":
+		return "不能放宽:比 " + f.Source + " 的 " + f.Bound + " 还少"
+	case "too-many":
+		return "不能放宽:比 " + f.Source + " 的 " + f.Bound + " 还多"
+	case "below-the-law":
 		return "不能放宽:比法律要求的还低"
-	case strings.HasPrefix(detail, "is not in the rules of this place"):
+	case "not-in-the-place":
 		return "法律和本地规定都没有允许,小区不能自己增加"
-	case strings.HasPrefix(detail, "is no number"):
+	case "not-a-number":
 		return "请写大于零的整数"
-	case by != "":
-		return "这一条已由 " + by + " 规定,小区不能另定"
+	case "fixed":
+		return "这一条已由 " + f.Source + " 规定,小区不能另定"
 	}
 	return "这一条不能这样写"
 }
@@ -232,11 +229,11 @@ func (m AdoptModel) wrongField(l Lang, name string) string {
 		case f.Name != name:
 		case l == English:
 			return f.Detail
-		case name == "from" && strings.Contains(f.Detail, "adopted last"):
-			return "不能早于上一次规则开始的日子:" + f.Detail[strings.LastIndex(f.Detail, " ")+1:]
+		case f.Code == "before-the-last":
+			return "不能早于上一次规则开始的日子:" + f.Bound
 		case name == "from":
 			return "请选今天或者以后的日子:已经发出的公告,仍按当时的规则"
-		case name == "document" && strings.Contains(f.Detail, "<="):
+		case name == "document" && f.Code == "too-long":
 			return "太长了,最多二十万字"
 		case name == "document":
 			return "写了小区自己的要求,就要把议事规则全文放上来"

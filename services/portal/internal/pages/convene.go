@@ -201,15 +201,15 @@ const longestTitle = 500
 func (p Plan) Check(today units.Day) (body map[string]any, wrong []problem.Field) {
 	body = p.Draft(today)
 	for i, m := range body["motions"].([]map[string]any) {
-		say := func(name, detail string) {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].%s", i, name), Detail: detail})
+		say := func(name, code, detail string) {
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].%s", i, name), Code: code, Detail: detail})
 		}
 		switch title := p.Motions[i].Title; {
 		case title == "":
-			say("title", "is missing")
+			say("title", "missing", "is missing")
 			m["title"] = "?"
 		case len([]rune(title)) > longestTitle:
-			say("title", "expected length <= 500")
+			say("title", "too-long", "is longer than 500 characters")
 			m["title"] = "?"
 		}
 		for name, longest := range map[string]int{"matter": 100, "scope": 130} {
@@ -238,7 +238,7 @@ func (p Plan) days(today units.Day, wrong *[]problem.Field) map[string]time.Time
 		switch {
 		case text == "":
 		case err != nil || t.Year() < 2000 || t.Year() > 2200:
-			*wrong = append(*wrong, problem.Field{Name: name, Detail: "is no day"})
+			*wrong = append(*wrong, problem.Field{Name: name, Code: "not-a-day", Detail: "is no day"})
 		case name == "notice" && units.DayOf(t) == today: // from now on
 		default:
 			out[name] = t
@@ -628,29 +628,29 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 	}
 	switch parts[1] {
 	case "title":
-		if strings.Contains(w.Detail, "<=") {
+		if w.Code == "too-long" {
 			return "太长了,请写短一些"
 		}
 		return "这一项不能为空"
 	case "kind":
 		return "请选是什么会议"
 	case "convener":
-		switch {
-		case strings.Contains(w.Detail, "not the committee"):
+		switch w.Code {
+		case "committee-of-the-first":
 			return "首次会议才选出业主委员会,不能由它召集,请另选召集人"
-		case strings.Contains(w.Detail, "only"):
+		case "not-the-first":
 			return "首次业主大会会议筹备组只召集首次会议,请另选召集人"
 		}
 		return "请选谁召集"
 	case "asked_by_owners":
 		return "业主提议召开的是临时会议"
 	case "matter":
-		if strings.Contains(w.Detail, "election") {
+		if w.Code == "not-of-elections" {
 			return "有名额和候选人的,只能是选举业委会或者更换委员的事项;不是选举的,请把名额和候选人清空"
 		}
 		return "请选这是哪一类事项"
 	case "scope":
-		if strings.Contains(w.Detail, "concerns every owner") {
+		if w.Code == "not-the-estate" {
 			return "这个效果关系到全体业主,只能由全小区的业主表决"
 		}
 		return "请选由谁表决;选了楼栋或者单元的,还要选是哪一个"
@@ -663,21 +663,21 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 		if parts[2] != "" {
 			return of(Codes(m.Motion.Candidates)) + "不是本小区登记的房屋编号"
 		}
-		if strings.Contains(w.Detail, "more than the seats") {
+		if w.Code == "not-more-than-seats" {
 			return "现行规则要求差额选举,候选人要多于名额"
 		}
 		return "请列出候选人的房屋编号"
 	case "seats":
-		return electionWrong(w.Detail)
+		return m.electionWrong(w.Code)
 	case "committee":
 		return "委员会总人数不能少于这次要选的名额"
 	case "approvals":
-		if strings.Contains(w.Detail, "seats") {
+		if w.Code == "not-within-seats" {
 			return "现行规则要求:一张票最多赞成的人数要写明,而且不能超过名额"
 		}
 		return "一张票最多赞成的人数,不能超过候选人数"
 	case "effect":
-		return effectWrong(parts[3], w.Detail)
+		return effectWrong(parts[3], w.Code)
 	case "secret":
 		return secretRefused
 	case "policy":
@@ -686,14 +686,14 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 		}
 		return "请选一项"
 	case "notice":
-		if strings.Contains(w.Detail, "before") {
+		if w.Code == "too-early" {
 			if said := days("roll_objection_days"); said != "" && units.DayOf(m.Days.Notice) > m.Today {
 				return "名册公布以后要留 " + said + " 给业主提异议,公告最早 " + string(units.DayOf(m.Days.Notice))
 			}
 			return "公告日已经过去了,最早是 " + string(units.DayOf(m.Days.Notice))
 		}
 	case "opens":
-		if strings.Contains(w.Detail, "before") {
+		if w.Code == "too-early" {
 			longer := ""
 			if len(m.Plan.Motions) > 0 && m.elects() && days("election.candidates_posted_days") != "" {
 				longer = ",候选人要公示 " + days("election.candidates_posted_days")
@@ -704,16 +704,16 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 			return "公告以后要满 " + days("notice_days") + longer + "才能开始投票,最早是 " + At(&m.Days.Opens)
 		}
 	case "closes":
-		switch {
-		case strings.Contains(w.Detail, "after opens"):
+		switch w.Code {
+		case "not-after-opens":
 			return "截止要晚于开始"
-		case strings.Contains(w.Detail, "must not be before"):
+		case "too-early":
 			return "投票时间不能少于 " + days("window.min_days") + ",最早截止 " + At(m.Days.Closes)
-		case strings.Contains(w.Detail, "must not be after"):
+		case "too-late":
 			return "投票时间不能超过 " + days("window.max_days") + ",最晚截止 " + At(m.Days.ClosesBy)
 		}
 	}
-	if strings.Contains(w.Detail, "is no day") {
+	if w.Code == "not-a-day" {
 		return "这不是一个日期,请重新选"
 	}
 	return "这一项不对,请改正"
@@ -732,33 +732,36 @@ func (m ConveneModel) elects() bool {
 
 var digits = regexp.MustCompile(`\d+`)
 
-func electionWrong(detail string) string {
-	n := digits.FindString(detail)
-	switch {
-	case strings.Contains(detail, "at least") && strings.Contains(detail, "committee"):
-		return "业主委员会至少 " + n + " 人;只补选几个人的,请另外写明委员会总人数"
-	case strings.Contains(detail, "at most"):
-		return "业主委员会最多 " + n + " 人"
-	case strings.Contains(detail, "odd"):
+func (m ConveneModel) electionWrong(code string) string {
+	bound := func(name string) string {
+		line, _ := m.rule(name)
+		return string(line.Value)
+	}
+	switch code {
+	case "too-few":
+		return "业主委员会至少 " + bound("election.min_seats") + " 人;只补选几个人的,请另外写明委员会总人数"
+	case "too-many":
+		return "业主委员会最多 " + bound("election.max_seats") + " 人"
+	case "not-odd":
 		return "业主委员会的人数要是单数"
 	}
 	return "请写这次要选几个人,至少 1 人"
 }
 
 // effectWrong says what is wrong with what would follow from a motion.
-func effectWrong(field, detail string) string {
+func effectWrong(field, code string) string {
 	switch field {
 	case "kind":
 		return "上面选的那一类事项,不会有这个效果。选聘、解聘要选第(四)项,使用维修资金选第(五)项,公共收益选第(八)项或第(九)项"
 	case "agreement":
-		switch {
-		case strings.Contains(detail, "has ended"):
+		switch code {
+		case "ended":
 			return "这份合同已经终止"
-		case strings.Contains(detail, "not in force"):
+		case "not-active":
 			return "这份合同还没有生效,谈不上解聘"
-		case strings.Contains(detail, "in force already"):
+		case "active":
 			return "这份合同已经在履行,不用再选聘"
-		case strings.Contains(detail, "not posted"):
+		case "not-posted":
 			return "这份合同还没有公示:业主要先能看到条款,才能决定"
 		}
 		return "请选一份合同"
@@ -771,7 +774,7 @@ func effectWrong(field, detail string) string {
 	case "year":
 		return "请写年度,例如 2027"
 	}
-	if strings.Contains(detail, "another") {
+	if code == "duplicate" {
 		return "另一个议题已经有同样的效果"
 	}
 	return "选举的议题不会有这个效果"

@@ -102,6 +102,45 @@ func TestAMeetingThatWasDraftedIsPlannedAgain(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongIsSaidByItsCode(t *testing.T) {
+	m := ConveneModel{Rules: client.Rules{Lines: []client.RuleLine{
+		{Name: "election.min_seats", Value: json.RawMessage("5")}, {Name: "election.max_seats", Value: json.RawMessage("11")},
+		{Name: "window.min_days", Value: json.RawMessage("7")},
+	}}}
+	first := at(t, "2026-12-18 09:00")
+	m.Days.Closes = &first
+	for field, want := range map[problem.Field]string{
+		{Name: "motions[0].title", Code: "missing"}:               "这一项不能为空",
+		{Name: "motions[0].title", Code: "too-long"}:              "太长了,请写短一些",
+		{Name: "motions[0].scope", Code: "not-the-estate"}:        "这个效果关系到全体业主,只能由全小区的业主表决",
+		{Name: "motions[0].seats", Code: "too-few"}:               "业主委员会至少 5 人;只补选几个人的,请另外写明委员会总人数",
+		{Name: "motions[0].seats", Code: "too-many"}:              "业主委员会最多 11 人",
+		{Name: "motions[0].seats", Code: "not-odd"}:               "业主委员会的人数要是单数",
+		{Name: "motions[0].effect.agreement", Code: "not-posted"}: "这份合同还没有公示:业主要先能看到条款,才能决定",
+		{Name: "motions[0].effect", Code: "duplicate"}:            "另一个议题已经有同样的效果",
+		{Name: "closes", Code: "not-after-opens"}:                 "截止要晚于开始",
+		{Name: "opens", Code: "not-a-day"}:                        "这不是一个日期,请重新选",
+	} {
+		if got := m.explain(Chinese, field); got != want {
+			t.Errorf("%s %s: %s, want %s", field.Name, field.Code, got, want)
+		}
+	}
+	if got := m.explain(Chinese, problem.Field{Name: "closes", Code: "too-early"}); !strings.Contains(got, "7 日") || !strings.Contains(got, "2026-12-18 09:00") {
+		t.Errorf("too early a close is %s", got)
+	}
+	for field, want := range map[problem.Field]string{
+		{Code: "too-few", Bound: "15", Source: "物业管理条例第十四条"}: "不能放宽:比 物业管理条例第十四条 的 15 还少",
+		{Code: "too-many", Bound: "60", Source: "业主大会议事规则"}:  "不能放宽:比 业主大会议事规则 的 60 还多",
+		{Code: "fixed", Bound: "true", Source: "北京市物业管理条例"}:  "这一条已由 北京市物业管理条例 规定,小区不能另定",
+		{Code: "below-the-law"}:    "不能放宽:比法律要求的还低",
+		{Code: "not-in-the-place"}: "法律和本地规定都没有允许,小区不能自己增加",
+	} {
+		if got := loosened(field); got != want {
+			t.Errorf("%s: %s, want %s", field.Code, got, want)
+		}
+	}
+}
+
 func FuzzAListOfUnitsIsReadAsPeopleWriteOne(f *testing.F) {
 	f.Add("1-101, 1-102、1-103\n1-101;2-101")
 	f.Add(" , ,。")
@@ -120,9 +159,9 @@ func FuzzAListOfUnitsIsReadAsPeopleWriteOne(f *testing.F) {
 
 // Whatever is typed can be asked about, and each of its faults has words.
 func FuzzAPlanWithAnythingInIt(f *testing.F) {
-	f.Add("续聘", "民法典278-1-4", "place", "building:1", "1-101", "5", "appoint-provider", "1.5", "2026-12-11T09:00", "opens 2026-12-12T09:00", "motions[0].candidates[7].unit", "is no unit")
-	f.Add("", "", "", "", "", "-", "x", "-", "0001-01-01T00:00", "", "closes", "must not be before")
-	f.Fuzz(func(t *testing.T, title, matter, scope, place, list, number, effect, amount, day, offer, field, detail string) {
+	f.Add("续聘", "民法典278-1-4", "place", "building:1", "1-101", "5", "appoint-provider", "1.5", "2026-12-11T09:00", "opens 2026-12-12T09:00", "motions[0].candidates[7].unit", "unknown")
+	f.Add("", "", "", "", "", "-", "x", "-", "0001-01-01T00:00", "", "closes", "too-early")
+	f.Fuzz(func(t *testing.T, title, matter, scope, place, list, number, effect, amount, day, offer, field, code string) {
 		p := Plan{Title: title, Kind: title, Notice: day, Opens: day, Closes: day, Motions: []PlannedMotion{{
 			Title: title, Matter: matter, Scope: scope, Place: place, Units: list, Seats: number, Committee: number, Approves: number, Candidates: list,
 			Effect: effect, Agreement: place, Amount: amount, Direction: scope, Category: title, Period: number,
@@ -132,7 +171,7 @@ func FuzzAPlanWithAnythingInIt(f *testing.F) {
 		if _, err := json.Marshal(body); err != nil {
 			t.Fatal(err)
 		}
-		m := ConveneModel{Plan: p, Motion: p.Motions[0], Wrong: append(wrong, problem.Field{Name: field, Detail: detail})}
+		m := ConveneModel{Plan: p, Motion: p.Motions[0], Wrong: append(wrong, problem.Field{Name: field, Code: code})}
 		m.Complete()
 		m.Days.Wrong = m.Wrong
 		for _, w := range m.Wrong {
@@ -150,9 +189,9 @@ func FuzzAPlanWithAnythingInIt(f *testing.F) {
 // Whatever is typed into the form of an estate's rules can be sent, and what is sent
 // is what was typed, line by line.
 func FuzzRulesOfProcedureWithAnythingInThem(f *testing.F) {
-	f.Add("20", "第一条", "2026-11-26", "lines[0].value", "is less than the 15 of 物业管理条例")
+	f.Add("20", "第一条", "2026-11-26", "lines[0].value", "too-few")
 	f.Add(">= 2/3", "", "", "lines[99].article", "")
-	f.Fuzz(func(t *testing.T, value, article, from, field, detail string) {
+	f.Fuzz(func(t *testing.T, value, article, from, field, code string) {
 		m := AdoptModel{From: from, Own: map[string]OwnLine{}}
 		for _, name := range Adoptable() {
 			m.Own[name] = OwnLine{value, article}
@@ -163,7 +202,7 @@ func FuzzRulesOfProcedureWithAnythingInThem(f *testing.F) {
 		if value != "" && !slices.Equal(m.Order, Adoptable()) {
 			t.Errorf("sent are %v", m.Order)
 		}
-		m.Problem = &Problem{Fields: append(m.Missing(), problem.Field{Name: field, Detail: detail})}
+		m.Problem = &Problem{Fields: append(m.Missing(), problem.Field{Name: field, Code: code})}
 		for _, name := range Adoptable() {
 			m.wrongLine(Chinese, name, "value")
 			m.wrongLine(Chinese, name, "article")

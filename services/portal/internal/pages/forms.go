@@ -1,11 +1,10 @@
 package pages
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
@@ -138,23 +137,43 @@ func Explain(l Lang, err error) Problem {
 	return out
 }
 
-// field finds what is wrong with a field. The API says it in English.
+// wrongWords say in Chinese what is wrong with a field: by its name and code where
+// that says more, else by the code.
+var wrongWords = map[string]string{
+	"missing":           "这一项不能为空",
+	"too-long":          "太长了,请写短一些",
+	"too-short":         "太短了,请写全",
+	"duplicate":         "写重了,请只写一次",
+	"unknown":           "登记里没有这一项,请核对",
+	"personal":          "里面有电话或者证件号码。这段话任何人都能看到,请删去",
+	"not-a-day":         "请写日期,例如 2022-07-21",
+	"no-such-day":       "那一天账本还没有记录,或者不是日期",
+	"not-an-id":         "请写账本里的编号",
+	"not-a-time":        "这不是一个时间,请重新选",
+	"not-a-number":      "请写大于零的整数",
+	"not-an-amount":     "请写大于零的金额,最多两位小数,例如 80.91",
+	"not-recorded-yet":  "账本还没有到这个位置",
+	"from_day too-late": "请选今天以前的一天",
+	"before-the-first":  "不能早于开始的那一天",
+}
+
+// wrongInWords says what is wrong with a field. English is what the API speaks.
+func wrongInWords(l Lang, f problem.Field) string {
+	if l == English {
+		return f.Detail
+	}
+	return cmp.Or(wrongWords[f.Name+" "+f.Code], wrongWords[f.Code], "这一项不对,请照提示改正")
+}
+
+// field says what is wrong with a field; "" where nothing is.
 func (p *Problem) field(l Lang, name string) string {
 	if p == nil {
 		return ""
 	}
 	for _, f := range p.Fields {
-		if f.Name != name {
-			continue
+		if f.Name == name {
+			return wrongInWords(l, f)
 		}
-		english := strings.IndexFunc(f.Detail, func(r rune) bool { return r > unicode.MaxASCII }) < 0
-		if l == English || !english {
-			return f.Detail
-		}
-		if strings.HasPrefix(f.Detail, "expected length >=") || strings.Contains(f.Detail, "empty") {
-			return "这一项不能为空"
-		}
-		return "这一项的格式不对,请照提示改正"
 	}
 	return ""
 }

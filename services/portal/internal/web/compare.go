@@ -41,20 +41,20 @@ func (s *site) compare(w http.ResponseWriter, q *request) error {
 				in.Set(name, client.Number(at))
 			}
 			if err != nil {
-				wrong = append(wrong, problem.Field{Name: name + "_day", Detail: q.view.T("那一天账本还没有记录,或者不是日期", "the ledger had no records on that day, or it is no day")})
+				wrong = append(wrong, problem.Field{Name: name + "_day", Code: "no-such-day", Detail: "the ledger had no records on that day, or it is no day"})
 			}
 			return at
 		}
 		if text := in.Get(name); text != "" {
 			if at, err = strconv.ParseUint(text, 10, 63); err != nil || at == 0 {
-				wrong = append(wrong, problem.Field{Name: name, Detail: q.view.T("请写大于零的整数", "write a whole number above zero")})
+				wrong = append(wrong, problem.Field{Name: name, Code: "not-a-number", Detail: "write a whole number above zero"})
 			}
 		}
 		return at
 	}
 	m.From, m.To = side("from"), side("to")
 	if m.FromDay != "" && m.From == 0 && len(wrong) == 0 { // today and now are the same
-		wrong = append(wrong, problem.Field{Name: "from_day", Detail: q.view.T("请选今天以前的一天", "choose a day before today")})
+		wrong = append(wrong, problem.Field{Name: "from_day", Code: "too-late", Detail: "choose a day before today"})
 	}
 	switch {
 	case len(wrong) > 0:
@@ -76,7 +76,7 @@ func (s *site) compare(w http.ResponseWriter, q *request) error {
 	both.Wait()
 	for i, name := range []string{"from", "to"} {
 		if status(errs[i]) == http.StatusUnprocessableEntity {
-			return q.compared(w, m, problem.Field{Name: name, Detail: q.view.T("账本还没有到这个位置", "the ledger has not got to this position yet")})
+			return q.compared(w, m, problem.Field{Name: name, Code: "not-recorded-yet", Detail: "the ledger has not got to this position yet"})
 		}
 	}
 	if err := errors.Join(errs[:]...); err != nil {

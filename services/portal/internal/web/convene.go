@@ -103,7 +103,7 @@ func (s *site) conveneMeeting(w http.ResponseWriter, q *request) error {
 	m.Plan.Asked = q.value("asked_by_owners") == "yes" && m.Plan.Kind == votes.Special
 	q.keep(m.Estate.ID, m.Plan)
 	if len([]rune(m.Plan.Title)) > 200 {
-		m.Wrong = []problem.Field{{Name: "title", Detail: "expected length <= 200"}}
+		m.Wrong = []problem.Field{{Name: "title", Code: "too-long", Detail: "is longer than 200 characters"}}
 		if m.Under, err = q.under(m.Estate.ID); err != nil {
 			return err
 		}
@@ -430,7 +430,7 @@ func (q *request) foresee(m *pages.ConveneModel) error {
 		}
 		for name, text := range map[string]string{"opens": m.Plan.Opens, "closes": m.Plan.Closes} {
 			if text != "" && query.Get(name) == "" {
-				wrong = append(wrong, problem.Field{Name: name, Detail: "is no day"})
+				wrong = append(wrong, problem.Field{Name: name, Code: "not-a-day", Detail: "is no day"})
 			}
 		}
 		m.Days, err = get[client.Days](q, q.of("/days"), query)

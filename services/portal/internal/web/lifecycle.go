@@ -115,7 +115,7 @@ func deskCommand(step string, m client.Meeting, form map[string]string) (path st
 	instant := func(name string) *time.Time {
 		t, failed := time.ParseInLocation("2006-01-02T15:04", form[name], units.Shanghai)
 		if failed != nil && err == nil {
-			err = problem.Invalid("time-wrong", "that is no time", problem.Field{Name: name, Detail: "is no date and time"})
+			err = problem.Invalid("time-wrong", "that is no time", problem.Field{Name: name, Code: "not-a-time", Detail: "is no date and time"})
 		}
 		return &t
 	}

@@ -485,6 +485,9 @@ func (q *request) clerk() (pages.PaymentForm, error) {
 	return pages.PaymentForm{Estate: *q.view.Estate, Key: key()}, nil
 }
 
+// wrongAmount is a sum of money that is none.
+var wrongAmount = problem.Field{Name: "amount_fen", Code: "not-an-amount", Detail: "is an amount above zero with at most two decimals, such as 80.91"}
+
 func (s *site) payment(w http.ResponseWriter, q *request) error {
 	form, err := q.clerk()
 	if err != nil {
@@ -497,8 +500,7 @@ func (s *site) payment(w http.ResponseWriter, q *request) error {
 	amount, err := units.ParseFen(strings.ReplaceAll(form.Amount, ",", ""))
 	var done client.Recorded
 	if err != nil || amount <= 0 {
-		err = problem.Invalid("amount", "the amount is wrong", problem.Field{Name: "amount_fen",
-			Detail: q.view.T("请写大于零的金额,最多两位小数,例如 80.91", "an amount above zero with at most two decimals, such as 80.91")})
+		err = problem.Invalid("amount", "the amount is wrong", wrongAmount)
 	} else {
 		done, err = q.command(http.MethodPost, q.in("/payments"), form.Key, struct {
 			Received  string    `json:"received"`

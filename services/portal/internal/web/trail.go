@@ -91,7 +91,7 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 		switch {
 		case field.value == "":
 		case len(field.value) > 200 || !utf8.ValidString(field.value) || strings.ContainsFunc(field.value, unicode.IsControl):
-			wrong = append(wrong, problem.Field{Name: field.name, Detail: q.view.T("请写账本里的编号", "write an id as the ledger has it")})
+			wrong = append(wrong, problem.Field{Name: field.name, Code: "not-an-id", Detail: "write an id as the ledger has it"})
 		default:
 			ask.Set(field.to, field.value)
 		}
@@ -100,7 +100,7 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 		if id, err := uuid.Parse(f.Event); err == nil {
 			ask.Set("event", id.String())
 		} else {
-			wrong = append(wrong, problem.Field{Name: "event", Detail: q.view.T("请写账本里的编号", "write an id as the ledger has it")})
+			wrong = append(wrong, problem.Field{Name: "event", Code: "not-an-id", Detail: "write an id as the ledger has it"})
 		}
 	}
 	if f.By != "" {
@@ -112,7 +112,7 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 		}
 		t, err := dayOf(value)
 		if err != nil {
-			wrong = append(wrong, problem.Field{Name: name, Detail: q.view.T("请写日期,例如 2022-07-21", "write a day such as 2022-07-21")})
+			wrong = append(wrong, problem.Field{Name: name, Code: "not-a-day", Detail: "write a day such as 2022-07-21"})
 			return t
 		}
 		t = t.AddDate(0, 0, days)
@@ -121,7 +121,7 @@ func (q *request) searched(f pages.TrailForm) (ask url.Values, wrong []problem.F
 	}
 	since, until := day("since", f.Since, 0), day("until", f.Until, 1)
 	if len(wrong) == 0 && f.Since != "" && f.Until != "" && !since.Before(until) {
-		wrong = append(wrong, problem.Field{Name: "until", Detail: q.view.T("不能早于开始的那一天", "is before the first day")})
+		wrong = append(wrong, problem.Field{Name: "until", Code: "before-the-first", Detail: "is before the first day"})
 	}
 	return ask, wrong
 }

@@ -139,7 +139,7 @@ func (a *API) registerPerson(ctx context.Context, in *struct {
 
 var (
 	errDocument = problem.Invalid("not-a-document", "the number of a document has letters or digits",
-		problem.Field{Name: "document", Detail: "has neither letters nor digits"})
+		problem.Field{Name: "document", Code: "malformed", Detail: "has neither letters nor digits"})
 	errDocumentTaken = problem.Conflict("document-taken", "another person is known by this document")
 )
 

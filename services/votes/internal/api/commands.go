@@ -238,7 +238,7 @@ func (a *API) cast(ctx context.Context, in *struct {
 		return nil, none
 	}
 	if in.Body.Channel != "" && in.Body.Channel != votes.Electronic {
-		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office, and hands are shown in the meeting", problem.Field{Name: "channel", Detail: "is 电子"})
+		return nil, problem.Invalid("unknown-channel", "paper is handed in at the office, and hands are shown in the meeting", problem.Field{Name: "channel", Code: "not-one-of", Detail: "is 电子"})
 	}
 	req := service.NewRequest(ctx, a.Deps, "cast-ballot", in.CommandIn, in.Body)
 	entry, reason := box.Of(person)
@@ -257,7 +257,7 @@ func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box
 		return nil, err
 	}
 	if c.At.IsZero() {
-		return nil, problem.Invalid("time-missing", "a ballot of the past says when it was handed in", problem.Field{Name: "at", Detail: "is missing"})
+		return nil, problem.Invalid("time-missing", "a ballot of the past says when it was handed in", problem.Field{Name: "at", Code: "missing", Detail: "is missing"})
 	}
 	entry, err := entryOf(box, c.Entry)
 	if err != nil {
@@ -274,7 +274,7 @@ func (a *API) castPast(ctx context.Context, in service.CommandIn, box *board.Box
 func entryOf(box *board.Box, number string) (votes.Entry, error) {
 	entry, ok := box.Entry(number)
 	if !ok {
-		return entry, problem.Invalid("no-such-entry", "the roll has no such entry", problem.Field{Name: "entry", Detail: "is not on the roll"})
+		return entry, problem.Invalid("no-such-entry", "the roll has no such entry", problem.Field{Name: "entry", Code: "unknown", Detail: "is not on the roll"})
 	}
 	return entry, nil
 }

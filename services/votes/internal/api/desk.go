@@ -160,7 +160,7 @@ func (a *API) entryNumber(ctx context.Context, id, entry, unit string) (string, 
 	}
 	entry, err := a.Board.EntryOf(ctx, id, unit)
 	if err == nil && entry == "" {
-		err = problem.Invalid("no-such-entry", "nobody on the roll votes for this unit", problem.Field{Name: "unit", Detail: "is on no entry of the roll"})
+		err = problem.Invalid("no-such-entry", "nobody on the roll votes for this unit", problem.Field{Name: "unit", Code: "unknown", Detail: "is on no entry of the roll"})
 	}
 	return entry, err
 }

@@ -97,7 +97,7 @@ func (p meetingPaper) window() (w Window, err error) {
 			}
 		}
 		if !ok {
-			wrong = append(wrong, problem.Field{Name: f.name, Detail: "is not a time such as 2023-01-14T09:00:00+08:00"})
+			wrong = append(wrong, problem.Field{Name: f.name, Code: "not-a-time", Detail: "is not a time such as 2023-01-14T09:00:00+08:00"})
 		}
 	}
 	if len(wrong) > 0 {
@@ -149,7 +149,7 @@ func (a *API) importMeeting(ctx context.Context, in *paper.In) (*paper.Report, e
 func wrong(report *paper.Report, p *problem.Error) *paper.Report {
 	fields := p.Fields
 	if len(fields) == 0 {
-		fields = []problem.Field{{Detail: p.Detail}}
+		fields = []problem.Field{{Code: p.Code, Detail: p.Detail}}
 	}
 	for _, f := range fields {
 		report.Errors = append(report.Errors, paper.RowError{Row: 1, Column: f.Name, Code: p.Code, Reason: f.Detail})

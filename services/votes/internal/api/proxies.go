@@ -83,7 +83,7 @@ func (a *API) proxyOf(ctx context.Context, id, number, action string) (g grantin
 }
 
 var errNoHolder = problem.Invalid("no-such-person", "it is not known who is to vote for the owner",
-	problem.Field{Name: "holder", Detail: "must be a person who is known here, by their id, the unit they vote for or, at the office, their document"})
+	problem.Field{Name: "holder", Code: "unknown", Detail: "must be a person who is known here, by their id, the unit they vote for or, at the office, their document"})
 
 // holder finds who is to hold a mandate.
 func (a *API) holder(ctx context.Context, g granting, p Proxy) (person string, err error) {

@@ -154,7 +154,7 @@ func (a *API) objectToRoll(ctx context.Context, in *struct {
 		return nil, err
 	}
 	if known, err := a.Vault.Knows(ctx, vault.PersonKey(person)); err != nil || !known {
-		return nil, cmp.Or(err, error(problem.Invalid("no-such-person", "there is no such person", problem.Field{Name: "person", Detail: "is nobody's id"})))
+		return nil, cmp.Or(err, error(problem.Invalid("no-such-person", "there is no such person", problem.Field{Name: "person", Code: "unknown", Detail: "is nobody's id"})))
 	}
 	sealed, err := a.Vault.Seal(ctx, vault.PersonKey(person), wordsField, []byte(in.Body.Words), wordsSize)
 	if err != nil {

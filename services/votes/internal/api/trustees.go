@@ -95,7 +95,7 @@ func (a *API) nameTrustees(ctx context.Context, in *struct {
 	for i, t := range in.Body.Trustees {
 		people[i] = t.Person
 		if _, err := a.Vault.Person(ctx, t.Person); errors.Is(err, vault.ErrNoPerson) || errors.Is(err, vault.ErrNoKey) {
-			return nil, problem.Invalid("no-such-person", "a trustee is a person the registry knows", problem.Field{Name: "trustees", Detail: "names somebody who is not registered"})
+			return nil, problem.Invalid("no-such-person", "a trustee is a person the registry knows", problem.Field{Name: "trustees", Code: "unknown", Detail: "names somebody who is not registered"})
 		} else if err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (a *API) takeShare(ctx context.Context, in *struct {
 			return nil, err
 		}
 		if !strings.EqualFold(strings.TrimSpace(in.Body.Ending), vault.ShareEnding(share)) {
-			return nil, problem.Invalid("ending-wrong", "the share on your paper ends otherwise; compare all of it", problem.Field{Name: "ending", Detail: "is not how your share ends"})
+			return nil, problem.Invalid("ending-wrong", "the share on your paper ends otherwise; compare all of it", problem.Field{Name: "ending", Code: "wrong", Detail: "is not how your share ends"})
 		}
 	}
 	done, err := a.meetings.Do(ctx, m.Meeting, service.NewRequest(ctx, a.Deps, "take-share", in.CommandIn, in.Body), meeting.TakeShare{Number: number})
@@ -227,7 +227,7 @@ func (a *API) giveShare(ctx context.Context, in *struct {
 	}
 	share, err := vault.CheckShare(m.Trust.Commitments, number, in.Body.Share)
 	if errors.Is(err, vault.ErrNotAShare) {
-		err = problem.Invalid("share-wrong", "this is not the share you took for this meeting; compare it with your paper", problem.Field{Name: "share", Detail: "is mistyped, another trustee's, or of another meeting"})
+		err = problem.Invalid("share-wrong", "this is not the share you took for this meeting; compare it with your paper", problem.Field{Name: "share", Code: "wrong", Detail: "is mistyped, another trustee's, or of another meeting"})
 	}
 	if err != nil {
 		return nil, err

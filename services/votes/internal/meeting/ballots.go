@@ -223,14 +223,14 @@ func (c CastBallot) Decide(b Ballots) ([]votes.Event, error) {
 // complete is the error of a live ballot that says too little or, of a proxy,
 // something else than the owner instructed.
 func (c CastBallot) complete(b Ballots) error {
-	missing := func(of problem.Error, motions []string, detail string) error {
+	missing := func(of problem.Error, motions []string, code, detail string) error {
 		for _, motion := range motions {
-			of.Fields = append(of.Fields, problem.Field{Name: motion, Detail: detail})
+			of.Fields = append(of.Fields, problem.Field{Name: motion, Code: code, Detail: detail})
 		}
 		return &of
 	}
 	if otherwise := b.otherwise(c.Marks); c.Proxy != "" && len(otherwise) > 0 {
-		return missing(*ErrAgainstInstructions, otherwise, "is not as the owner instructed")
+		return missing(*ErrAgainstInstructions, otherwise, "against-instructions", "is not as the owner instructed")
 	}
 	if c.Partial {
 		return nil
@@ -240,7 +240,7 @@ func (c CastBallot) complete(b Ballots) error {
 		return len(on(id, c.Choices)) > 0 || c.Meeting.Holds(c.Entry, motion) == 0 // what was sold is answered by others
 	})
 	if len(left) > 0 {
-		return missing(*ErrPartial, left, "is not answered")
+		return missing(*ErrPartial, left, "missing", "is not answered")
 	}
 	return nil
 }
@@ -315,40 +315,40 @@ func (c CastBallot) answered() (motions []string, err error) {
 // slips names what was typed wrong of a live paper ballot, or was if none of it
 // could be taken.
 func (c CastBallot) slips() (wrong []problem.Field) {
-	field := func(list string, i int, name, detail string) {
-		wrong = append(wrong, problem.Field{Name: fmt.Sprintf("%s[%d]%s", list, i, name), Detail: detail})
+	field := func(list string, i int, name, code, detail string) {
+		wrong = append(wrong, problem.Field{Name: fmt.Sprintf("%s[%d]%s", list, i, name), Code: code, Detail: detail})
 	}
 	const noMotion = "must be a motion of the notice"
 	taken := len(c.Choices) == 0
 	for i, choice := range c.Choices {
 		motion, ok := c.Meeting.motion(choice.Motion)
 		if !ok {
-			field("choices", i, ".motion", noMotion)
+			field("choices", i, ".motion", "unknown", noMotion)
 		}
 		if !isChoice(choice.Choice) {
-			field("choices", i, ".choice", "must be 赞成, 反对 or 弃权; where the paper says none, name the motion in void")
+			field("choices", i, ".choice", "not-one-of", "must be 赞成, 反对 or 弃权; where the paper says none, name the motion in void")
 		}
 		if ok && !isAsked(motion, choice.Candidate) {
-			field("choices", i, ".candidate", "must be a candidate of the election, and of no other motion")
+			field("choices", i, ".candidate", "unknown", "must be a candidate of the election, and of no other motion")
 		}
 		taken = taken || c.Meeting.concerns(c.Entry, motion)
 	}
 	for i, id := range c.Void {
 		if _, ok := c.Meeting.motion(id); !ok {
-			field("void", i, "", noMotion)
+			field("void", i, "", "unknown", noMotion)
 		}
 	}
 	for i, choice := range c.Choices {
 		motion, _ := c.Meeting.motion(choice.Motion)
 		if len(on(motion.ID, c.Choices[:i])) == 0 && fault(motion, on(motion.ID, c.Choices)) == votes.TooManyApproved {
-			field("choices", i, "", fmt.Sprintf("approve more than the %d candidates that one ballot may; a paper that does so is void: name the motion in void", motion.Approvals))
+			field("choices", i, "", "too-many", fmt.Sprintf("approve more than the %d candidates that one ballot may; a paper that does so is void: name the motion in void", motion.Approvals))
 		}
 	}
 	if taken || len(wrong) > 0 {
 		return wrong
 	}
 	for i := range c.Choices {
-		field("choices", i, ".motion", "must be a motion this entry votes on; where the paper answers no such motion, name it in void")
+		field("choices", i, ".motion", "unknown", "must be a motion this entry votes on; where the paper answers no such motion, name it in void")
 	}
 	return wrong
 }

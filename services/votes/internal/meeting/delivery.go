@@ -14,10 +14,10 @@ import (
 
 // Errors of deliveries.
 var (
-	ErrDeliveryTime   = problem.Invalid("delivery-time", "a notice is delivered after it was posted, before voting closes, and not in the future", problem.Field{Name: "at", Detail: "is not between the notice and the close of voting, or not yet past"})
+	ErrDeliveryTime   = problem.Invalid("delivery-time", "a notice is delivered after it was posted, before voting closes, and not in the future", problem.Field{Name: "at", Code: "not-within", Detail: "is not between the notice and the close of voting, or not yet past"})
 	ErrDeliveryClosed = problem.Conflict("deliveries-closed", "voting is closed: what was not recorded before of how owners were told does not count")
-	ErrNoSilence      = problem.Invalid("no-silence-rule", "in this meeting a ballot that is not handed in counts for nobody, so there is nothing to warn of", problem.Field{Name: "warned", Detail: "must be false"})
-	ErrDisplayDays    = problem.Invalid("display-days", "a notice stands from the day it was posted, or later, until before voting closes", problem.Field{Name: "until", Detail: "must not be before from, nor on or after the day on which voting closes"})
+	ErrNoSilence      = problem.Invalid("no-silence-rule", "in this meeting a ballot that is not handed in counts for nobody, so there is nothing to warn of", problem.Field{Name: "warned", Code: "not-asked", Detail: "must be false"})
+	ErrDisplayDays    = problem.Invalid("display-days", "a notice stands from the day it was posted, or later, until before voting closes", problem.Field{Name: "until", Code: "not-within", Detail: "must not be before from, nor on or after the day on which voting closes"})
 	ErrManyLetters    = problem.Invalid("too-many-letters", "these letters are scattered all over the roll; print them building by building")
 	ErrNoLetters      = problem.Conflict("no-letters", "nobody of these entries can vote by a code")
 )
@@ -66,10 +66,10 @@ func (c DeliverNotice) Decide(b Ballots) ([]votes.Event, error) {
 	confirmed := c.Channel == votes.ByApp
 	var wrong []problem.Field
 	if !confirmed && c.Channel != votes.ByHand && c.Channel != votes.ByMail {
-		wrong = append(wrong, problem.Field{Name: "channel", Detail: "is 当面签收 or 邮寄; only the owner confirms, and a posting is recorded once for all"})
+		wrong = append(wrong, problem.Field{Name: "channel", Code: "not-one-of", Detail: "is 当面签收 or 邮寄; only the owner confirms, and a posting is recorded once for all"})
 	}
 	if confirmed != (c.Proof == "") || c.Proof != "" && !sha256hex.MatchString(c.Proof) {
-		wrong = append(wrong, problem.Field{Name: "proof", Detail: "must be the SHA-256, in hex, of the signature or of the carrier's receipt"})
+		wrong = append(wrong, problem.Field{Name: "proof", Code: "not-a-hash", Detail: "must be the SHA-256, in hex, of the signature or of the carrier's receipt"})
 	}
 	e := c.NoticeDelivered
 	e.Meeting, e.Entry = c.Meeting.Meeting, c.Entry.Entry
@@ -109,7 +109,7 @@ func (c FailDelivery) Decide(b Ballots) ([]votes.Event, error) {
 		allowed     []string
 	}{{"channel", c.Channel, []string{votes.ByHand, votes.ByMail}}, {"why", c.Why, votes.Whys}, {"next", c.Next, votes.NextSteps}} {
 		if !slices.Contains(f.allowed, f.value) {
-			wrong = append(wrong, problem.Field{Name: f.name, Detail: "is one of " + strings.Join(f.allowed, ", ")})
+			wrong = append(wrong, problem.Field{Name: f.name, Code: "not-one-of", Detail: "is one of " + strings.Join(f.allowed, ", ")})
 		}
 	}
 	e := c.DeliveryFailed
@@ -142,17 +142,17 @@ func (c DisplayNotice) Decide(m Meeting) ([]votes.Event, error) {
 	}
 	var wrong []problem.Field
 	if strings.TrimSpace(c.Place) == "" || len(c.Place) > 300 {
-		wrong = append(wrong, problem.Field{Name: "place", Detail: "is missing, or too long"})
+		wrong = append(wrong, problem.Field{Name: "place", Code: "missing", Detail: "is missing, or too long"})
 	}
 	if !sha256hex.MatchString(c.Photo) {
-		wrong = append(wrong, problem.Field{Name: "photo", Detail: "must be the SHA-256, in hex, of the photograph"})
+		wrong = append(wrong, problem.Field{Name: "photo", Code: "not-a-hash", Detail: "must be the SHA-256, in hex, of the photograph"})
 	}
 	for _, f := range []struct {
 		name string
 		day  units.Day
 	}{{"from", c.From}, {"until", c.Until}} {
 		if _, err := units.ParseDay(string(f.day)); err != nil {
-			wrong = append(wrong, problem.Field{Name: f.name, Detail: "is not a day such as 2022-07-21"})
+			wrong = append(wrong, problem.Field{Name: f.name, Code: "not-a-day", Detail: "is not a day such as 2022-07-21"})
 		}
 	}
 	e := c.NoticeDisplayed
@@ -163,7 +163,7 @@ func (c DisplayNotice) Decide(m Meeting) ([]votes.Event, error) {
 	case c.Until < c.From, c.From < units.DayOf(m.Notice.At), c.From > units.DayOf(c.Now), !ends(c.Until).Before(m.Notice.Closes):
 		return nil, ErrDisplayDays
 	case ends(c.Until).Before(c.From.Start().AddDate(0, 0, c.Days)):
-		return nil, problem.Invalid("display-too-short", "the rules of this meeting ask that a notice stands longer", problem.Field{Name: "until", Detail: "must be at least " + strconv.Itoa(c.Days) + " days from the first, the first included"})
+		return nil, problem.Invalid("display-too-short", "the rules of this meeting ask that a notice stands longer", problem.Field{Name: "until", Code: "too-early", Detail: "must be at least " + strconv.Itoa(c.Days) + " days from the first, the first included", Bound: strconv.Itoa(c.Days)})
 	case c.Warned && !m.Warns():
 		return nil, ErrNoSilence
 	case slices.Contains(m.Displayed, e):

@@ -24,34 +24,34 @@ func TestWhatFollowsFromAMotionFitsItsMatter(t *testing.T) {
 	for _, c := range []struct {
 		name, matter, scope string
 		effect              votes.Effect
-		wrong               string // the field; "": none
+		wrong               string // the field and the code; "": nothing
 	}{
 		{"art. 278 (1) 4: appoint a provider by a contract that is posted", provider, "estate", appoint, ""},
-		{"appoint a provider by a contract that nobody can read yet", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "proposed" }), "effect.agreement"},
-		{"appoint a provider by a contract in force", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "active" }), "effect.agreement"},
-		{"appoint a provider by a contract that has ended", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "ended" }), "effect.agreement"},
-		{"appoint a provider by a contract of another estate", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "foreign" }), "effect.agreement"},
-		{"appoint a provider by no contract", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "" }), "effect.agreement"},
-		{"appoint a provider for one building", provider, "building:5", appoint, "scope"},
-		{"appoint a provider by a motion on funds", funds, "estate", appoint, "effect.kind"},
-		{"appoint a provider for an amount of its own", provider, "estate", with(appoint, func(e *votes.Effect) { e.Amount = 1 }), "effect.amount_fen"},
+		{"appoint a provider by a contract that nobody can read yet", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "proposed" }), "effect.agreement not-posted"},
+		{"appoint a provider by a contract in force", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "active" }), "effect.agreement active"},
+		{"appoint a provider by a contract that has ended", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "ended" }), "effect.agreement ended"},
+		{"appoint a provider by a contract of another estate", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "foreign" }), "effect.agreement unknown"},
+		{"appoint a provider by no contract", provider, "estate", with(appoint, func(e *votes.Effect) { e.Agreement = "" }), "effect.agreement unknown"},
+		{"appoint a provider for one building", provider, "building:5", appoint, "scope not-the-estate"},
+		{"appoint a provider by a motion on funds", funds, "estate", appoint, "effect.kind not-of-the-matter"},
+		{"appoint a provider for an amount of its own", provider, "estate", with(appoint, func(e *votes.Effect) { e.Amount = 1 }), "effect.amount_fen not-asked"},
 		{"art. 278 (1) 4: dismiss the provider in force", provider, "estate", dismiss, ""},
-		{"dismiss a provider who has not begun", provider, "estate", with(dismiss, func(e *votes.Effect) { e.Agreement = "posted" }), "effect.agreement"},
-		{"dismiss a provider whose contract has ended", provider, "estate", with(dismiss, func(e *votes.Effect) { e.Agreement = "ended" }), "effect.agreement"},
+		{"dismiss a provider who has not begun", provider, "estate", with(dismiss, func(e *votes.Effect) { e.Agreement = "posted" }), "effect.agreement not-active"},
+		{"dismiss a provider whose contract has ended", provider, "estate", with(dismiss, func(e *votes.Effect) { e.Agreement = "ended" }), "effect.agreement ended"},
 		{"art. 278 (1) 5: draw on the maintenance fund for one building", funds, "building:5", draw, ""},
-		{"draw on the maintenance fund by a motion on common parts", common, "estate", draw, "effect.kind"},
-		{"draw nothing", funds, "estate", with(draw, func(e *votes.Effect) { e.Amount = 0 }), "effect.amount_fen"},
-		{"draw less than nothing", funds, "estate", with(draw, func(e *votes.Effect) { e.Amount = -1 }), "effect.amount_fen"},
-		{"draw for an agreement", funds, "estate", with(draw, func(e *votes.Effect) { e.Agreement = "active" }), "effect.agreement"},
-		{"draw for a year", funds, "estate", with(draw, func(e *votes.Effect) { e.Year = 2031 }), "effect.category"},
+		{"draw on the maintenance fund by a motion on common parts", common, "estate", draw, "effect.kind not-of-the-matter"},
+		{"draw nothing", funds, "estate", with(draw, func(e *votes.Effect) { e.Amount = 0 }), "effect.amount_fen missing"},
+		{"draw less than nothing", funds, "estate", with(draw, func(e *votes.Effect) { e.Amount = -1 }), "effect.amount_fen missing"},
+		{"draw for an agreement", funds, "estate", with(draw, func(e *votes.Effect) { e.Agreement = "active" }), "effect.agreement not-asked"},
+		{"draw for a year", funds, "estate", with(draw, func(e *votes.Effect) { e.Year = 2031 }), "effect.category not-asked"},
 		{"art. 278 (1) 8: what common parts bring in", common, "estate", budget, ""},
 		{"art. 278 (1) 9: what common income is spent on", other, "estate", with(budget, func(e *votes.Effect) { e.Direction = "支出" }), ""},
-		{"a line without a category", common, "estate", with(budget, func(e *votes.Effect) { e.Category = " " }), "effect.category"},
-		{"a line in no direction", common, "estate", with(budget, func(e *votes.Effect) { e.Direction = "" }), "effect.direction"},
-		{"a line of no year", common, "estate", with(budget, func(e *votes.Effect) { e.Year = 0 }), "effect.year"},
-		{"a line of one building", common, "building:5", budget, "scope"},
-		{"something that nobody knows", provider, "estate", votes.Effect{Kind: "sell-the-roof"}, "effect.kind"},
-		{"something without a kind", provider, "estate", votes.Effect{Agreement: "posted"}, "effect.kind"},
+		{"a line without a category", common, "estate", with(budget, func(e *votes.Effect) { e.Category = " " }), "effect.category missing"},
+		{"a line in no direction", common, "estate", with(budget, func(e *votes.Effect) { e.Direction = "" }), "effect.direction not-one-of"},
+		{"a line of no year", common, "estate", with(budget, func(e *votes.Effect) { e.Year = 0 }), "effect.year missing"},
+		{"a line of one building", common, "building:5", budget, "scope not-the-estate"},
+		{"something that nobody knows", provider, "estate", votes.Effect{Kind: "sell-the-roof"}, "effect.kind not-one-of"},
+		{"something without a kind", provider, "estate", votes.Effect{Agreement: "posted"}, "effect.kind not-one-of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := drafting(t, votes.Motion{ID: "M1", Title: "一", Matter: c.matter, Scope: c.scope, Effect: c.effect})
@@ -70,7 +70,7 @@ func drafting(t *testing.T, motions ...votes.Motion) meeting.DraftMeeting {
 	return d
 }
 
-// faults holds the fields that a draft is refused for against one; "": it is taken.
+// faults holds what a draft is refused for against one field and code; "": it is taken.
 func faults(t *testing.T, d meeting.DraftMeeting, want string) {
 	t.Helper()
 	_, err := d.Decide(meeting.Meeting{})
@@ -78,7 +78,7 @@ func faults(t *testing.T, d meeting.DraftMeeting, want string) {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		for _, f := range p.Fields {
 			_, name, _ := strings.Cut(f.Name, "].")
-			got = append(got, name)
+			got = append(got, name+" "+f.Code)
 		}
 	}
 	if want == "" && err != nil || want != "" && !slices.Equal(got, []string{want}) {
@@ -91,15 +91,15 @@ func TestOneThingFollowsOnceInAMeeting(t *testing.T) {
 		return drafting(t, votes.Motion{ID: "M1", Title: "一", Matter: "民法典278-1-8", Scope: "estate", Effect: a},
 			votes.Motion{ID: "M2", Title: "二", Matter: "民法典278-1-8", Scope: "estate", Effect: b})
 	}
-	faults(t, two(budget, budget), "effect")
-	faults(t, two(budget, with(budget, func(e *votes.Effect) { e.Amount++ })), "effect")
+	faults(t, two(budget, budget), "effect duplicate")
+	faults(t, two(budget, with(budget, func(e *votes.Effect) { e.Amount++ })), "effect duplicate")
 	faults(t, two(budget, with(budget, func(e *votes.Effect) { e.Year++ })), "")
 }
 
 func TestAMeetingOfThePastHasNoEffectsOfItsOwn(t *testing.T) {
 	d := drafting(t, votes.Motion{ID: "M1", Title: "一", Matter: "民法典278-1-5", Scope: "estate", Effect: draw})
 	d.Past = true
-	faults(t, d, "effect")
+	faults(t, d, "effect of-the-past")
 }
 
 func TestAnEffectTakesHoldWhenTheResultIsFinal(t *testing.T) {

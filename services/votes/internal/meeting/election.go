@@ -114,27 +114,27 @@ func (c *count) candidates(rules RuleSet, m votes.Motion, electorate, silent vot
 var electing = []string{"民法典278-1-3", "物权法76-1-3"}
 
 // checkElection reports what an election lacks, by the rules on the committee.
-func (c DraftMeeting) checkElection(m votes.Motion, field func(string) string, want func(ok bool, name, detail string)) {
+func (c DraftMeeting) checkElection(m votes.Motion, field func(string) string, want func(ok bool, name, code, detail string)) {
 	if !isElection(m) {
-		want(m.Seats == 0 && m.Committee == 0 && m.Approvals == 0 && len(m.Candidates) == 0, field("seats"), "is at least 1 where there are candidates")
+		want(m.Seats == 0 && m.Committee == 0 && m.Approvals == 0 && len(m.Candidates) == 0, field("seats"), "missing", "is at least 1 where there are candidates")
 		return
 	}
 	rule, size := c.Rules.Election, cmp.Or(m.Committee, m.Seats)
-	want(slices.Contains(electing, m.Matter), field("matter"), "of an election is electing the owners' committee or replacing members")
-	want(size >= m.Seats, field("committee"), "has at least the seats that are filled")
-	want(size >= rule.MinSeats, field("seats"), fmt.Sprintf("a committee has at least %d members", rule.MinSeats))
-	want(rule.MaxSeats == 0 || size <= rule.MaxSeats, field("seats"), fmt.Sprintf("a committee has at most %d members", rule.MaxSeats))
-	want(!rule.OddSeats || size%2 == 1, field("seats"), "a committee has an odd number of members")
-	want(m.Approvals >= 0 && m.Approvals <= len(m.Candidates), field("approvals"), "is at most the number of candidates; none: all of them")
-	want(!rule.ApprovalsWithinSeats || m.Approvals > 0 && m.Approvals <= m.Seats, field("approvals"), "is at least 1 and at most the number of seats, by the rules")
-	want(len(m.Candidates) > 0, field("candidates"), "is empty")
-	want(!rule.MoreCandidatesThanSeats || len(m.Candidates) > m.Seats, field("candidates"), "are more than the seats, by the rules (差额选举)")
+	want(slices.Contains(electing, m.Matter), field("matter"), "not-of-elections", "of an election is electing the owners' committee or replacing members")
+	want(size >= m.Seats, field("committee"), "too-few", "has at least the seats that are filled")
+	want(size >= rule.MinSeats, field("seats"), "too-few", fmt.Sprintf("a committee has at least %d members", rule.MinSeats))
+	want(rule.MaxSeats == 0 || size <= rule.MaxSeats, field("seats"), "too-many", fmt.Sprintf("a committee has at most %d members", rule.MaxSeats))
+	want(!rule.OddSeats || size%2 == 1, field("seats"), "not-odd", "a committee has an odd number of members")
+	want(m.Approvals >= 0 && m.Approvals <= len(m.Candidates), field("approvals"), "too-many", "is at most the number of candidates; none: all of them")
+	want(!rule.ApprovalsWithinSeats || m.Approvals > 0 && m.Approvals <= m.Seats, field("approvals"), "not-within-seats", "is at least 1 and at most the number of seats, by the rules")
+	want(len(m.Candidates) > 0, field("candidates"), "missing", "is empty")
+	want(!rule.MoreCandidatesThanSeats || len(m.Candidates) > m.Seats, field("candidates"), "not-more-than-seats", "are more than the seats, by the rules (差额选举)")
 	for i, candidate := range m.Candidates {
 		of := func(name string) string { return field(fmt.Sprintf("candidates[%d].%s", i, name)) }
 		same := func(earlier votes.Candidate) bool { return earlier.ID == candidate.ID }
-		want(candidate.ID != "" && !slices.ContainsFunc(m.Candidates[:i], same), of("id"), "is missing or used twice")
-		want(strings.TrimSpace(candidate.Unit) != "", of("unit"), "is missing: a candidate owns a unit of the estate")
-		want(len(c.Buildings) == 0 || candidate.Unit == "" || c.Units[candidate.Unit], of("unit"), "is no unit of the estate")
+		want(candidate.ID != "" && !slices.ContainsFunc(m.Candidates[:i], same), of("id"), "missing", "is missing or used twice")
+		want(strings.TrimSpace(candidate.Unit) != "", of("unit"), "missing", "is missing: a candidate owns a unit of the estate")
+		want(len(c.Buildings) == 0 || candidate.Unit == "" || c.Units[candidate.Unit], of("unit"), "unknown", "is no unit of the estate")
 	}
 }
 
@@ -152,7 +152,7 @@ func unlisted(motions []votes.Motion, entries []votes.Entry) (wrong []problem.Fi
 	for i, m := range motions {
 		for j, c := range m.Candidates {
 			if !units[c.Unit] {
-				wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].candidates[%d].unit", i, j), Detail: "is no unit that gives a vote"})
+				wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].candidates[%d].unit", i, j), Code: "unknown", Detail: "is no unit that gives a vote"})
 			}
 		}
 	}

@@ -81,14 +81,14 @@ func (c PostNotice) rested(m Meeting, at time.Time) error {
 		}
 		of := votes.Differs{Motion: d.Motion, From: d.From}
 		if said[of] || !slices.ContainsFunc(resting, func(r Resting) bool { return r.Motion == d.Motion && r.Meeting == d.From }) {
-			return saying(ErrDiffers, []problem.Field{{Name: fmt.Sprintf("differs[%d]", i), Detail: "must name, once, a motion that rests and the meeting in which the same matter lapsed"}})
+			return saying(ErrDiffers, []problem.Field{{Name: fmt.Sprintf("differs[%d]", i), Code: "not-one-of", Detail: "must name, once, a motion that rests and the meeting in which the same matter lapsed"}})
 		}
 		said[of] = true
 	}
 	var wrong []problem.Field
 	for _, r := range resting {
 		if !said[votes.Differs{Motion: r.Motion, From: r.Meeting}] {
-			wrong = append(wrong, problem.Field{Name: r.Motion, Detail: "lapsed in meeting " + r.Meeting + " and may come back from " + day(r.Until)})
+			wrong = append(wrong, problem.Field{Name: r.Motion, Code: "rests", Detail: "lapsed in meeting " + r.Meeting + " and may come back from " + day(r.Until), Bound: day(r.Until)})
 		}
 	}
 	if len(wrong) > 0 {

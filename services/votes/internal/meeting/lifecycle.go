@@ -114,18 +114,18 @@ const longestWords = 1000
 // public refuses words that are missing, too long, or name somebody by number.
 // Names it cannot tell from other words: forms say that there must be none.
 func public(field, words string) error {
-	detail := ""
+	var code, detail string
 	switch {
 	case strings.TrimSpace(words) == "":
-		detail = "is missing"
+		code, detail = "missing", "is missing"
 	case len([]rune(words)) > longestWords:
-		detail = fmt.Sprintf("must not be longer than %d characters", longestWords)
+		code, detail = "too-long", fmt.Sprintf("must not be longer than %d characters", longestWords)
 	case number.MatchString(words):
-		detail = "holds a phone number or the number of a document; everyone can read these words for ever"
+		code, detail = "personal", "holds a phone number or the number of a document; everyone can read these words for ever"
 	default:
 		return nil
 	}
-	return problem.Invalid("words-wrong", "these words cannot be posted", problem.Field{Name: field, Detail: detail})
+	return problem.Invalid("words-wrong", "these words cannot be posted", problem.Field{Name: field, Code: code, Detail: detail})
 }
 
 // CancelMeeting calls a meeting off, or withdraws a draft.
@@ -196,7 +196,7 @@ func (c ExtendVoting) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, ErrExtended
 	case !c.Closes.After(m.Notice.Closes) || c.Closes.After(c.Latest):
 		return nil, problem.Invalid("wrong-extension", "the new deadline is not one that the rules allow", problem.Field{
-			Name: "closes", Detail: "must be after " + day(m.Notice.Closes) + " and not after " + day(c.Latest)})
+			Name: "closes", Code: "not-within", Detail: "must be after " + day(m.Notice.Closes) + " and not after " + day(c.Latest)})
 	case c.reached():
 		return nil, ErrQuorumThere
 	}
@@ -330,7 +330,7 @@ func (c DeclareFinal) Decide(m Meeting) ([]votes.Event, error) {
 		return nil, nil
 	case !m.Result.ObjectionsUntil.IsZero() && c.At.Before(m.Result.ObjectionsUntil.Add(Grace)):
 		e := *ErrStillObject
-		e.Fields = []problem.Field{{Name: "at", Detail: "must be a minute after " + day(m.Result.ObjectionsUntil)}}
+		e.Fields = []problem.Field{{Name: "at", Code: "too-early", Detail: "must be a minute after " + day(m.Result.ObjectionsUntil)}}
 		return nil, &e
 	case c.Open > 0:
 		return nil, ErrUnanswered
@@ -503,10 +503,10 @@ func (c ObjectToResult) Decide(o Objection) ([]votes.Event, error) {
 	case c.Entry == "":
 		return nil, ErrNotAnOwner
 	case c.Words == "":
-		return nil, problem.Invalid("words-missing", "say what is wrong with the result", problem.Field{Name: "words", Detail: "is missing"})
+		return nil, problem.Invalid("words-missing", "say what is wrong with the result", problem.Field{Name: "words", Code: "missing", Detail: "is missing"})
 	}
 	if _, ok := c.Meeting.motion(c.Motion); c.Motion != "" && !ok {
-		return nil, problem.Invalid("no-such-motion", "the motion was not on the notice", problem.Field{Name: "motion", Detail: "is not on the notice"})
+		return nil, problem.Invalid("no-such-motion", "the motion was not on the notice", problem.Field{Name: "motion", Code: "unknown", Detail: "is not on the notice"})
 	}
 	return []votes.Event{votes.ResultObjected{
 		Objection: c.Objection, Meeting: c.Meeting.Meeting, Posting: c.Meeting.Result.Posting, Entry: c.Entry, Person: c.Person,

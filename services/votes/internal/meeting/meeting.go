@@ -33,7 +33,7 @@ var (
 	ErrEmptyRoll   = problem.Conflict("roll-empty", "no unit of the estate gives a vote")
 	ErrPosted      = problem.Conflict("notice-posted", "the notice is posted; nothing of it changes any more")
 	ErrNoNotice    = problem.Conflict("notice-not-posted", "the notice is not posted yet")
-	ErrWindow      = problem.Invalid("wrong-window", "voting opens before it closes", problem.Field{Name: "closes", Detail: "must be after opens"})
+	ErrWindow      = problem.Invalid("wrong-window", "voting opens before it closes", problem.Field{Name: "closes", Code: "not-after-opens", Detail: "must be after opens"})
 	ErrNotPast     = problem.Conflict("meeting-not-past", "a meeting entered as past was closed before it is entered")
 	ErrStatedTime  = problem.Conflict("time-not-yours-to-state", "in a live meeting the ledger's clock says when; only papers of a past meeting bring their own times")
 	ErrNoRules     = problem.Invalid("no-rule-set", "no rule set is in force on the day of the notice")
@@ -44,9 +44,9 @@ var (
 	ErrPastClosed  = problem.Conflict("meeting-closed", "the past meeting is closed in the ledger; its ballots are complete")
 	ErrPastPaper   = problem.Conflict("meeting-past", "paper ballots of a past meeting are entered with the time they were handed in")
 	ErrNoEnvelope  = problem.Conflict("no-envelope", "no envelope of this entry waits to be opened")
-	ErrMotionTwice = problem.Invalid("motion-twice", "a ballot answers a motion once", problem.Field{Name: "choices", Detail: "names a motion twice"})
-	ErrNoChoices   = problem.Invalid("no-choices", "the ballot is empty", problem.Field{Name: "choices", Detail: "is empty"})
-	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Detail: "is 电子, 纸质 or 会议"})
+	ErrMotionTwice = problem.Invalid("motion-twice", "a ballot answers a motion once", problem.Field{Name: "choices", Code: "duplicate", Detail: "names a motion twice"})
+	ErrNoChoices   = problem.Invalid("no-choices", "the ballot is empty", problem.Field{Name: "choices", Code: "missing", Detail: "is empty"})
+	ErrChannel     = problem.Invalid("unknown-channel", "there is no such channel", problem.Field{Name: "channel", Code: "not-one-of", Detail: "is 电子, 纸质 or 会议"})
 )
 
 // ErrSlip says that a paper ballot was typed wrong, and where; its envelope
@@ -225,9 +225,9 @@ func (c DraftMeeting) Decide(m Meeting) ([]votes.Event, error) {
 }
 
 func (c DraftMeeting) check() (wrong []problem.Field) {
-	want := func(ok bool, name, detail string) {
+	want := func(ok bool, name, code, detail string) {
 		if !ok {
-			wrong = append(wrong, problem.Field{Name: name, Detail: detail})
+			wrong = append(wrong, problem.Field{Name: name, Code: code, Detail: detail})
 		}
 	}
 	oneOf := func(name, value string, allowed ...string) {
@@ -236,9 +236,9 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 				return
 			}
 		}
-		want(false, name, "is "+strings.Join(allowed, " or "))
+		want(false, name, "not-one-of", "is "+strings.Join(allowed, " or "))
 	}
-	want(strings.TrimSpace(c.Title) != "", "title", "is missing")
+	want(strings.TrimSpace(c.Title) != "", "title", "missing", "is missing")
 	c.checkConvened(want)
 	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
 	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
@@ -246,17 +246,17 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 	if len(wrong) == 0 && !c.Past { // the papers of a past one say what was done
 		wrong = append(wrong, c.Rules.Departs(c.Policy)...)
 	}
-	want(len(c.Motions) > 0, "motions", "is empty")
+	want(len(c.Motions) > 0, "motions", "missing", "is empty")
 	seen := map[string]bool{}
 	for i, motion := range c.Motions {
 		field := func(name string) string { return fmt.Sprintf("motions[%d].%s", i, name) }
-		want(motion.ID != "" && !seen[motion.ID], field("id"), "is missing or used twice")
+		want(motion.ID != "" && !seen[motion.ID], field("id"), "missing", "is missing or used twice")
 		seen[motion.ID] = true
-		want(strings.TrimSpace(motion.Title) != "", field("title"), "is missing")
+		want(strings.TrimSpace(motion.Title) != "", field("title"), "missing", "is missing")
 		matter, known := c.Rules.Matters[motion.Matter]
-		want(known, field("matter"), "is no matter of "+c.Rules.ID)
+		want(known, field("matter"), "unknown", "is no matter of "+c.Rules.ID)
 		stated := i < len(c.Stated) && c.Stated[i] != ""
-		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "the law says "+matter.Threshold+" for "+motion.Matter)
+		want(!known || !stated || c.Stated[i] == matter.Threshold, field("rule"), "not-the-law", "the law says "+matter.Threshold+" for "+motion.Matter)
 		c.checkScope(motion, field, want)
 		c.checkElection(motion, field, want)
 		c.checkEffect(motion, c.Motions[:i], field, want)
@@ -265,30 +265,30 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 }
 
 // checkConvened reports what nobody may call, and in what way.
-func (c DraftMeeting) checkConvened(want func(ok bool, name, detail string)) {
+func (c DraftMeeting) checkConvened(want func(ok bool, name, code, detail string)) {
 	first := c.Kind == votes.First
-	want(c.Kind == "" || slices.Contains(votes.Kinds, c.Kind), "kind", "is "+strings.Join(votes.Kinds, " or "))
-	want(c.Convener == "" || slices.Contains(votes.Conveners, c.Convener), "convener", "is "+strings.Join(votes.Conveners, " or "))
-	want(!first || c.Convener != votes.OfCommittee, "convener", "of the first meeting is not the committee, which it elects")
-	want(first || c.Kind == "" || c.Convener != votes.OfPreparation, "convener", "is there for the first meeting only")
-	want(!c.AskedByOwners || c.Kind == votes.Special, "asked_by_owners", "is of a special meeting only (物业管理条例 art. 13)")
+	want(c.Kind == "" || slices.Contains(votes.Kinds, c.Kind), "kind", "not-one-of", "is "+strings.Join(votes.Kinds, " or "))
+	want(c.Convener == "" || slices.Contains(votes.Conveners, c.Convener), "convener", "not-one-of", "is "+strings.Join(votes.Conveners, " or "))
+	want(!first || c.Convener != votes.OfCommittee, "convener", "committee-of-the-first", "of the first meeting is not the committee, which it elects")
+	want(first || c.Kind == "" || c.Convener != votes.OfPreparation, "convener", "not-the-first", "is there for the first meeting only")
+	want(!c.AskedByOwners || c.Kind == votes.Special, "asked_by_owners", "not-special", "is of a special meeting only (物业管理条例 art. 13)")
 }
 
-func (c DraftMeeting) checkScope(motion votes.Motion, field func(string) string, want func(ok bool, name, detail string)) {
+func (c DraftMeeting) checkScope(motion votes.Motion, field func(string) string, want func(ok bool, name, code, detail string)) {
 	known := len(c.Buildings) > 0
 	building, ofBuilding := strings.CutPrefix(motion.Scope, buildingScope)
 	stair, ofStair := strings.CutPrefix(motion.Scope, stairScope)
 	listed := motion.Scope == Listed
-	want(motion.Scope == Estate || ofBuilding && building != "" || ofStair && stair != "" || listed, field("scope"), inScopes)
-	want(!ofBuilding || building == "" || !known || slices.Contains(c.Buildings, building), field("scope"), "names a building that the estate does not have")
-	want(!ofStair || stair == "" || !known || slices.Contains(c.Stairs, stair), field("scope"), "names a stair that the estate does not have")
-	want(!listed || len(motion.Units) > 0, field("units"), "is missing: the scope is a list of units")
-	want(listed || len(motion.Units) == 0, field("units"), "must be absent: the scope is no list of units")
+	want(motion.Scope == Estate || ofBuilding && building != "" || ofStair && stair != "" || listed, field("scope"), "unknown", inScopes)
+	want(!ofBuilding || building == "" || !known || slices.Contains(c.Buildings, building), field("scope"), "unknown", "names a building that the estate does not have")
+	want(!ofStair || stair == "" || !known || slices.Contains(c.Stairs, stair), field("scope"), "unknown", "names a stair that the estate does not have")
+	want(!listed || len(motion.Units) > 0, field("units"), "missing", "is missing: the scope is a list of units")
+	want(listed || len(motion.Units) == 0, field("units"), "not-asked", "must be absent: the scope is no list of units")
 	seen := map[string]bool{}
 	for n, code := range motion.Units {
 		name := field(fmt.Sprintf("units[%d]", n))
-		want(code != "" && !seen[code], name, "is empty or listed twice")
-		want(!known || c.Units[code], name, "is no unit of the estate")
+		want(code != "" && !seen[code], name, "duplicate", "is empty or listed twice")
+		want(!known || c.Units[code], name, "unknown", "is no unit of the estate")
 		seen[code] = true
 	}
 }
@@ -372,7 +372,7 @@ func (c PostNotice) Decide(m Meeting) ([]votes.Event, error) {
 	}
 	if earliest := m.earliestOpening(c.Rules, at); !m.Past && c.Opens.Before(earliest) {
 		e := *ErrNotice
-		e.Fields = []problem.Field{{Name: "opens", Detail: "must not be before " + earliest.In(units.Shanghai).Format(time.RFC3339)}}
+		e.Fields = []problem.Field{bounded("opens", "too-early", "must not be before ", earliest)}
 		return nil, &e
 	}
 	if !m.Past { // one that was held is taken as it was

@@ -19,9 +19,9 @@ var (
 	ErrReadBefore  = problem.Conflict("read-before", "you have entered this envelope; another person must read it without knowing what you read")
 	ErrOwnPaper    = problem.Forbidden("own-paper", "nobody enters their own ballot, or one they vote by proxy")
 	ErrOtherScan   = problem.Conflict("other-scan", "this is not the scan that the first reader had; look whether it is the same paper")
-	ErrScan        = problem.Invalid("scan-missing", "whoever reads an envelope first states the hash of its scan", problem.Field{Name: "scan", Detail: "must be a SHA-256 in hex"})
+	ErrScan        = problem.Invalid("scan-missing", "whoever reads an envelope first states the hash of its scan", problem.Field{Name: "scan", Code: "not-a-hash", Detail: "must be a SHA-256 in hex"})
 	ErrNotDisputed = problem.Conflict("not-disputed", "a paper is voided by the committee only after three persons have read it differently")
-	ErrMinutes     = problem.Invalid("minutes-missing", "to void a paper is a decision of the committee, on record", problem.Field{Name: "minutes", Detail: "must be the SHA-256 of the minutes in hex"})
+	ErrMinutes     = problem.Invalid("minutes-missing", "to void a paper is a decision of the committee, on record", problem.Field{Name: "minutes", Code: "not-a-hash", Detail: "must be the SHA-256 of the minutes in hex"})
 )
 
 // Envelope is a paper that was handed in, or one line of a list of hands, until
@@ -176,24 +176,24 @@ func (c EnterPaper) slips() []problem.Field {
 	said := map[string]bool{}
 	for i, motion := range c.Void {
 		if said[motion] || len(on(motion, c.Choices)) > 0 {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("void[%d]", i), Detail: "must name a motion once, and none that is in choices"})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("void[%d]", i), Code: "duplicate", Detail: "must name a motion once, and none that is in choices"})
 		}
 		said[motion] = true
 	}
 	for i, choice := range c.Choices {
 		motion, _ := c.Meeting.motion(choice.Motion)
 		if !said[motion.ID] && fault(motion, on(motion.ID, c.Choices)) == votes.NoSuchChoice && isChoice(choice.Choice) {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("choices[%d]", i), Detail: "must be one choice on a motion, or on a candidate"})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("choices[%d]", i), Code: "duplicate", Detail: "must be one choice on a motion, or on a candidate"})
 		}
 		said[choice.Motion] = true
 	}
 	for _, motion := range c.Meeting.Concerning(c.Entry) {
 		if !c.Partial && !said[motion] {
-			wrong = append(wrong, problem.Field{Name: "choices", Detail: "must say something of " + motion + "; where the paper does not, name it in void"})
+			wrong = append(wrong, problem.Field{Name: "choices", Code: "missing", Detail: "must say something of " + motion + "; where the paper does not, name it in void"})
 		}
 	}
 	if len(c.Choices)+len(c.Void) == 0 && c.Partial {
-		wrong = append(wrong, problem.Field{Name: "void", Detail: "must name the motions of a paper that is blank throughout"})
+		wrong = append(wrong, problem.Field{Name: "void", Code: "missing", Detail: "must name the motions of a paper that is blank throughout"})
 	}
 	return wrong
 }

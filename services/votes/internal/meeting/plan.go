@@ -41,10 +41,8 @@ func Foresee(m Meeting, r RuleSet, c Calendar, now time.Time, d Days) Foreseen {
 	if end := r.rollObjectionsEnd(roll.At, c); end.After(now) {
 		f.Notice = end
 	}
-	wrong := func(name, detail string) { f.Wrong = append(f.Wrong, problem.Field{Name: name, Detail: detail}) }
-	notBefore := func(name string, t time.Time) {
-		wrong(name, "must not be before "+t.In(units.Shanghai).Format(time.RFC3339))
-	}
+	wrong := func(field problem.Field) { f.Wrong = append(f.Wrong, field) }
+	notBefore := func(name string, t time.Time) { wrong(bounded(name, "too-early", "must not be before ", t)) }
 
 	notice := f.Notice
 	if !d.Notice.IsZero() {
@@ -76,11 +74,11 @@ func Foresee(m Meeting, r RuleSet, c Calendar, now time.Time, d Days) Foreseen {
 	}
 	switch {
 	case !opens.Before(d.Closes):
-		wrong("closes", "must be after opens")
+		wrong(ErrWindow.Fields[0])
 	case f.Closes != nil && d.Closes.Before(*f.Closes):
 		notBefore("closes", *f.Closes)
 	case f.ClosesBy != nil && d.Closes.After(*f.ClosesBy):
-		wrong("closes", "must not be after "+f.ClosesBy.Format(time.RFC3339))
+		wrong(bounded("closes", "too-late", "must not be after ", *f.ClosesBy))
 	}
 	if len(f.Wrong) > 0 {
 		return f

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,12 +85,13 @@ func (c AdoptRules) Decide(p Procedure) ([]votes.Event, error) {
 	}
 	set, err := Compose(c.National, c.Place, OwnOf(e))
 	if err != nil {
-		return nil, saying(ErrRulesWrong, []problem.Field{{Name: "lines", Detail: err.Error()}})
+		return nil, saying(ErrRulesWrong, []problem.Field{{Name: "lines", Code: "unreadable", Detail: err.Error()}})
 	}
 	var loose []problem.Field
 	for i, l := range e.Lines {
-		if why := loosens(base, set, l.Name); why != "" {
-			loose = append(loose, problem.Field{Name: fmt.Sprintf("lines[%d].value", i), Detail: why})
+		if why := loosens(base, set, l.Name); why.Code != "" {
+			why.Name = fmt.Sprintf("lines[%d].value", i)
+			loose = append(loose, why)
 		}
 	}
 	if len(loose) > 0 {
@@ -99,6 +101,12 @@ func (c AdoptRules) Decide(p Procedure) ([]votes.Event, error) {
 	return []votes.Event{e}, nil
 }
 
+// bounded says that a time is on the wrong side of another.
+func bounded(name, code, detail string, t time.Time) problem.Field {
+	bound := t.In(units.Shanghai).Format(time.RFC3339)
+	return problem.Field{Name: name, Code: code, Detail: detail + bound, Bound: bound}
+}
+
 func saying(e *problem.Error, fields []problem.Field) error {
 	said := *e
 	said.Fields = fields
@@ -106,30 +114,32 @@ func saying(e *problem.Error, fields []problem.Field) error {
 }
 
 func (c AdoptRules) check(p Procedure) (wrong []problem.Field) {
-	want := func(ok bool, name, detail string) {
+	want := func(ok bool, name, code, detail string) {
 		if !ok {
-			wrong = append(wrong, problem.Field{Name: name, Detail: detail})
+			wrong = append(wrong, problem.Field{Name: name, Code: code, Detail: detail})
 		}
 	}
 	_, err := units.ParseDay(string(c.From))
-	want(err == nil && c.From >= units.DayOf(c.At), "from", "is a day, and today or later: what was announced by other rules stays so")
+	want(err == nil && c.From >= units.DayOf(c.At), "from", "not-from-today", "is a day, and today or later: what was announced by other rules stays so")
 	if last := len(p.Adopted) - 1; last >= 0 {
-		want(c.From >= p.Adopted[last].From, "from", "is before the day of what was adopted last: "+string(p.Adopted[last].From))
+		if day := p.Adopted[last].From; c.From < day {
+			wrong = append(wrong, problem.Field{Name: "from", Code: "before-the-last", Detail: "is before the day of what was adopted last: " + string(day), Bound: string(day)})
+		}
 	}
-	want(c.National.Covers(c.From), "from", "is a day for which there are no national rules")
-	want(c.Base == c.Place.ID && c.BaseHash == c.Place.Hash, "base", "is no rule set of a place")
-	want(c.Base == "" || c.Place.Covers(c.From), "base", "is not in force on that day")
-	want(len(c.Lines) == 0 || sha256Hex.MatchString(c.Document), "document", "is missing: the rules of procedure that the lines stand in")
-	want(c.Document == "" || sha256Hex.MatchString(c.Document), "document", "is no SHA-256")
+	want(c.National.Covers(c.From), "from", "no-national-rules", "is a day for which there are no national rules")
+	want(c.Base == c.Place.ID && c.BaseHash == c.Place.Hash, "base", "unknown", "is no rule set of a place")
+	want(c.Base == "" || c.Place.Covers(c.From), "base", "not-in-force", "is not in force on that day")
+	want(len(c.Lines) == 0 || sha256Hex.MatchString(c.Document), "document", "missing", "is missing: the rules of procedure that the lines stand in")
+	want(c.Document == "" || sha256Hex.MatchString(c.Document), "document", "not-a-hash", "is no SHA-256")
 	seen := map[string]bool{}
 	for i, l := range c.Lines {
 		field := func(name string) string { return fmt.Sprintf("lines[%d].%s", i, name) }
 		_, known := tightens[l.Name]
-		want(known || strings.HasPrefix(l.Name, "thresholds."), field("name"), "is no line that an estate decides about")
-		want(!seen[l.Name], field("name"), "is there twice")
+		want(known || strings.HasPrefix(l.Name, "thresholds."), field("name"), "unknown", "is no line that an estate decides about")
+		want(!seen[l.Name], field("name"), "duplicate", "is there twice")
 		seen[l.Name] = true
-		want(strings.TrimSpace(l.Article) != "" && len([]rune(l.Article)) <= 200, field("article"), "says where in the document the line stands, in at most 200 characters")
-		want(json.Valid([]byte(l.Value)) && CompactValue([]byte(l.Value)) == l.Value && l.Value != "null", field("value"), "is no JSON without spaces")
+		want(strings.TrimSpace(l.Article) != "" && len([]rune(l.Article)) <= 200, field("article"), "missing", "says where in the document the line stands, in at most 200 characters")
+		want(json.Valid([]byte(l.Value)) && CompactValue([]byte(l.Value)) == l.Value && l.Value != "null", field("value"), "unreadable", "is no JSON without spaces")
 	}
 	return wrong
 }
@@ -165,8 +175,10 @@ var tightens = map[string]ask{
 	"quorum": parts,
 }
 
-// loosens says why a line asks for less than the law; "" where it does not.
-func loosens(law, set RuleSet, name string) string {
+// loosens says why a line asks for less than the law, without the name of the field;
+// zero where it does not.
+func loosens(law, set RuleSet, name string) problem.Field {
+	because := func(code, detail string) problem.Field { return problem.Field{Code: code, Detail: detail} }
 	if of, ok := strings.CutPrefix(name, "thresholds."); ok {
 		return looserParts(law.Thresholds[of], set.Thresholds[of])
 	}
@@ -176,7 +188,7 @@ func loosens(law, set RuleSet, name string) string {
 	lawLines, err1 := law.Lines()
 	setLines, err2 := set.Lines()
 	if err1 != nil || err2 != nil {
-		return "cannot be read"
+		return because("unreadable", "cannot be read")
 	}
 	said, given := lawLines[name]
 	own := setLines[name]
@@ -185,50 +197,51 @@ func loosens(law, set RuleSet, name string) string {
 	case more, less, atMost:
 		var n, m int
 		if json.Unmarshal(own.Value, &m) != nil || given && json.Unmarshal(said.Value, &n) != nil || m <= 0 {
-			return "is no number over 0"
+			return because("not-a-number", "is no number over 0")
 		}
 		switch {
 		case !given && kind == atMost:
-			return "is not in the rules of this place, so it is not allowed there"
+			return because("not-in-the-place", "is not in the rules of this place, so it is not allowed there")
 		case given && kind == more && m < n:
-			return fmt.Sprintf("is less than the %d of %s", n, said.Source)
+			return problem.Field{Code: "too-few", Detail: fmt.Sprintf("is less than the %d of %s", n, said.Source), Bound: strconv.Itoa(n), Source: said.Source}
 		case given && kind != more && m > n:
-			return fmt.Sprintf("is more than the %d of %s", n, said.Source)
+			return problem.Field{Code: "too-many", Detail: fmt.Sprintf("is more than the %d of %s", n, said.Source), Bound: strconv.Itoa(n), Source: said.Source}
 		}
 	case yes:
 		if string(own.Value) != "true" {
-			return "may be asked for, and not waived"
+			return because("waived", "may be asked for, and not waived")
 		}
 	case names:
 		for _, who := range law.Proxies.Barred {
 			if !slices.Contains(set.Proxies.Barred, who) {
-				return "leaves out " + who + ", whom " + said.Source + " bars"
+				return problem.Field{Code: "left-out", Detail: "leaves out " + who + ", whom " + said.Source + " bars", Bound: who, Source: said.Source}
 			}
 		}
 		if i := slices.IndexFunc(set.Proxies.Barred, func(who string) bool { return who != "provider" }); i >= 0 || len(set.Proxies.Barred) == 0 {
-			return "names who may hold no mandate: provider"
+			return because("not-one-of", "names who may hold no mandate: provider")
 		}
 	case asLaw:
 		if given && !same {
-			return fmt.Sprintf("is %s by %s", said.Value, said.Source)
+			return problem.Field{Code: "fixed", Detail: fmt.Sprintf("is %s by %s", said.Value, said.Source), Bound: string(said.Value), Source: said.Source}
 		}
 	case parts:
 	}
-	return ""
+	return problem.Field{}
 }
 
-func looserParts(law, own Threshold) string {
+func looserParts(law, own Threshold) problem.Field {
+	because := func(code, detail string) problem.Field { return problem.Field{Code: code, Detail: detail} }
 	switch {
 	case !law.given():
-		return "is no threshold of these rules"
+		return because("unknown", "is no threshold of these rules")
 	case own.Of != law.Of || own.Counts != law.Counts:
-		return "is measured otherwise than by law"
+		return because("measured-otherwise", "is measured otherwise than by law")
 	case looser(law.Heads, own.Heads):
-		return "asks for fewer heads than the law"
+		return because("below-the-law", "asks for fewer heads than the law")
 	case looser(law.Area, own.Area):
-		return "asks for less area than the law"
+		return because("below-the-law", "asks for less area than the law")
 	}
-	return ""
+	return problem.Field{}
 }
 
 // looser compares two parts without dividing.
@@ -245,13 +258,13 @@ func looser(law, own Part) bool {
 func (r RuleSet) Departs(p votes.Policy) (wrong []problem.Field) {
 	fixed := func(name, value, rule string) {
 		if rule != "" && value != rule {
-			wrong = append(wrong, problem.Field{Name: "policy." + name, Detail: "the rules in force here say " + rule})
+			wrong = append(wrong, problem.Field{Name: "policy." + name, Code: "fixed", Detail: "the rules in force here say " + rule, Bound: rule})
 		}
 	}
 	fixed("revote", p.Revote, r.Revote)
 	fixed("paper_and_electronic", p.PaperAndElectronic, r.PaperAndElectronic)
 	if r.ParkingCountsArea != nil && *r.ParkingCountsArea != p.ParkingCountsArea {
-		wrong = append(wrong, problem.Field{Name: "policy.parking_counts_area", Detail: fmt.Sprintf("the rules in force here say %t", *r.ParkingCountsArea)})
+		wrong = append(wrong, problem.Field{Name: "policy.parking_counts_area", Code: "fixed", Detail: fmt.Sprintf("the rules in force here say %t", *r.ParkingCountsArea), Bound: strconv.FormatBool(*r.ParkingCountsArea)})
 	}
 	return wrong
 }
@@ -266,14 +279,11 @@ var (
 // window refuses a vote that is shorter or longer than the rules allow.
 func (r RuleSet) window(opens, closes time.Time) error {
 	bound := func(days int) time.Time { return opens.In(units.Shanghai).AddDate(0, 0, days) }
-	said := func(e *problem.Error, how string, t time.Time) error {
-		return saying(e, []problem.Field{{Name: "closes", Detail: "must not be " + how + " " + t.Format(time.RFC3339)}})
-	}
 	switch {
 	case r.Window.MinDays > 0 && closes.Before(bound(r.Window.MinDays)):
-		return said(ErrTooShort, "before", bound(r.Window.MinDays))
+		return saying(ErrTooShort, []problem.Field{bounded("closes", "too-early", "must not be before ", bound(r.Window.MinDays))})
 	case r.Window.MaxDays > 0 && closes.After(bound(r.Window.MaxDays)):
-		return said(ErrTooLong, "after", bound(r.Window.MaxDays))
+		return saying(ErrTooLong, []problem.Field{bounded("closes", "too-late", "must not be after ", bound(r.Window.MaxDays))})
 	}
 	return nil
 }
@@ -282,7 +292,7 @@ func (r RuleSet) window(opens, closes time.Time) error {
 var ErrSecret = problem.Invalid("secret-refused",
 	"a secret vote is not offered: to count it, single ballots would have to be opened, and whoever counts would see who voted how; "+
 		"in a small estate the exact totals alone give single votes away. Hold it openly: ballots are closed to everyone until the count, and posted by unit without names",
-	problem.Field{Name: "secret", Detail: "must be false"})
+	problem.Field{Name: "secret", Code: "not-offered", Detail: "must be false"})
 
 // CompactValue writes a value of a line without spaces, as events hold it; what is
 // no JSON stays as it is, and the command refuses it.

@@ -97,7 +97,7 @@ func TestAnEstateMayAskForMoreAndNeverForLess(t *testing.T) {
 			if c.ok != (err == nil) {
 				t.Fatalf("%v", err)
 			}
-			if refused, _ := errors.AsType[*problem.Error](err); err != nil && (refused == nil || len(refused.Fields) == 0 || refused.Fields[0].Detail == "") {
+			if refused, _ := errors.AsType[*problem.Error](err); err != nil && (refused == nil || len(refused.Fields) == 0 || refused.Fields[0].Detail == "" || refused.Fields[0].Code == "") {
 				t.Fatalf("%v says not what is wrong", err)
 			}
 			if !c.ok {
@@ -224,7 +224,7 @@ func TestADraftKeepsToThePoliciesThatItsRulesFix(t *testing.T) {
 	} {
 		_, err := meeting.DraftMeeting{MeetingDrafted: with(drafted, c.change), Rules: c.set}.Decide(meeting.Meeting{})
 		refused, _ := errors.AsType[*problem.Error](err)
-		if c.field == "" && err != nil || c.field != "" && (refused == nil || refused.Fields[0].Name != c.field) {
+		if c.field == "" && err != nil || c.field != "" && (refused == nil || (refused.Fields[0].Name != c.field || refused.Fields[0].Code != "fixed")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

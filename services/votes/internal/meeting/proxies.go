@@ -15,10 +15,10 @@ import (
 var (
 	ErrProxyGranted        = problem.Conflict("proxy-granted", "this owner has named a proxy; that mandate is revoked before another is granted")
 	ErrProxyClosed         = problem.Conflict("proxy-closed", "a mandate is granted and revoked between the notice and the close of voting")
-	ErrOwnProxy            = problem.Invalid("own-proxy", "an owner needs no mandate for their own ballot", problem.Field{Name: "holder", Detail: "must be another person"})
+	ErrOwnProxy            = problem.Invalid("own-proxy", "an owner needs no mandate for their own ballot", problem.Field{Name: "holder", Code: "yourself", Detail: "must be another person"})
 	ErrVotedInPerson       = problem.Conflict("voted-in-person", "the owner has voted in person; there is nothing left to vote by proxy")
 	ErrNoMandate           = problem.Conflict("no-mandate", "you hold no mandate of this owner")
-	ErrDocument            = problem.Invalid("document-missing", "a mandate, or its revocation, is recorded from a writing", problem.Field{Name: "document", Detail: "must be the SHA-256 of its scan in hex"})
+	ErrDocument            = problem.Invalid("document-missing", "a mandate, or its revocation, is recorded from a writing", problem.Field{Name: "document", Code: "not-a-hash", Detail: "must be the SHA-256 of its scan in hex"})
 	ErrPartial             = problem.Invalid("ballot-partial", "one ballot answers every motion that concerns the owner; abstain where you neither agree nor object")
 	ErrAgainstInstructions = problem.Conflict("against-instructions", "the owner has instructed otherwise; a proxy votes as the mandate says, item by item")
 )
@@ -139,14 +139,14 @@ func (c GrantProxy) wrong() (wrong []problem.Field) {
 		motion, _ := c.Meeting.motion(choice.Motion)
 		switch {
 		case !slices.Contains(concerning, choice.Motion):
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("instructions[%d].motion", i), Detail: "must be a motion this owner votes on"})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("instructions[%d].motion", i), Code: "unknown", Detail: "must be a motion this owner votes on"})
 		case fault(motion, on(motion.ID, c.Instructions)) != "":
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("instructions[%d].choice", i), Detail: "must be 赞成, 反对 or 弃权, once on a motion or on a candidate"})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("instructions[%d].choice", i), Code: "not-one-of", Detail: "must be 赞成, 反对 or 弃权, once on a motion or on a candidate"})
 		}
 	}
 	for _, motion := range concerning {
 		if c.ItemByItem && len(on(motion, c.Instructions)) == 0 {
-			wrong = append(wrong, problem.Field{Name: "instructions", Detail: "must say how to vote on " + motion})
+			wrong = append(wrong, problem.Field{Name: "instructions", Code: "missing", Detail: "must say how to vote on " + motion})
 		}
 	}
 	return wrong

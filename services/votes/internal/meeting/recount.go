@@ -15,9 +15,9 @@ var (
 	ErrNoBallot     = problem.NotFound("no-such-ballot", "this entry cast no such ballot in time")
 	ErrNotAside     = problem.Conflict("ballot-not-set-aside", "the ballot was not set aside")
 	ErrEarlier      = problem.Invalid("earlier-ballot", "say what becomes of the other ballot of this owner", problem.Field{
-		Name: "earlier", Detail: "must be stands or falls: another ballot of this owner would count in its place"})
+		Name: "earlier", Code: "missing", Detail: "must be stands or falls: another ballot of this owner would count in its place"})
 	ErrNoEarlier = problem.Invalid("earlier-ballot", "there is no other ballot of this owner", problem.Field{
-		Name: "earlier", Detail: "must be absent: no other ballot of this owner would count in its place"})
+		Name: "earlier", Code: "not-asked", Detail: "must be absent: no other ballot of this owner would count in its place"})
 )
 
 // recountable is the error of a change to what is counted, unless an objection to

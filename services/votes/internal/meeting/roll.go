@@ -145,7 +145,7 @@ func unheld(motions []votes.Motion, totals []votes.ScopeTotal, scopes []scope, h
 	for i, m := range motions {
 		at := slices.IndexFunc(scopes, func(s scope) bool { return s.name == ScopeOf(m) })
 		if totals[at].Heads == 0 {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Detail: inScopes})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Code: "unknown", Detail: inScopes})
 			continue
 		}
 		if m.Scope != Listed && !strings.HasPrefix(m.Scope, stairScope) {
@@ -166,11 +166,11 @@ func unheld(motions []votes.Motion, totals []votes.ScopeTotal, scopes []scope, h
 			}
 		}
 		if m.Scope != Listed && buildings[m.Scope] == "" {
-			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Detail: "fits stairs of two buildings: list the units instead"})
+			wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].scope", i), Code: "ambiguous", Detail: "fits stairs of two buildings: list the units instead"})
 		}
 		for n, code := range m.Units {
 			if m.Scope == Listed && !codes[code] {
-				wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].units[%d]", i, n), Detail: code + " is no unit of the estate that gives a vote"})
+				wrong = append(wrong, problem.Field{Name: fmt.Sprintf("motions[%d].units[%d]", i, n), Code: "unknown", Detail: code + " is no unit of the estate that gives a vote"})
 			}
 		}
 	}

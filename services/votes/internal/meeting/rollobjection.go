@@ -20,7 +20,7 @@ var (
 	ErrWithdrawn      = problem.Conflict("objection-withdrawn", "the objection was withdrawn")
 	ErrRollAnew       = problem.Conflict("roll-frozen-anew", "the roll was frozen anew just now; look at it again")
 	ErrWhichUnit      = problem.Invalid("no-such-unit", "an objection says which unit it is about", problem.Field{
-		Name: "unit", Detail: "is the code of a unit, such as 5-1-101; words are for the next field"})
+		Name: "unit", Code: "malformed", Detail: "is the code of a unit, such as 5-1-101; words are for the next field"})
 )
 
 // RollObjection is an objection to the roll, and what became of it. The owner's

@@ -97,26 +97,26 @@ func (c NameTrustees) Decide(m Meeting) ([]votes.Event, error) {
 }
 
 func (c NameTrustees) check() (wrong []problem.Field) {
-	want := func(ok bool, name, detail string) {
+	want := func(ok bool, name, code, detail string) {
 		if !ok {
-			wrong = append(wrong, problem.Field{Name: name, Detail: detail})
+			wrong = append(wrong, problem.Field{Name: name, Code: code, Detail: detail})
 		}
 	}
 	parties := []string{votes.OfCommittee, votes.OfStreet, votes.OfResidents, votes.OfOwners}
 	n, needed := len(c.Trustees), len(c.Commitments)
-	want(n >= 2 && n <= MostTrustees, "trustees", fmt.Sprintf("are 2 to %d", MostTrustees))
-	want(needed >= 2 && needed <= n, "needed", "is at least 2 and at most as many as there are trustees")
-	want(c.Days >= 1 && c.Days <= LongestOpened, "days", fmt.Sprintf("is 1 to %d", LongestOpened))
+	want(n >= 2 && n <= MostTrustees, "trustees", "wrong-number", fmt.Sprintf("are 2 to %d", MostTrustees))
+	want(needed >= 2 && needed <= n, "needed", "wrong-number", "is at least 2 and at most as many as there are trustees")
+	want(c.Days >= 1 && c.Days <= LongestOpened, "days", "wrong-number", fmt.Sprintf("is 1 to %d", LongestOpened))
 	held := map[string]int{}
 	for i, t := range c.Trustees {
 		field := func(name string) string { return fmt.Sprintf("trustees[%d].%s", i, name) }
-		want(t.Person != "", field("person"), "is missing")
-		want(!slices.ContainsFunc(c.Trustees[:i], func(o votes.Trustee) bool { return o.Person == t.Person }), field("person"), "holds a share already")
-		want(slices.Contains(parties, t.Party), field("party"), "is "+strings.Join(parties, ", "))
+		want(t.Person != "", field("person"), "missing", "is missing")
+		want(!slices.ContainsFunc(c.Trustees[:i], func(o votes.Trustee) bool { return o.Person == t.Person }), field("person"), "duplicate", "holds a share already")
+		want(slices.Contains(parties, t.Party), field("party"), "not-one-of", "is "+strings.Join(parties, ", "))
 		held[t.Party]++
 	}
 	for _, party := range parties {
-		want(needed == 0 || held[party] < needed, "needed", "is more than the shares of "+party+", which could open the ballots alone")
+		want(needed == 0 || held[party] < needed, "needed", "one-party-suffices", "is more than the shares of "+party+", which could open the ballots alone")
 	}
 	return wrong
 }

@@ -261,7 +261,7 @@ func number(id uuid.UUID, now time.Time) string {
 }
 
 var errWhoseWords = problem.Invalid("nobody-s-words", "words are sealed with the key of the person who reports; a program has none",
-	problem.Field{Name: "words", Detail: "must be absent where no person reported"})
+	problem.Field{Name: "words", Code: "not-asked", Detail: "must be absent where no person reported"})
 
 // seal encrypts a person's own words with their key; nothing stays nothing.
 func (a *API) seal(ctx context.Context, person, words string) (codec.Sealed, error) {
