@@ -33,6 +33,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Config says where the brokers are and what topics of ours look like.
@@ -349,16 +351,5 @@ func (b *backoff) news() bool {
 // sleep returns false if ctx ended first.
 func (b *backoff) sleep(ctx context.Context) bool {
 	b.next = min(max(2*b.next, minBackoff), maxBackoff)
-	return pause(ctx, b.next)
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	return pause.For(ctx, b.next) == nil
 }

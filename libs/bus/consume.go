@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Handler takes a batch: messages of one partition, in order, at least one.
@@ -145,7 +147,7 @@ func consume(ctx context.Context, cfg Config, group string, topics []string, d d
 			level = slog.LevelWarn
 		}
 		log.Log(ctx, level, "group not joined yet, trying on", slog.Any("error", err))
-		pause(ctx, time.Second)
+		_ = pause.For(ctx, time.Second)
 	}
 }
 
@@ -292,7 +294,7 @@ func (m *marks) commit(ctx context.Context, gen *kafka.Generation) error {
 			if err := gen.CommitOffsets(m.take()); err != nil {
 				return err
 			}
-			pause(ctx, 100*time.Millisecond)
+			_ = pause.For(ctx, 100*time.Millisecond)
 		}
 	}
 }
@@ -374,7 +376,7 @@ func (f *follower) hand(ctx context.Context, log *slog.Logger, batch []Message) 
 		}
 		f.watch.retryProcess(ctx)
 		log.WarnContext(ctx, "batch refused, handing it out again", slog.Int64("offset", batch[0].Offset), slog.Any("error", err))
-		if !pause(ctx, f.cfg.nackDelay()) {
+		if pause.For(ctx, f.cfg.nackDelay()) != nil {
 			return
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Subscriber reads topics message by message. It is a Watermill
@@ -116,7 +118,7 @@ func (s *Subscriber) hand(ctx context.Context, out chan<- *message.Message, m Me
 			return nil
 		case <-w.Nacked():
 			cancel()
-			if !pause(ctx, s.cfg.nackDelay()) {
+			if pause.For(ctx, s.cfg.nackDelay()) != nil {
 				return ctx.Err()
 			}
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
 )
@@ -170,10 +171,8 @@ func (a *Appender) handle(ctx context.Context, m bus.Message) (*message.Message,
 			return nil, ctx.Err()
 		}
 		a.cfg.Log.WarnContext(ctx, "append failed, trying again", slog.String("stream", c.Stream), slog.String("commit", c.ID.String()), slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(retryAfter):
+		if err := pause.For(ctx, retryAfter); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Alone runs f in one process at a time, of all that call it with the same name
@@ -35,7 +37,7 @@ func (db *DB) Alone(ctx context.Context, log *slog.Logger, name string, f func(c
 		case err != nil:
 			log.WarnContext(ctx, "loop interrupted", slog.Any("error", err))
 		}
-		sleep(ctx, look)
+		_ = pause.For(ctx, look)
 	}
 	return nil
 }

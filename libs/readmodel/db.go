@@ -41,6 +41,7 @@ import (
 	"modernc.org/sqlite" // and its driver of database/sql
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // DB is a SQLite file or a PostgreSQL database.
@@ -104,7 +105,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*DB, error) {
 	defer cancel()
 	err = db.createCheckpoints(ctx, o.schema)
 	for locked(err) && waiting.Err() == nil {
-		sleep(waiting, brisk)
+		_ = pause.For(waiting, brisk)
 		err = db.createCheckpoints(ctx, o.schema)
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 var (
@@ -158,16 +159,9 @@ func (r *Runner) Current(ctx context.Context, f func(*Tx) error) error {
 			return err
 		}
 		// Another process has emptied the tables, and this one will see it soon.
-		if sleep(waiting, brisk); waiting.Err() != nil {
+		if pause.For(waiting, brisk) != nil {
 			return fmt.Errorf("readmodel: %s is being rebuilt: %w", r.p.Name, waiting.Err())
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 
@@ -197,7 +191,7 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 func (r *Runner) run(ctx context.Context) error {
-	pause := time.Duration(0)
+	wait := time.Duration(0)
 	for {
 		from := r.Position()
 		err := r.follow(ctx)
@@ -209,13 +203,13 @@ func (r *Runner) run(ctx context.Context) error {
 		case errors.Is(err, ErrPoison):
 			return err
 		case r.Position() > from:
-			pause = 0
+			wait = 0
 		}
 		r.watch.retry(ctx)
-		pause = min(max(50*time.Millisecond, 2*pause), maxPause)
+		wait = min(max(50*time.Millisecond, 2*wait), maxPause)
 		r.log.WarnContext(ctx, "projection interrupted",
-			slog.Uint64("position", uint64(r.Position())), slog.Duration("again_in", pause), slog.Any("error", err))
-		sleep(ctx, pause)
+			slog.Uint64("position", uint64(r.Position())), slog.Duration("again_in", wait), slog.Any("error", err))
+		_ = pause.For(ctx, wait)
 	}
 }
 
@@ -336,7 +330,7 @@ func (f *following) take(ctx context.Context, b es.Batch) error {
 			f.folds = true
 		default:
 			f.reached.idle(ctx, relaxed)
-			sleep(ctx, brisk)
+			_ = pause.For(ctx, brisk)
 		}
 	}
 }

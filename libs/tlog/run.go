@@ -19,6 +19,7 @@ import (
 	xtlog "golang.org/x/mod/sumdb/tlog"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
 )
@@ -110,10 +111,8 @@ func (l *Log) lock(ctx context.Context) (*flock.Flock, error) {
 			told = true
 			l.log.InfoContext(ctx, "another process appends to the log; this one serves it", slog.String("directory", l.dir))
 		}
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, lookForLock) != nil {
 			return nil, lock.Close()
-		case <-time.After(lookForLock):
 		}
 	}
 }
@@ -141,10 +140,8 @@ func (l *Log) insist(ctx context.Context, what string, f func() error) error {
 			return ctx.Err()
 		}
 		l.log.WarnContext(ctx, what+" will be tried again", slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(again):
+		if err := pause.For(ctx, again); err != nil {
+			return err
 		}
 	}
 }
@@ -382,10 +379,7 @@ func (a *appender) take(ctx context.Context, b es.Batch) error {
 		a.at, events = events[n-1].Position, events[n:]
 	}
 	if a.at = b.Through; len(b.Events) > 0 && len(b.Events) < many {
-		select {
-		case <-ctx.Done():
-		case <-time.After(pace):
-		}
+		_ = pause.For(ctx, pace)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/vault/internal/cipher"
 )
@@ -198,10 +199,9 @@ func (v *Vault) DestroyKey(ctx context.Context, subjects ...string) error {
 // scrub finishes so many erasures.
 func (v *Vault) scrub(ctx context.Context, erasures int64) error {
 	v.checked.Store(nil)
-	select { // until the last cached copy of another process is past its lease
-	case <-time.After(lease + lease/10):
-	case <-ctx.Done():
-		return ctx.Err()
+	// Until the last cached copy of another process is past its lease.
+	if err := pause.For(ctx, lease+lease/10); err != nil {
+		return err
 	}
 	if err := v.db.Scrub(ctx, "subject_key", "person", "login_code", "ballot_code", "session"); err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es/esdb"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -370,7 +371,7 @@ func insist(ctx context.Context, log *slog.Logger, what, flag, address string, t
 		silence  = 6 * time.Second // of one attempt, before it is told
 	)
 	log = log.With(slog.String(flag, address))
-	for start, pause := time.Now(), 100*time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	for start, wait := time.Now(), 100*time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		slow := time.AfterFunc(silence, func() { log.WarnContext(ctx, "waiting for "+what) })
 		err := try()
 		slow.Stop()
@@ -381,10 +382,8 @@ func insist(ctx context.Context, log *slog.Logger, what, flag, address string, t
 			return fmt.Errorf("%s cannot be used; see that it runs, and that --%s %s is right: %w", what, flag, address, err)
 		}
 		log.WarnContext(ctx, "waiting for "+what, slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := pause.For(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

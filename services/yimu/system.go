@@ -18,6 +18,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -284,10 +285,8 @@ func (s *System) waitReady(ctx context.Context) error {
 	}
 	s.caughtUp.Store(true)
 	for s.client.Ready() != nil {
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, 5*time.Millisecond) != nil {
 			return nil
-		case <-time.After(5 * time.Millisecond):
 		}
 	}
 	return nil
@@ -301,10 +300,7 @@ func again[T any](ctx context.Context, log *slog.Logger, ask func(context.Contex
 			return answer, err
 		}
 		log.WarnContext(ctx, "waiting for the event store", slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+		_ = pause.For(ctx, time.Second)
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // ErrClosed is the error of every call after, and of every read during, Close.
@@ -311,9 +312,7 @@ func retry[T any](ctx context.Context, try func() (T, error)) (T, error) {
 		if err == nil || !passing(err) || wait > time.Second {
 			return v, err
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if pause.For(ctx, wait) != nil {
 			return v, err
 		}
 	}

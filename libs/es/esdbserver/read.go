@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 type streamsServer struct {
@@ -341,10 +342,7 @@ func (r *reader) followAll(ctx context.Context, f filter, o *options) error {
 			}
 		}
 		if caughtUp && last == 0 {
-			select {
-			case <-time.After(aside):
-			case <-ctx.Done():
-			}
+			_ = pause.For(ctx, aside)
 		}
 	}
 	return nil

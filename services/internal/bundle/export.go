@@ -26,6 +26,7 @@ import (
 	"github.com/yimu-ledger/yimu/contracts/finance"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/libs/service"
@@ -47,7 +48,7 @@ type Export struct {
 // How long a server that says "not now" is asked again.
 const (
 	attempts = 60
-	pause    = time.Second
+	again    = time.Second
 )
 
 // maxAnswer bounds an answer but that of leaves.
@@ -118,7 +119,7 @@ func (e *exporting) state(ctx context.Context) error {
 		if log.Size > last {
 			break
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pause.For(ctx, again); err != nil {
 			return err
 		}
 		if err := e.get(ctx, "/ledger/log", nil, &log); err != nil {
@@ -367,7 +368,7 @@ func (e *exporting) ask(ctx context.Context, path string, ask url.Values) (*http
 		if !passing || attempt == attempts {
 			return resp, err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pause.For(ctx, again); err != nil {
 			return nil, err
 		}
 	}
@@ -398,15 +399,4 @@ func (e *exporting) once(ctx context.Context, path string, ask url.Values) (*htt
 		return nil, fmt.Errorf("%s does not answer like a yimu server (%s)", e.Server, resp.Status)
 	}
 	return nil, p
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

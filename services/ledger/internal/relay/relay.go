@@ -14,6 +14,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
@@ -86,10 +87,7 @@ func (r Relay) Run(ctx context.Context) error {
 			}
 		}
 		if len(events) < many {
-			select {
-			case <-ctx.Done():
-			case <-time.After(pace):
-			}
+			_ = pause.For(ctx, pace)
 		}
 		return nil
 	}, r.Prefixes...)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/libs/authz"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/libs/vault"
 	"github.com/yimu-ledger/yimu/services/registry/internal/register"
@@ -57,10 +58,8 @@ func (a *API) FinishErasures(ctx context.Context) error {
 				return nil // it was asked to end
 			}
 			done += len(people)
-			select {
-			case <-ctx.Done():
+			if pause.For(ctx, look) != nil {
 				return nil
-			case <-time.After(look):
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/service"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 )
@@ -82,7 +83,7 @@ func (c *Crowd) turn(ctx context.Context) bool {
 	if c.Pace > 0 {
 		wait = time.Duration(2 * rand.Float64() * float64(c.Voters+c.Clerks) / c.Pace * float64(time.Second))
 	}
-	if !sleep(ctx, wait) {
+	if pause.For(ctx, wait) != nil {
 		return false
 	}
 	for {
@@ -102,17 +103,6 @@ func (c *Crowd) turn(ctx context.Context) bool {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Pause lets nobody send anything new, and waits until every command has its
 // final answer, or ctx ends.
 func (c *Crowd) Pause(ctx context.Context) {
@@ -123,7 +113,7 @@ func (c *Crowd) Pause(ctx context.Context) {
 		c.mu.Lock()
 		busy := c.busy
 		c.mu.Unlock()
-		if busy == 0 || !sleep(ctx, 5*time.Millisecond) {
+		if busy == 0 || pause.For(ctx, 5*time.Millisecond) != nil {
 			return
 		}
 	}
@@ -142,7 +132,7 @@ func (c *Crowd) Resume() {
 // told that nothing will happen is given up.
 func (c *Crowd) insist(ctx context.Context, client *http.Client, command *Command) {
 	givesUp := rand.IntN(2) == 0
-	for pause := 50 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, time.Second) {
+	for wait := 50 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		status, body := c.send(ctx, client, command)
 		if ctx.Err() != nil {
 			return
@@ -150,7 +140,7 @@ func (c *Crowd) insist(ctx context.Context, client *http.Client, command *Comman
 		if c.Journal.Answer(command, status, body) || givesUp && c.Journal.Drop(command) {
 			return
 		}
-		sleep(ctx, pause)
+		_ = pause.For(ctx, wait)
 	}
 }
 

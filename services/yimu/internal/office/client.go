@@ -70,18 +70,6 @@ func (c *client) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
-// sleep waits unless ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // request is one call below /api/v1.
 type request struct {
 	method, path string

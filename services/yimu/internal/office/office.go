@@ -25,6 +25,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/internal/paper"
 )
@@ -146,7 +147,7 @@ func (im Import) client() (*client, error) {
 	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
 		return nil, fmt.Errorf("%q is no address of a server, such as http://127.0.0.1:8080", im.Server)
 	}
-	c := &client{server: strings.TrimRight(im.Server, "/"), token: im.Token, http: im.HTTP, pause: sleep}
+	c := &client{server: strings.TrimRight(im.Server, "/"), token: im.Token, http: im.HTTP, pause: pause.For}
 	if c.http == nil {
 		c.http = http.DefaultClient
 	}
