@@ -5,13 +5,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/yimu-ledger/yimu/libs/service"
 )
 
 func TestHealthyFailsUntilTheServiceIsReady(t *testing.T) {
 	starting := &gate{}
-	server := httptest.NewServer(front(map[string]service.Check{"votes": starting.check}, starting))
+	server := httptest.NewServer(front(starting.checks(commitPath), starting))
 	defer server.Close()
 	if err := (&healthyCmd{server.URL + "/livez"}).Run(t.Context()); err != nil {
 		t.Errorf("it lives, but: %v", err)

@@ -259,7 +259,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+		return service.Serve(ctx, listener, front(site.checks(commitPath, readModels), site))
 	})
 	g.Go(func() error { return c.metricsFlags.serve(ctx, watch) })
 	g.Go(func() error {
@@ -400,7 +400,7 @@ func (c *serveCmd) servePortal(ctx context.Context, listener net.Listener) (err 
 	site := &gate{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return service.Serve(ctx, listener, front(map[string]service.Check{c.Service: site.check}, site))
+		return service.Serve(ctx, listener, front(site.checks(c.Service), site))
 	})
 	g.Go(func() error { return c.metricsFlags.serve(ctx, watch) })
 	g.Go(func() error {
@@ -443,18 +443,22 @@ type opened struct {
 
 var errStarting = errors.New("it is starting")
 
-// check says whether what is behind the gate is ready.
-func (g *gate) check(ctx context.Context) error {
-	behind := g.open.Load()
-	if behind == nil {
-		return errStarting
-	}
-	for name, check := range behind.checks {
-		if err := check(ctx); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+// checks say what behind the gate is not ready; while nothing is, all of it.
+func (g *gate) checks(names ...string) map[string]service.Check {
+	checks := map[string]service.Check{}
+	for _, name := range names {
+		checks[name] = func(ctx context.Context) error {
+			behind := g.open.Load()
+			if behind == nil {
+				return errStarting
+			}
+			if check, ok := behind.checks[name]; ok {
+				return check(ctx)
+			}
+			return nil
 		}
 	}
-	return nil
+	return checks
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/yimu-ledger/yimu/libs/service"
 )
 
 // parse reads a command line of yimu.
@@ -190,6 +193,31 @@ func TestALogIsOfTheFormAndLevelThatWasAsked(t *testing.T) {
 	log.Warn("this", slog.String("a", "b"))
 	if got := out.String(); !strings.Contains(got, `"msg":"this","a":"b"`) || strings.Contains(got, "not this") {
 		t.Errorf("logged %s", got)
+	}
+}
+
+func TestReadinessNamesWhatIsNotReady(t *testing.T) {
+	site := &gate{}
+	health := front(site.checks(commitPath, readModels), site)
+	ask := func() (int, string) {
+		w := httptest.NewRecorder()
+		health.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+		return w.Code, w.Body.String()
+	}
+	if status, said := ask(); status != http.StatusServiceUnavailable || said != "commit path is not ready\nread models is not ready\n" {
+		t.Errorf("before anything is open it answers %d %s", status, said)
+	}
+	why := errors.New("no ledger has been heard yet")
+	site.open.Store(&opened{http.NotFoundHandler(), map[string]service.Check{
+		commitPath: func(context.Context) error { return why },
+		readModels: func(context.Context) error { return nil },
+	}})
+	if status, said := ask(); status != http.StatusServiceUnavailable || said != "commit path is not ready\n" {
+		t.Errorf("without a ledger it answers %d %s", status, said)
+	}
+	why = nil
+	if status, said := ask(); status != http.StatusOK || said != "ok\n" {
+		t.Errorf("when all is ready it answers %d %s", status, said)
 	}
 }
 

@@ -275,8 +275,21 @@ func (s *System) firstPerson(ctx context.Context) (string, error) {
 }
 
 // waitReady waits until commits are taken and read models are where the ledger
-// was at the start.
+// was at the start, and says what it waits for if that takes long.
 func (s *System) waitReady(ctx context.Context) error {
+	const soon = 10 * time.Second
+	late := time.AfterFunc(soon, func() {
+		var why []error
+		for name, check := range s.checks() {
+			if err := check(ctx); err != nil {
+				why = append(why, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+		if len(why) > 0 && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "not ready yet", slog.Any("error", errors.Join(why...)))
+		}
+	})
+	defer late.Stop()
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
