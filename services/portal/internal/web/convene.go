@@ -315,7 +315,9 @@ func (s *site) conveneDays(w http.ResponseWriter, q *request) error {
 
 // ofStep leaves what is wrong with days and ways.
 func ofStep(wrong []problem.Field) []problem.Field {
-	return slices.DeleteFunc(wrong, func(f problem.Field) bool { return slices.Contains(pages.FirstStep, f.Name) || strings.HasPrefix(f.Name, "motions") })
+	return slices.DeleteFunc(wrong, func(f problem.Field) bool {
+		return slices.Contains(pages.FirstStep, f.Name) || strings.HasPrefix(f.Name, "motions")
+	})
 }
 
 func (s *site) keepDays(w http.ResponseWriter, q *request) error {

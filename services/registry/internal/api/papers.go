@@ -68,8 +68,30 @@ func (a *API) importUnits(ctx context.Context, in *paper.In, p *paper.Progress) 
 	if err != nil {
 		return nil, err
 	}
+	list := readUnits(sheet)
+	report := paper.NewReport("units", sheet)
+	report.Check(sheet)
+	if report.Whole() || in.DryRun {
+		return report, nil
+	}
+	upload := uuid.NewString()
+	return report, paper.Run(ctx, paper.Group(list, func(u registry.Unit) string { return u.Code }), paper.Workers, p,
+		func(ctx context.Context, u registry.Unit) error {
+			id := unitID(in.Estate, u.Code)
+			done, err := a.units.Do(ctx, id, a.row(ctx, in.Estate, "units", upload, u.Code),
+				register.RegisterUnit{Estate: in.Estate, ID: id, Unit: u})
+			if err == nil {
+				paper.Tally(report, done)
+			}
+			return err
+		})
+}
+
+// readUnits reads a unit list, and notes what is wrong with its rows.
+func readUnits(sheet *paper.Sheet) []registry.Unit {
+	list := make([]registry.Unit, len(sheet.Rows))
 	first := map[string]int{}
-	read := func(r *paper.Row) registry.Unit {
+	for i, r := range sheet.Rows {
 		u := registry.Unit{
 			Code: r.Text(headCode), Building: r.Text(headBuilding), Stair: r.Text(headStair), Room: r.Text(headRoom),
 			Use:   r.OneOf(headUse, registry.Home, registry.Shop, registry.Parking),
@@ -87,28 +109,9 @@ func (a *API) importUnits(ctx context.Context, in *paper.In, p *paper.Progress) 
 		} else {
 			first[u.Code] = r.Number
 		}
-		return u
+		list[i] = u
 	}
-	list := make([]registry.Unit, len(sheet.Rows))
-	for i, r := range sheet.Rows {
-		list[i] = read(r)
-	}
-	report := paper.NewReport("units", sheet)
-	report.Check(sheet)
-	if report.Whole() || in.DryRun {
-		return report, nil
-	}
-	upload := uuid.NewString()
-	return report, paper.Run(ctx, paper.Group(list, func(u registry.Unit) string { return u.Code }), paper.Workers, p,
-		func(ctx context.Context, u registry.Unit) error {
-			id := unitID(in.Estate, u.Code)
-			done, err := a.units.Do(ctx, id, a.row(ctx, in.Estate, "units", upload, u.Code),
-				register.RegisterUnit{Estate: in.Estate, ID: id, Unit: u})
-			if err == nil {
-				paper.Tally(report, done)
-			}
-			return err
-		})
+	return list
 }
 
 // row describes the command of one row. What is listed by name and not by

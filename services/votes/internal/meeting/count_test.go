@@ -1,6 +1,7 @@
 package meeting_test
 
 import (
+	"math/big"
 	"strings"
 	"testing"
 
@@ -61,6 +62,22 @@ func TestCount(t *testing.T) {
 			meeting.Tally{YesHeads: 3, YesArea: 301, NoHeads: 1, NoArea: 99}, votes.Adopted},
 		{"art. 278 items 6–8: one head under three quarters is not", special, 8, 800,
 			meeting.Tally{YesHeads: 5, YesArea: 700, NoHeads: 3, NoArea: 100}, votes.NotAdopted},
+		{"art. 278 quorum: one head over two thirds is", ordinary, 10, 90000,
+			meeting.Tally{YesHeads: 7, YesArea: 60000}, votes.Adopted},
+		{"art. 278 quorum: enough heads, and one owner has most of the area", ordinary, 9, 90000,
+			meeting.Tally{YesHeads: 8, YesArea: 30000}, votes.NoDecision},
+		{"art. 278 quorum: enough area, and few heads", special, 9, 90000,
+			meeting.Tally{YesHeads: 1, YesArea: 89000}, votes.NoDecision},
+		{"art. 278 items 1–5, 9: one head over half is", ordinary, 3, 300,
+			meeting.Tally{YesHeads: 2, YesArea: 200, NoHeads: 1, NoArea: 100}, votes.Adopted},
+		{"art. 278 items 1–5, 9: half with abstentions is no majority", ordinary, 4, 400,
+			meeting.Tally{YesHeads: 2, YesArea: 200, AbstainHeads: 2, AbstainArea: 200}, votes.NotAdopted},
+		{"art. 278 items 6–8: exactly three quarters of the heads, and 0.01 ㎡ over of the area", special, 8, 800,
+			meeting.Tally{YesHeads: 6, YesArea: 601, NoHeads: 2, NoArea: 199}, votes.Adopted},
+		{"art. 278 items 6–8: one head over three quarters, and exactly so of the area", special, 8, 800,
+			meeting.Tally{YesHeads: 7, YesArea: 600, NoHeads: 1, NoArea: 200}, votes.Adopted},
+		{"art. 278 items 6–8: an abstention counts against three quarters", special, 4, 400,
+			meeting.Tally{YesHeads: 2, YesArea: 299, AbstainHeads: 2, AbstainArea: 101}, votes.NotAdopted},
 		{"nobody takes part: no valid decision", special, 9, 90000, meeting.Tally{}, votes.NoDecision},
 		{"nobody owns anything: no valid decision", special, 0, 0, meeting.Tally{}, votes.NoDecision},
 		{"one owner alone adopts", special, 1, 8990, meeting.Tally{YesHeads: 1, YesArea: 8990}, votes.Adopted},
@@ -108,6 +125,8 @@ func TestCountAgainstAll(t *testing.T) {
 			meeting.Tally{YesHeads: 6, YesArea: 60000}, votes.Adopted},
 		{"Property Law art. 76: funds by 0.01 ㎡ less", before, raise, 9, 90000,
 			meeting.Tally{YesHeads: 6, YesArea: 59999}, votes.NotAdopted},
+		{"Property Law art. 76: funds by one head less", before, raise, 9, 90000,
+			meeting.Tally{YesHeads: 5, YesArea: 60000}, votes.NotAdopted},
 		{"Property Law art. 76: nobody takes part", before, use, 9, 900, meeting.Tally{}, votes.NoDecision},
 		{"Civil Code art. 279: every affected owner agrees", civilCode(t), business, 3, 300,
 			meeting.Tally{YesHeads: 3, YesArea: 300}, votes.Adopted},
@@ -117,6 +136,8 @@ func TestCountAgainstAll(t *testing.T) {
 			meeting.Tally{YesHeads: 2, YesArea: 200, AbstainHeads: 1, AbstainArea: 100}, votes.NotAdopted},
 		{"河南 art. 66: objectors of exactly one third of both", henan, objection, 9, 900,
 			meeting.Tally{NoHeads: 3, NoArea: 300}, votes.Adopted},
+		{"河南 art. 66: objectors of 0.01 ㎡ less", henan, objection, 9, 900,
+			meeting.Tally{NoHeads: 3, NoArea: 299}, votes.Adopted},
 		{"河南 art. 66: objectors of 0.01 ㎡ more", henan, objection, 9, 900,
 			meeting.Tally{NoHeads: 3, NoArea: 301}, votes.NotAdopted},
 		{"河南 art. 66: objectors of one head more", henan, objection, 9, 900,
@@ -197,6 +218,42 @@ func TestOneMoreYesNeverTurnsAdoptedIntoNotAdopted(t *testing.T) {
 		tally.Add(votes.Yes, units.CentiM2(rapid.Int64Range(1, 500).Draw(t, "area")))
 		if after := meeting.Count(set, motion, all, tally); before.Outcome == votes.Adopted && after.Outcome != votes.Adopted {
 			t.Fatalf("%+v\nbecame\n%+v", before, after)
+		}
+	})
+}
+
+// Whatever is counted, near a threshold or not, it comes to what fractions that are
+// exact say: the products of whole numbers lose nothing.
+func TestTheOutcomeIsThatOfExactFractions(t *testing.T) {
+	set := civilCode(t)
+	ratio := func(part, whole int64) *big.Rat { return big.NewRat(part, whole) }
+	rapid.Check(t, func(t *rapid.T) {
+		all := votes.ScopeTotal{Heads: rapid.Int64Range(1, 60000).Draw(t, "heads"), Area: units.CentiM2(rapid.Int64Range(1, 1e12).Draw(t, "area"))}
+		near := func(whole, n, d int64, name string) int64 { // a part of the whole within two of n/d
+			return max(0, min(whole, whole*n/d+rapid.Int64Range(-2, 2).Draw(t, name)))
+		}
+		special := rapid.Bool().Draw(t, "special")
+		matter, n, d := "民法典278-1-1", int64(1), int64(2)
+		if special {
+			matter, n, d = "民法典278-1-6", 3, 4
+		}
+		heads, area := near(all.Heads, 2, 3, "took heads"), near(int64(all.Area), 2, 3, "took area")
+		yes := meeting.Tally{YesHeads: near(heads, n, d, "yes heads"), YesArea: units.CentiM2(near(area, n, d, "yes area"))}
+		yes.NoHeads, yes.NoArea = heads-yes.YesHeads, units.CentiM2(area)-yes.YesArea
+
+		want := votes.NoDecision
+		if q := ratio(2, 3); heads > 0 && ratio(heads, all.Heads).Cmp(q) >= 0 && ratio(area, int64(all.Area)).Cmp(q) >= 0 {
+			want = votes.NotAdopted
+			byHeads, byArea := ratio(yes.YesHeads, heads).Cmp(ratio(n, d)), 0
+			if byArea = -1; area > 0 {
+				byArea = ratio(int64(yes.YesArea), area).Cmp(ratio(n, d))
+			}
+			if byHeads > 0 && byArea > 0 || special && byHeads >= 0 && byArea >= 0 {
+				want = votes.Adopted
+			}
+		}
+		if r := meeting.Count(set, votes.Motion{Matter: matter, Scope: meeting.Estate}, all, yes); r.Outcome != want {
+			t.Fatalf("%s, want %s: %+v", r.Outcome, want, r.Arithmetic)
 		}
 	})
 }

@@ -173,6 +173,30 @@ func TestHowANoticeReachedAnOwner(t *testing.T) {
 	}
 }
 
+// Whatever a list of entries says, it is read as numbers of the roll, in order and
+// each once, or not at all; and what is written of numbers reads as these.
+func FuzzEntriesOfLetters(f *testing.F) {
+	f.Add("1-16,18", 20)
+	f.Add("3,2", 9)
+	f.Add("1-99999999999999999999", 60000)
+	f.Add("-,1--2,+1, 1", 3)
+	f.Fuzz(func(t *testing.T, text string, entries int) {
+		entries = max(0, min(entries, 60000))
+		numbers, err := meeting.Numbers(strings.Split(text, ","), entries)
+		if err != nil {
+			return
+		}
+		for i, n := range numbers {
+			if n < 1 || n > entries || i > 0 && n <= numbers[i-1] {
+				t.Fatalf("%q: %d", text, n)
+			}
+		}
+		if again, err := meeting.Numbers(meeting.Ranges(numbers), entries); err != nil || !slices.Equal(again, numbers) {
+			t.Fatalf("%q: %v, %v", text, again, err)
+		}
+	})
+}
+
 func TestTheOrderInWhichDeliveriesAreRecordedMakesNoDifference(t *testing.T) {
 	m := meeting.Evolve(told(t, silence), votes.NoticeDisplayed{From: units.DayOf(noon), Until: units.DayOf(noon.AddDate(0, 0, 6))})
 	rapid.Check(t, func(t *rapid.T) {

@@ -56,7 +56,9 @@ func TestMeeting(t *testing.T) {
 	}
 
 	called := func(kind, convener string, asked bool) meeting.DraftMeeting {
-		return bad(func(d *votes.MeetingDrafted) { d.Convened = votes.Convened{Kind: kind, Convener: convener, AskedByOwners: asked} })
+		return bad(func(d *votes.MeetingDrafted) {
+			d.Convened = votes.Convened{Kind: kind, Convener: convener, AskedByOwners: asked}
+		})
 	}
 	special := called(votes.Special, votes.OfCommittee, false).MeetingDrafted
 	hangzhou := withRules(t, "hangzhou", nil)
