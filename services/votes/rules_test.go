@@ -31,7 +31,7 @@ func TestAnEstateAdoptsItsRulesAndIsHeldToThem(t *testing.T) {
 	if missing := before["missing"].([]any); len(missing) == 0 || line(before, missing[0].(string)) != nil {
 		t.Errorf("what nobody gives: %v", missing)
 	}
-	if sets := o.get("/rules")["items"].([]any); len(sets) != 9 || len(sets[0].(object)["lines"].([]any)) == 0 {
+	if sets := o.get("/rules")["items"].([]any); len(sets) != 10 || len(sets[0].(object)["lines"].([]any)) == 0 {
 		t.Errorf("%d rule sets", len(sets))
 	}
 
@@ -91,7 +91,7 @@ func TestAnEstateAdoptsItsRulesAndIsHeldToThem(t *testing.T) {
 	}
 
 	// What is adopted after the notice changes nothing of it.
-	o.must("clerk", "POST", at, object{"from": "2030-05-01", "base": "hangzhou"})
+	o.must("clerk", "POST", at, object{"from": "2030-05-01", "base": "hangzhou.2"})
 	if again := o.get("/meetings/" + id); again["rule_hash"] != now["rule_hash"] || again["notice_in_time"] != true {
 		t.Errorf("%v", again)
 	}

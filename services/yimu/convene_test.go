@@ -272,13 +272,13 @@ func TestACommitteeAdoptsItsRulesOfProcedure(t *testing.T) {
 	at := "/estates/" + estate + "/rules"
 	b := surf(t, s, estate, "committee")
 	form := b.get(at + "/adopt")
-	b.at(form, at+"/adopt", 200, "登记议事规则", "杭州的规定", "现在:15日(全国 · 物业管理条例 第十四条")
+	b.at(form, at+"/adopt", 200, "登记议事规则", "杭州市物业管理条例", "现在:15日(全国 · 物业管理条例 第十四条")
 	b.at(b.get(at), at, 200, "登记议事规则,或者选定本地规定")
 	key, today := form.field("key"), form.field("from")
 	text := "第一条 公告期二十日。"
 
 	// Nothing may be loosened, and all that was typed stays.
-	p := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou", "document", text,
+	p := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou.2", "document", text,
 		"line-notice_days", "10", "article-notice_days", "第一条", "line-window.max_days", "90", "article-window.max_days", "第二条",
 		"line-extension.times", "2", "article-extension.times", "第三条", "line-thresholds.ordinary", ">= 2/3", "article-thresholds.ordinary", "第五条")
 	b.at(p, at+"/adopt", 422, "不能放宽:比 物业管理条例 第十四条 的 15 还少", "的 60 还多", "小区不能自己增加", `value="第一条"`, text, `value="90"`)
@@ -290,17 +290,17 @@ func TestACommitteeAdoptsItsRulesOfProcedure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := b.upload(at+"/adopt", "file", "议事规则.txt", []byte(old), "key", key, "from", today, "base", "hangzhou", "document", "",
+	done := b.upload(at+"/adopt", "file", "议事规则.txt", []byte(old), "key", key, "from", today, "base", "hangzhou.2", "document", "",
 		"line-notice_days", "20", "article-notice_days", "第一条", "line-thresholds.ordinary", ">= 2/3", "article-thresholds.ordinary", "第五条", "line-proxies.barred", "provider", "article-proxies.barred", "第六条", "line-paper_on_request", "true", "article-paper_on_request", "第七条")
 	b.at(done, at, 200, "已经记入账本", "20日", "本小区议事规则 · 第一条", "同意的人数达到三分之二")
 	var rules struct {
 		Adopted struct{ Base, Document string }
 	}
 	s.get(t, "/estates/"+estate+"/rules", &rules)
-	if kept := b.get("/api/v1/blobs/" + rules.Adopted.Document); rules.Adopted.Base != "hangzhou" || kept.text != text {
+	if kept := b.get("/api/v1/blobs/" + rules.Adopted.Document); rules.Adopted.Base != "hangzhou.2" || kept.text != text {
 		t.Errorf("%+v, of which everyone reads %q", rules, kept.text)
 	}
-	again := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou", "document", "Sonst etwas")
+	again := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou.2", "document", "Sonst etwas")
 	b.at(again, at+"/adopt", 422, "这张表格已经提交过一次")
 
 	resident := surf(t, s, estate, "resident")

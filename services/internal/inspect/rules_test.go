@@ -45,7 +45,7 @@ func TestTheRulesOfAnEstateAreCheckedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	clerk.Post("/estates/"+estate+"/rules", body{
-		"from": today, "base": "hangzhou", "document": "议事规则", "lines": []body{{"name": "notice_days", "value": 20, "article": "第九条"}},
+		"from": today, "base": "hangzhou.2", "document": "议事规则", "lines": []body{{"name": "notice_days", "value": 20, "article": "第九条"}},
 	}).Want(http.StatusCreated)
 	clerk.Post("/meetings/"+second+"/notice", body{"opens": now.AddDate(0, 0, 21), "closes": now.AddDate(0, 0, 30)}).Want(http.StatusCreated)
 	if _, found, _ := replay(t, s, estate, nil); len(found) > 0 {

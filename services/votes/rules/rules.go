@@ -30,13 +30,14 @@ var files embed.FS
 // templates that add to them.
 var (
 	national = []string{"cn-2007.yaml", "cn-2021.yaml"}
-	local    = []string{"beijing.yaml", "shanghai.yaml", "shenzhen.yaml", "hangzhou.yaml", "ningbo.yaml", "henan.yaml"}
-	named    = []string{"cn-2021.json"} // by older notices: found by its hash, and in force no more
+	local    = []string{"beijing.yaml", "shanghai.yaml", "shenzhen.yaml", "hangzhou-2.yaml", "ningbo.yaml", "henan.yaml"}
+	named    = []string{"cn-2021.json"}  // by older notices: found by its hash, and in force no more
+	former   = []string{"hangzhou.yaml"} // templates that estates adopted before there was a better one
 )
 
 // sets are all rule sets, in the order of the lists above.
 var sets = sync.OnceValue(func() (list []meeting.RuleSet) {
-	for _, name := range slices.Concat(national, local, named) {
+	for _, name := range slices.Concat(national, local, named, former) {
 		parse := Parse
 		if strings.HasSuffix(name, ".json") {
 			parse = meeting.DecodeRules
@@ -55,7 +56,7 @@ var sets = sync.OnceValue(func() (list []meeting.RuleSet) {
 })
 
 // All returns every rule set: the national ones by date, then the templates, then
-// what only older notices name.
+// what only older notices and adoptions name.
 func All() []meeting.RuleSet { return slices.Clone(sets()) }
 
 // Templates returns the rule sets of places, which add to the national one.
@@ -79,7 +80,7 @@ var everywhere = sync.OnceValue(func() (list []meeting.RuleSet) {
 func Kind(set meeting.RuleSet) string {
 	is := func(o meeting.RuleSet) bool { return o.Hash == set.Hash }
 	switch {
-	case slices.ContainsFunc(older(), is):
+	case slices.ContainsFunc(sets()[len(national)+len(local):], is):
 		return "older"
 	case slices.ContainsFunc(Templates(), is):
 		return meeting.Local
@@ -108,10 +109,14 @@ func National(day units.Day) (meeting.RuleSet, bool) {
 	return meeting.RuleSet{}, false
 }
 
-// Template returns the rules of a place by the id and, where it is stated, the hash
-// of their file.
+// Template returns the rules of a place by the id and the hash of their file. Without
+// a hash it is one that an estate can adopt now.
 func Template(id, hash string) (meeting.RuleSet, bool) {
-	for _, set := range Templates() {
+	list := Templates()
+	if hash != "" {
+		list = append(list, sets()[len(national)+len(local)+len(named):]...)
+	}
+	for _, set := range list {
 		if set.ID == id && (hash == "" || set.Hash == hash) {
 			return set, true
 		}
@@ -186,7 +191,10 @@ func Could(a votes.RulesAdopted, notice votes.NoticePosted) meeting.RuleSet {
 }
 
 // older are the rule sets that only older notices name.
-func older() []meeting.RuleSet { return sets()[len(national)+len(local):] }
+func older() []meeting.RuleSet {
+	from := len(national) + len(local)
+	return sets()[from : from+len(named)]
+}
 
 // File returns the text of the rule set with a hash.
 func File(hash string) ([]byte, bool) {
@@ -195,7 +203,7 @@ func File(hash string) ([]byte, bool) {
 			return set.Canonical(), true
 		}
 	}
-	for _, name := range slices.Concat(national, local, named) {
+	for _, name := range slices.Concat(national, local, named, former) {
 		file, err := files.ReadFile(name)
 		if err == nil && meeting.Hash(file) == hash {
 			return file, true

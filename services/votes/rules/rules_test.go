@@ -34,21 +34,36 @@ func TestWhatNoticesNameIsFoundForEver(t *testing.T) {
 // What is composed of files that exist may never come out otherwise.
 func TestWhatIsComposedIsWrittenTheSameForEver(t *testing.T) {
 	want := map[string]string{
-		"cn-civil-code-2021.2+estate":          "3d4e35c3596fa454da8eb4a179f698d87708adc36254b30fe735909a54407e75",
-		"cn-civil-code-2021.2+beijing+estate":  "d1702dfded2c2b78a426d142c95654fd48d6ef1c2dc8ed6d476e90b903f6f323",
-		"cn-civil-code-2021.2+shanghai+estate": "a074964115c5abb56a0ef28d33efaa8b1b5472ee169f0c6620999f7ffc6db220",
-		"cn-civil-code-2021.2+shenzhen+estate": "537f90d867a98bfafee6d65ed26224080e895cd3b7ca1ad6354e534cf2268c80",
-		"cn-civil-code-2021.2+hangzhou+estate": "b01826e5ec9017dea87974f061dee979033bb4a127160779367aa95a29d6e6eb",
-		"cn-civil-code-2021.2+ningbo+estate":   "f5a574dc94841faaf7c1d2a3837fad66290594eee3cb59ab80862aff2c433811",
-		"cn-civil-code-2021.2+henan+estate":    "6ae6fba6b59922e507a11735e9f00b3ddb02945aa2faf1a0329f6a88813e49cd",
-		"cn-property-law-2007":                 "d57a5b7c503dd57b2e1024786051c94467a870054ac9b8e01f04eee811da0744",
-		"cn-civil-code-2021.2":                 "83a9ea0bad24279cf211e89ca00a38faf0921f10c6de1d4947ac8e9fe56c4c8f",
+		"cn-civil-code-2021.2+estate":            "3d4e35c3596fa454da8eb4a179f698d87708adc36254b30fe735909a54407e75",
+		"cn-civil-code-2021.2+beijing+estate":    "d1702dfded2c2b78a426d142c95654fd48d6ef1c2dc8ed6d476e90b903f6f323",
+		"cn-civil-code-2021.2+shanghai+estate":   "a074964115c5abb56a0ef28d33efaa8b1b5472ee169f0c6620999f7ffc6db220",
+		"cn-civil-code-2021.2+shenzhen+estate":   "537f90d867a98bfafee6d65ed26224080e895cd3b7ca1ad6354e534cf2268c80",
+		"cn-civil-code-2021.2+hangzhou+estate":   "b01826e5ec9017dea87974f061dee979033bb4a127160779367aa95a29d6e6eb",
+		"cn-civil-code-2021.2+hangzhou.2+estate": "ee27ca29cf7aa71465f8b1c1e4719c170812af01f1656932b4a2df5850f49902",
+		"cn-civil-code-2021.2+ningbo+estate":     "f5a574dc94841faaf7c1d2a3837fad66290594eee3cb59ab80862aff2c433811",
+		"cn-civil-code-2021.2+henan+estate":      "6ae6fba6b59922e507a11735e9f00b3ddb02945aa2faf1a0329f6a88813e49cd",
+		"cn-property-law-2007":                   "d57a5b7c503dd57b2e1024786051c94467a870054ac9b8e01f04eee811da0744",
+		"cn-civil-code-2021.2":                   "83a9ea0bad24279cf211e89ca00a38faf0921f10c6de1d4947ac8e9fe56c4c8f",
 	}
 	for _, place := range append([]meeting.RuleSet{{}}, rules.Templates()...) {
 		a := votes.RulesAdopted{Estate: "e", From: "2030-01-01", Base: place.ID, BaseHash: place.Hash, Document: strings.Repeat("2b", 32),
 			Lines: []votes.RuleLine{{Name: "notice_days", Value: "20", Article: "第九条"}}}
 		if set, ok := rules.Of(a, a.From); !ok || set.Hash != want[set.ID] {
 			t.Errorf("%q: %q,", set.ID, set.Hash)
+		}
+	}
+	// What estates adopted before there was a better template is in force there on.
+	for base, hash := range map[string]string{"hangzhou": "4179ba90e928aadfbd0ef280687614662189b17ee773f4d87d1ef185cd201837"} {
+		a := votes.RulesAdopted{Estate: "e", From: "2030-01-01", Base: base, BaseHash: hash, Document: strings.Repeat("2b", 32),
+			Lines: []votes.RuleLine{{Name: "notice_days", Value: "20", Article: "第九条"}}}
+		if set, ok := rules.Of(a, a.From); !ok || set.Hash != want[set.ID] {
+			t.Errorf("%q: %q,", set.ID, set.Hash)
+		}
+		if set, ok := rules.Template(base, ""); ok {
+			t.Errorf("%s can still be adopted: %s", base, set.Hash)
+		}
+		if file, ok := rules.File(hash); !ok || len(file) == 0 {
+			t.Errorf("%s: no file", hash)
 		}
 	}
 	for _, day := range []units.Day{"2020-12-31", "2021-01-01"} {
@@ -139,6 +154,13 @@ func TestEveryLineIsOneThatIsKnown(t *testing.T) {
 		"hangzhou": {
 			{"special_notice_days", "7", "read"}, {"window.min_days", "5", "read"}, {"window.max_days", "60", "read"},
 			{"paper_on_request", yes, "read"}, {"election.substitutes", yes, "read"}, // 杭州 art. 28
+		},
+		"hangzhou.2": { // 杭州 art. 19, 20, 26–28
+			{"special_notice_days", "7", "read"}, {"only_noticed_matters", yes, "seen"}, {"paper_on_request", yes, "read"},
+			{"window.min_days", "5", "read"}, {"window.max_days", "60", "read"},
+			{"election.candidates_posted_days", "15", "seen"},
+			{"election.min_seats", "5", "seen"}, {"election.max_seats", "11", "seen"}, {"election.odd_seats", yes, "seen"},
+			{"election.substitutes", yes, "read"},
 		},
 		"ningbo": {{"parking_counts_area", "false", "read"}, {"co_owners", named, "read"}}, // 宁波 art. 18
 		"henan": { // 河南 art. 66

@@ -79,7 +79,7 @@ func one(t interface{ Fatalf(string, ...any) }, list []meeting.Deadline, name st
 }
 
 func TestTheWindowThatANoticeStates(t *testing.T) {
-	rules, err := meeting.Compose(civilFile(t), template(t, "hangzhou"), meeting.Own{})
+	rules, err := meeting.Compose(civilFile(t), template(t, "hangzhou.2"), meeting.Own{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +93,10 @@ func TestTheWindowThatANoticeStates(t *testing.T) {
 	}{
 		{"物业管理条例 art. 14: exactly 15 days, in whatever holidays", noon, closes, meeting.Opening, opens, meeting.Met, ""},
 		{"物业管理条例 art. 14: a second less", noon.Add(time.Second), closes, meeting.Opening, opens.Add(time.Second), meeting.Missed, ""},
-		{"杭州: exactly 5 days of voting", noon, opens.AddDate(0, 0, 5), meeting.ShortestWindow, opens.AddDate(0, 0, 5), meeting.Met, ""},
-		{"杭州: a second less", noon, opens.AddDate(0, 0, 5).Add(-time.Second), meeting.ShortestWindow, opens.AddDate(0, 0, 5), meeting.Missed, ""},
-		{"杭州: exactly 60 days of voting", noon, opens.AddDate(0, 0, 60), meeting.LongestWindow, opens.AddDate(0, 0, 60), meeting.Met, ""},
-		{"杭州: a second more", noon, opens.AddDate(0, 0, 60).Add(time.Second), meeting.LongestWindow, opens.AddDate(0, 0, 60), meeting.Missed, ""},
+		{"杭州 art. 20: exactly 5 days of voting", noon, opens.AddDate(0, 0, 5), meeting.ShortestWindow, opens.AddDate(0, 0, 5), meeting.Met, ""},
+		{"杭州 art. 20: a second less", noon, opens.AddDate(0, 0, 5).Add(-time.Second), meeting.ShortestWindow, opens.AddDate(0, 0, 5), meeting.Missed, ""},
+		{"杭州 art. 20: exactly 60 days of voting", noon, opens.AddDate(0, 0, 60), meeting.LongestWindow, opens.AddDate(0, 0, 60), meeting.Met, ""},
+		{"杭州 art. 20: a second more", noon, opens.AddDate(0, 0, 60).Add(time.Second), meeting.LongestWindow, opens.AddDate(0, 0, 60), meeting.Missed, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := meeting.Meeting{MeetingDrafted: drafted, Notice: votes.NoticePosted{At: c.notice, Opens: opens, Closes: c.closes}}

@@ -56,7 +56,7 @@ func elect(set meeting.RuleSet, motion votes.Motion, policy votes.Policy, areas 
 
 func TestElections(t *testing.T) {
 	const yes, no, abstain = votes.Yes, votes.No, votes.Abstain
-	hangzhou := withRules(t, "hangzhou", nil)
+	hangzhou := withRules(t, "hangzhou.2", nil)
 	for _, c := range []struct {
 		name    string
 		set     meeting.RuleSet
@@ -192,7 +192,7 @@ func TestABallotOfAnElection(t *testing.T) {
 }
 
 func TestAnElectionIsDraftedByTheRules(t *testing.T) {
-	hangzhou := withRules(t, "hangzhou", map[string]any{"election.more_candidates_than_seats": true, "election.approvals_within_seats": true})
+	hangzhou := withRules(t, "hangzhou.2", map[string]any{"election.more_candidates_than_seats": true, "election.approvals_within_seats": true})
 	for _, c := range []struct {
 		name   string
 		set    meeting.RuleSet
@@ -266,7 +266,7 @@ func TestCandidatesAreToBePostedInTime(t *testing.T) {
 }
 
 func TestOneMoreApprovalNeverCostsTheSeat(t *testing.T) {
-	sets := []meeting.RuleSet{civilCode(t), withRules(t, "hangzhou", nil)}
+	sets := []meeting.RuleSet{civilCode(t), withRules(t, "hangzhou.2", nil)}
 	rapid.Check(t, func(t *rapid.T) {
 		seats, candidates := rapid.IntRange(1, 3).Draw(t, "seats"), rapid.IntRange(1, 5).Draw(t, "candidates")
 		n := rapid.IntRange(1, 9).Draw(t, "homes")

@@ -61,7 +61,7 @@ func TestMeeting(t *testing.T) {
 		})
 	}
 	special := called(votes.Special, votes.OfCommittee, false).MeetingDrafted
-	hangzhou := withRules(t, "hangzhou", nil)
+	hangzhou := withRules(t, "hangzhou.2", nil)
 	scoped := func(scope string, units ...string) meeting.DraftMeeting {
 		return bad(func(d *votes.MeetingDrafted) { d.Motions[1].Scope, d.Motions[1].Units = scope, units })
 	}

@@ -206,7 +206,7 @@ func arithmetic(t *testing.T, what string, got []meeting.Step, want ...string) {
 //
 // Home 11 approves six: its ballot is void, and does not take part. Home 12 is silent.
 func TestAnElectionWithSubstitutes(t *testing.T) {
-	set := withRules(t, "hangzhou", map[string]any{"election.approvals_within_seats": true})
+	set := withRules(t, "hangzhou.2", map[string]any{"election.approvals_within_seats": true})
 	motion := votes.Motion{ID: "M1", Title: "选举业主委员会", Matter: "民法典278-1-3", Scope: meeting.Estate}
 	motion.Seats, motion.Approvals = 5, 5
 	for i := range 7 {

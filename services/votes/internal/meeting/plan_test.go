@@ -14,7 +14,7 @@ import (
 )
 
 func TestWhichDaysTheRulesLeaveToAMeeting(t *testing.T) {
-	hangzhou, err := meeting.Compose(civilFile(t), template(t, "hangzhou"), meeting.Own{})
+	hangzhou, err := meeting.Compose(civilFile(t), template(t, "hangzhou.2"), meeting.Own{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +38,10 @@ func TestWhichDaysTheRulesLeaveToAMeeting(t *testing.T) {
 		{"after a later notice", civilFile(t), nil, "2026-12-01 00:00", "2026-12-15 23:59", "", "2026-12-16 00:00", []string{"opens"}},
 		{"a notice of yesterday", civilFile(t), nil, "2026-11-25 10:00", "", "", "2026-12-11 10:00", []string{"notice"}},
 		{"a close that is no later than the opening", civilFile(t), nil, "", "2026-12-20 10:00", "2026-12-20 10:00", "2026-12-11 10:00", []string{"closes"}},
-		{"杭州: five days at least, to the instant", hangzhou, nil, "", "2026-12-20 10:00", "2026-12-25 10:00", "2026-12-11 10:00", nil},
-		{"杭州: a minute short of five days", hangzhou, nil, "", "2026-12-20 10:00", "2026-12-25 09:59", "2026-12-11 10:00", []string{"closes"}},
-		{"杭州: sixty days at most, to the instant", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:00", "2026-12-11 10:00", nil},
-		{"杭州: a minute over sixty days", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:01", "2026-12-11 10:00", []string{"closes"}},
+		{"杭州 art. 20: five days at least, to the instant", hangzhou, nil, "", "2026-12-20 10:00", "2026-12-25 10:00", "2026-12-11 10:00", nil},
+		{"杭州 art. 20: a minute short of five days", hangzhou, nil, "", "2026-12-20 10:00", "2026-12-25 09:59", "2026-12-11 10:00", []string{"closes"}},
+		{"杭州 art. 20: sixty days at most, to the instant", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:00", "2026-12-11 10:00", nil},
+		{"杭州 art. 20: a minute over sixty days", hangzhou, nil, "", "2026-12-20 10:00", "2027-02-18 10:01", "2026-12-11 10:00", []string{"closes"}},
 		{"days to object to the roll, to the end of the last, come before the notice", objecting, nil, "2026-12-03 23:59", "", "", "2026-12-19 00:00", []string{"notice"}},
 		{"a notice when they are over", objecting, nil, "2026-12-04 00:00", "2026-12-19 00:00", "", "2026-12-19 00:00", nil},
 		{"candidates are posted longer than the notice", electing, []votes.Motion{election}, "", "", "", "2026-12-16 10:00", nil},
@@ -75,7 +75,7 @@ func TestWhichDaysTheRulesLeaveToAMeeting(t *testing.T) {
 // What is foreseen of a notice that is posted at once is what posting it says.
 func TestWhatIsForeseenIsWhatTheNoticeIsJudgedBy(t *testing.T) {
 	sets := []meeting.RuleSet{civilFile(t)}
-	for _, place := range []string{"beijing", "hangzhou", "shenzhen"} {
+	for _, place := range []string{"beijing", "hangzhou.2", "shenzhen"} {
 		set, err := meeting.Compose(civilFile(t), template(t, place), meeting.Own{})
 		if err != nil {
 			t.Fatal(err)

@@ -47,10 +47,10 @@ func TestAnEstateMayAskForMoreAndNeverForLess(t *testing.T) {
 		{"物业管理条例 art. 14: 14 days of notice", "", "notice_days", "14", false},
 		{"no days of notice", "", "notice_days", "0", false},
 		{"notice in words", "", "notice_days", `"many"`, false},
-		{"杭州: a window of 6 days or more", "hangzhou", "window.min_days", "6", true},
-		{"杭州: a window of 4 days or more", "hangzhou", "window.min_days", "4", false},
-		{"杭州: a window of at most 30 days", "hangzhou", "window.max_days", "30", true},
-		{"杭州: a window of at most 61 days", "hangzhou", "window.max_days", "61", false},
+		{"杭州 art. 20: a window of 6 days or more", "hangzhou.2", "window.min_days", "6", true},
+		{"杭州 art. 20: a window of 4 days or more", "hangzhou.2", "window.min_days", "4", false},
+		{"杭州 art. 20: a window of at most 30 days", "hangzhou.2", "window.max_days", "30", true},
+		{"杭州 art. 20: a window of at most 61 days", "hangzhou.2", "window.max_days", "61", false},
 		{"a longest window where the law has none", "", "window.max_days", "61", true},
 		{"北京 art. 37: the result within 2 days", "beijing", "result_posted_days", "2", true},
 		{"北京 art. 37: the result within 4 days", "beijing", "result_posted_days", "4", false},
@@ -162,7 +162,7 @@ func TestWhatIsInForceOnADay(t *testing.T) {
 }
 
 func TestANoticeNamesTheRulesOfItsEstateForEver(t *testing.T) {
-	events, err := adopt(t, "hangzhou", "notice_days", "20").Decide(meeting.Procedure{})
+	events, err := adopt(t, "hangzhou.2", "notice_days", "20").Decide(meeting.Procedure{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,10 +190,10 @@ func TestANoticeNamesTheRulesOfItsEstateForEver(t *testing.T) {
 		want   error
 	}{
 		"the estate's own 20 days of notice, a second less": {func(c *meeting.PostNotice) { c.Now = c.Now.Add(time.Second) }, meeting.ErrNotice},
-		"杭州: exactly 5 days to vote":                        {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5) }, nil},
-		"杭州: a second less than 5 days to vote":             {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5).Add(-time.Second) }, meeting.ErrTooShort},
-		"杭州: exactly 60 days to vote":                       {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60) }, nil},
-		"杭州: a second more than 60 days to vote":            {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60).Add(time.Second) }, meeting.ErrTooLong},
+		"杭州 art. 20: exactly 5 days to vote":                        {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5) }, nil},
+		"杭州 art. 20: a second less than 5 days to vote":             {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5).Add(-time.Second) }, meeting.ErrTooShort},
+		"杭州 art. 20: exactly 60 days to vote":                       {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60) }, nil},
+		"杭州 art. 20: a second more than 60 days to vote":            {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60).Add(time.Second) }, meeting.ErrTooLong},
 		"the rules have changed since the draft":            {func(c *meeting.PostNotice) { c.Rules.Revote = votes.LastBallotStands }, meeting.ErrDeparts},
 	} {
 		if _, err := with(post, c.change).Decide(m); !errors.Is(err, c.want) {
@@ -232,7 +232,7 @@ func TestADraftKeepsToThePoliciesThatItsRulesFix(t *testing.T) {
 
 // Whatever an estate adopts, what it lets pass the law lets pass.
 func TestNothingAnEstateAdoptsLoosensTheLaw(t *testing.T) {
-	places := []string{"", "beijing", "hangzhou", "shenzhen"}
+	places := []string{"", "beijing", "hangzhou.2", "shenzhen"}
 	law := map[string]meeting.RuleSet{"": civilCode(t)}
 	for _, place := range places[1:] {
 		var err error
