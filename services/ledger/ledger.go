@@ -104,13 +104,15 @@ func Topics(partitions int) []bus.Topic {
 	return topics
 }
 
-// group is the ledger's consumer group: its members share the partitions.
-const group = "ledger"
+// Group is the ledger's consumer group: its members share the partitions of commits.
+const Group = "ledger"
 
 // Config is what the service needs besides what every service has.
 type Config struct {
 	Bus       bus.Config
 	Publisher message.Publisher
+	// Others says that others can read the bus: what is recorded is published for them.
+	Others bool
 	// Log is the transparency log. Of several instances that share its directory
 	// one appends to it, and all serve it.
 	Log *tlog.Log
@@ -124,7 +126,6 @@ const LogPrefix = "/log/"
 
 // New builds the service.
 func New(ctx context.Context, deps service.Deps, config Config) (*service.Service, error) {
-	out := relay.Relay{Store: deps.Store, DB: deps.DB, Publisher: config.Publisher, ContextOf: ContextOf, Prefixes: Prefixes(), Log: deps.Log}
 	trail, err := board.New(ctx, deps.DB, deps.Store, deps.Log, Prefixes())
 	if err != nil {
 		return nil, err
@@ -147,24 +148,25 @@ func New(ctx context.Context, deps service.Deps, config Config) (*service.Servic
 	})
 	joined := make(chan struct{})
 	config.Bus.Joined = sync.OnceFunc(func() { close(joined) })
-	return &service.Service{
-		Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{trail.Runner},
-		Run: []func(context.Context) error{
-			func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, group, topics, appender.Handle) },
-			func(ctx context.Context) error {
-				select { // nobody shall send commits to a ledger that does not take them yet
-				case <-joined:
-					return appender.Tell(ctx)
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			},
-			out.Run,
-			func(ctx context.Context) error {
-				return config.Log.Run(ctx, deps.Store, Prefixes(), func(ctx context.Context) error { return l.rotations(ctx, config.Log) })
-			},
+	run := []func(context.Context) error{
+		func(ctx context.Context) error { return bus.Consume(ctx, config.Bus, Group, topics, appender.Handle) },
+		func(ctx context.Context) error {
+			select { // nobody shall send commits to a ledger that does not take them yet
+			case <-joined:
+				return appender.Tell(ctx)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		},
-	}, nil
+		func(ctx context.Context) error {
+			return config.Log.Run(ctx, deps.Store, Prefixes(), func(ctx context.Context) error { return l.rotations(ctx, config.Log) })
+		},
+	}
+	if config.Others {
+		out := relay.Relay{Store: deps.Store, DB: deps.DB, Publisher: config.Publisher, ContextOf: ContextOf, Prefixes: Prefixes(), Log: deps.Log}
+		run = append(run, out.Run)
+	}
+	return &service.Service{Name: "ledger", Handler: handler, API: routes, Projections: []*readmodel.Runner{trail.Runner}, Run: run}, nil
 }
 
 // recorder records what happens to the ledger itself.

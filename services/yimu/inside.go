@@ -13,6 +13,7 @@ import (
 	"github.com/yimu-ledger/yimu/libs/blobs"
 	"github.com/yimu-ledger/yimu/libs/bus"
 	"github.com/yimu-ledger/yimu/libs/bus/embedded"
+	"github.com/yimu-ledger/yimu/libs/commitpath"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/es/pebblestore"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
@@ -57,6 +58,10 @@ func (e brokenError) Unwrap() error { return e.error }
 // groups, and each group is one write to disk.
 const partitions = 1
 
+// outcomesKept is how many bytes of outcomes the broker keeps: some thousands,
+// where no more are unread than commands are under way.
+const outcomesKept = 2 << 20
+
 // Open opens everything in a directory. Nothing runs yet.
 func Open(ctx context.Context, options Options) (s *Site, err error) {
 	s = &Site{dir: options.Dir, log: options.Log}
@@ -100,7 +105,7 @@ func Open(ctx context.Context, options Options) (s *Site, err error) {
 	g.database = func(ctx context.Context, service string) (*readmodel.DB, error) {
 		return readmodel.Open(ctx, "sqlite://"+dir("read/"+service+".db"), readmodel.Watched(g.watch.Tracer, g.watch.Meter))
 	}
-	broker, err := embedded.Start(embedded.Config{Topics: embeddedTopics(), Log: options.Log})
+	broker, err := embedded.Start(embedded.Config{Topics: embeddedTopics(), Group: ledger.Group, Log: options.Log})
 	if err != nil {
 		return s, err
 	}
@@ -149,7 +154,11 @@ func makeDir(path string) error {
 func embeddedTopics() []embedded.Topic {
 	var topics []embedded.Topic
 	for _, t := range ledger.Topics(partitions) {
-		topics = append(topics, embedded.Topic{Name: t.Name, Partitions: t.Partitions})
+		topic := embedded.Topic{Name: t.Name, Partitions: t.Partitions}
+		if t.Name == commitpath.OutcomesTopic {
+			topic.PartitionBytes = outcomesKept
+		}
+		topics = append(topics, topic)
 	}
 	return topics
 }

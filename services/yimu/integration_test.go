@@ -171,7 +171,7 @@ func TestOneTraceLeadsThroughEveryProcessInACluster(t *testing.T) {
 	s := &site{url: y.URL}
 	s.token, err = y.Token(t.Context(), "")
 	must(err)
-	spans := s.traced(t, collector, "秀山花园")
+	spans := s.traced(t, collector, "秀山花园", "PRODUCER send events.registry")
 	for of, service := range map[string]string{
 		"SERVER POST /api/v1/estates": "registry", "PRODUCER send commits.registry": "registry", "CONSUMER process outcomes": "registry",
 		"CONSUMER process commits.registry": "ledger", "CLIENT store append": "ledger", "PRODUCER send events.registry": "ledger",

@@ -289,7 +289,7 @@ func (c *serveCmd) serveService(ctx context.Context, listener net.Listener) (err
 
 // ground connects to what the services of a cluster stand on.
 func (c *serveCmd) ground(ctx context.Context, watch *telemetry.Telemetry, log *slog.Logger, open *closers) (g ground, err error) {
-	g.watch, g.vaultLost, g.holidays = watch, c.VaultLost, c.Holidays
+	g.watch, g.vaultLost, g.holidays, g.others = watch, c.VaultLost, c.Holidays, true
 	if g.bus, err = c.bus(log); err != nil {
 		return g, err
 	}

@@ -41,6 +41,7 @@ type ground struct {
 	end      func(context.Context) (es.Position, error) // of the store
 	vault    *vault.Vault
 	bus      bus.Config
+	others   bool // can read the bus too
 	blobs    *blobs.Bucket
 	refused  *blobs.Bucket // bytes of refused commits; nil where no ledger runs
 	tlog     *tlog.Log     // of the ledger's events; nil where no ledger runs
@@ -105,7 +106,7 @@ var parts = []part{
 		return votes.New(ctx, d, votes.Config{Ready: s.clockIsRight, Holidays: s.holidays})
 	}},
 	{"ledger", "", func(ctx context.Context, s *System, d service.Deps) (*service.Service, error) {
-		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Log: s.tlog, Refused: s.refused})
+		return ledger.New(ctx, d, ledger.Config{Bus: s.bus, Publisher: s.publisher, Others: s.others, Log: s.tlog, Refused: s.refused})
 	}},
 }
 

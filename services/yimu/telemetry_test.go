@@ -67,8 +67,9 @@ func (s *site) found(t *testing.T, name string, headers map[string]string) (stat
 const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 // traced founds an estate and returns the spans of its trace, once all are there
-// that lead from the request to the tables it changes, each within the right one.
-func (s *site) traced(t *testing.T, collector *otlptest.Collector, name string) map[string]otlptest.Span {
+// that lead from the request to the tables it changes, and some more that are
+// within that of the request, each within the right one.
+func (s *site) traced(t *testing.T, collector *otlptest.Collector, name string, more ...string) map[string]otlptest.Span {
 	t.Helper()
 	if status := s.found(t, name, map[string]string{"Traceparent": caller}); status != http.StatusCreated {
 		t.Fatal(status)
@@ -85,7 +86,9 @@ func (s *site) traced(t *testing.T, collector *otlptest.Collector, name string) 
 		"CLIENT store read":                 "SERVER POST /api/v1/estates",
 		"INTERNAL fold registry":            "SERVER POST /api/v1/estates",
 		"INTERNAL fold finance":             "SERVER POST /api/v1/estates",
-		"PRODUCER send events.registry":     "SERVER POST /api/v1/estates",
+	}
+	for _, of := range more {
+		within[of] = "SERVER POST /api/v1/estates"
 	}
 	spans := map[string]otlptest.Span{}
 	if !collector.Await(func() bool {

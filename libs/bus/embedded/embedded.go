@@ -23,6 +23,9 @@ import (
 type Config struct {
 	// Topics are created at the start.
 	Topics []Topic
+	// Group, where named, is the only reader of the topics that it commits
+	// offsets of: what it has committed is dropped.
+	Group string
 	// PartitionBytes is what one partition keeps; 0 means 8 MiB. Older
 	// messages are dropped, consumed or not, so it must be more than can be
 	// under way at one time.
@@ -35,22 +38,24 @@ type Config struct {
 
 // Topic has a fixed number of partitions; 0 means 1.
 type Topic struct {
-	Name       string
-	Partitions int
+	Name           string
+	Partitions     int
+	PartitionBytes int64 // 0: as the Config says
 }
 
 const (
 	// segmentBytes is the unit in which kfake gives memory back.
-	segmentBytes = 1 << 20
+	segmentBytes = 256 << 10
 	// What is too old or too much is dropped after so much time or so many
 	// bytes received; by these bytes the bound can be exceeded.
 	cleanEvery = time.Second
-	cleanBytes = 8 << 20
+	cleanBytes = 2 << 20
 )
 
 // Broker is a running broker.
 type Broker struct {
 	cluster  *kfake.Cluster
+	group    string
 	received atomic.Int64
 	full     chan struct{} // cleanBytes were received
 	stop     chan struct{}
@@ -69,7 +74,7 @@ func Start(cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	b := &Broker{full: make(chan struct{}, 1), stop: make(chan struct{})}
+	b := &Broker{group: cfg.Group, full: make(chan struct{}, 1), stop: make(chan struct{})}
 	var err error
 	b.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(1),
@@ -86,7 +91,11 @@ func Start(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
 	for _, t := range cfg.Topics {
-		if err := b.cluster.CreateTopic(t.Name, int32(max(t.Partitions, 1)), nil); err != nil {
+		var own map[string]string
+		if t.PartitionBytes > 0 {
+			own = map[string]string{"retention.bytes": strconv.FormatInt(t.PartitionBytes, 10)}
+		}
+		if err := b.cluster.CreateTopic(t.Name, int32(max(t.Partitions, 1)), own); err != nil {
 			b.cluster.Close()
 			return nil, fmt.Errorf("embedded broker: topic %s: %w", t.Name, err)
 		}
@@ -118,6 +127,21 @@ func (b *Broker) clean() {
 		case <-b.full:
 		}
 		b.cluster.ApplyRetention()
+		b.dropCommitted()
+	}
+}
+
+// dropCommitted drops what the group will not read again.
+func (b *Broker) dropCommitted() {
+	group := b.cluster.GroupInfo(b.group)
+	if group == nil {
+		return
+	}
+	for topic, partitions := range group.Commits {
+		for partition, commit := range partitions {
+			// It may fail where retention has dropped more.
+			_ = b.cluster.DeleteRecords(topic, partition, commit.Offset)
+		}
 	}
 }
 

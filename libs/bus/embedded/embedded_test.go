@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -78,6 +79,51 @@ func TestWhatIsOldIsDropped(t *testing.T) {
 	}
 	if err := p.Publish("t", message.NewMessage("new", nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhatTheGroupHasReadIsDropped(t *testing.T) {
+	b, err := Start(Config{Topics: []Topic{{Name: "read"}, {Name: "unread"}}, Group: "g", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	cfg := bus.Config{Brokers: []string{b.Addr()}, Log: slog.New(slog.DiscardHandler)}
+	p := bus.NewPublisher(cfg)
+	defer func() { _ = p.Close() }()
+	const messages = 100
+	for _, topic := range []string{"read", "unread"} {
+		for range messages {
+			if err := p.Publish(topic, message.NewMessage(watermill.NewUUID(), []byte("text"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.dropCommitted()
+	if n := b.cluster.PartitionInfo("read", 0).NumBytes; n == 0 {
+		t.Fatal("messages were dropped before anybody read them")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	seen, ended := 0, make(chan error, 1)
+	go func() {
+		ended <- bus.Consume(ctx, cfg, "g", []string{"read"}, func(_ context.Context, batch []bus.Message) error {
+			seen += len(batch)
+			return nil
+		})
+	}()
+	for deadline := time.Now().Add(30 * time.Second); b.cluster.PartitionInfo("read", 0).NumBytes > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("what was read is still there")
+		}
+		time.Sleep(20 * time.Millisecond) // the broker has no event for it
+	}
+	stop()
+	<-ended
+	if seen != messages {
+		t.Errorf("%d of %d messages were read", seen, messages)
+	}
+	if b.cluster.PartitionInfo("unread", 0).NumBytes == 0 {
+		t.Error("what nobody read was dropped")
 	}
 }
 

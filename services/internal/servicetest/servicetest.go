@@ -228,7 +228,7 @@ func onPostgres() bool { return os.Getenv("YIMU_TEST_DATABASE") != "" }
 
 func newLedger(ctx context.Context, s *System, deps service.Deps) (*service.Service, error) {
 	deps.Clock = time.Now // outcomes tell it to clients
-	return ledger.New(ctx, deps, ledger.Config{Bus: s.Bus, Publisher: s.Publisher, Log: s.Log, Refused: s.Refused})
+	return ledger.New(ctx, deps, ledger.Config{Bus: s.Bus, Publisher: s.Publisher, Others: true, Log: s.Log, Refused: s.Refused})
 }
 
 // run runs all of a service until ctx ends.
