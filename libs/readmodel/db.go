@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,7 +145,7 @@ func openSQLite(path string, o options) (*DB, error) {
 		// busy_timeout comes first: setting the journal mode takes the file's lock.
 		"_pragma": {
 			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "secure_delete(" + erase + ")",
-			"wal_autocheckpoint(4000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-16000)",
+			"wal_autocheckpoint(4000)", "foreign_keys(1)", "temp_store(MEMORY)",
 		},
 	})
 	if err == nil {
@@ -160,7 +161,7 @@ var memories atomic.Int64
 // Who reads it and who writes it wait for each other.
 func openMemory(ctx context.Context) (*DB, error) {
 	db, err := connectSQLite("file:/past-"+strconv.FormatInt(memories.Add(1), 10), url.Values{
-		"vfs": {"memdb"}, "_pragma": {"busy_timeout(10000)", "temp_store(MEMORY)", "cache_size(-4000)"},
+		"vfs": {"memdb"}, "_pragma": {"busy_timeout(10000)", "temp_store(MEMORY)"},
 	})
 	if err != nil {
 		return nil, err
@@ -173,16 +174,26 @@ func openMemory(ctx context.Context) (*DB, error) {
 	return db, nil
 }
 
+// KiB of pages that a connection to SQLite keeps in memory, where each takes two
+// of its own size. Who writes comes back to pages of indexes; who reads finds
+// them in the machine's own cache of the file.
+const (
+	writeCache = 8000
+	readCache  = 2000
+)
+
 // connectSQLite connects one who writes and some who only read.
 func connectSQLite(file string, q url.Values) (*DB, error) {
+	pragmas := q["_pragma"]
 	q.Set("_txlock", "immediate")
+	q["_pragma"] = append(slices.Clip(pragmas), fmt.Sprintf("cache_size(-%d)", writeCache))
 	write, err := sql.Open("sqlite", file+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
 	q.Set("_txlock", "deferred")
-	q.Add("_pragma", "query_only(1)")
+	q["_pragma"] = append(slices.Clip(pragmas), "query_only(1)", fmt.Sprintf("cache_size(-%d)", readCache))
 	read, err := sql.Open("sqlite", file+"?"+q.Encode())
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
@@ -190,6 +201,7 @@ func connectSQLite(file string, q url.Values) (*DB, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
+	read.SetConnMaxIdleTime(time.Minute)
 	return &DB{read: read, write: write}, nil
 }
 
