@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	"go.opentelemetry.io/otel/metric"
 
@@ -88,8 +89,10 @@ type Directory struct {
 	mu     sync.RWMutex
 	tokens map[string]token
 	people map[string]*person
-	owners map[string][]string // by unit id
-	erased []string            // people, in the ledger's order
+	owners map[string][]*person // by unit id
+	erased []string             // people, in the ledger's order
+	// of who owns in one estate, which most people do and nothing else, by estate
+	owning map[string]*published
 
 	reached readmodel.Progress
 }
@@ -103,12 +106,17 @@ type token struct {
 	principal authz.Principal // as a program
 }
 
+// person is kept small: an estate has tens of thousands.
 type person struct {
+	id      string
 	granted []authz.Grant
 	units   []Unit
 	erased  bool
+	*published
+}
 
-	// What is handed out, made anew with every change and never changed.
+// published is what is handed out of people. It is never changed.
+type published struct {
 	grants []authz.Grant // granted, and Owner of the estates of units
 	roles  []string
 }
@@ -121,7 +129,7 @@ func New(config Config) (*Directory, error) {
 	}
 	return &Directory{
 		config: config, policies: p,
-		tokens: map[string]token{}, people: map[string]*person{}, owners: map[string][]string{},
+		tokens: map[string]token{}, people: map[string]*person{}, owners: map[string][]*person{}, owning: map[string]*published{},
 	}, nil
 }
 
@@ -258,11 +266,14 @@ func (d *Directory) VotingUnits(person, estate string) []Unit {
 // Titles returns all units that a person holds a title to.
 func (d *Directory) Titles(person string) []Unit { return d.Units(person, "") }
 
-// Owners returns the people who hold a title to a unit. It must not be changed.
-func (d *Directory) Owners(unit string) []string {
+// Owners returns the people who hold a title to a unit.
+func (d *Directory) Owners(unit string) (people []string) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.owners[unit]
+	for _, p := range d.owners[unit] {
+		people = append(people, p.id)
+	}
+	return people
 }
 
 // Run follows registry's events until ctx ends, then it returns nil. Passing
@@ -333,19 +344,19 @@ func (d *Directory) evolve(event registry.Event) error {
 		p, g := d.person(e.Person), authz.Grant{Role: string(e.Role), Estate: e.Estate}
 		if slices.Contains(registry.Roles, e.Role) && !slices.Contains(p.granted, g) {
 			p.granted = append(p.granted, g)
-			p.publish()
+			d.publish(p)
 		}
 	case registry.RoleRevoked:
 		p, g := d.person(e.Person), authz.Grant{Role: string(e.Role), Estate: e.Estate}
 		p.granted = slices.DeleteFunc(p.granted, func(x authz.Grant) bool { return x == g })
-		p.publish()
+		d.publish(p)
 	case registry.PersonErased:
 		p := d.person(e.Person)
 		if !p.erased {
 			d.erased = append(d.erased, e.Person)
 		}
 		p.granted, p.erased = nil, true
-		p.publish()
+		d.publish(p)
 	case registry.TitlesStated:
 		d.title(e.Estate, e.ID, e.Code, e.Titles)
 	case registry.TitlesCorrected:
@@ -359,43 +370,58 @@ func (d *Directory) evolve(event registry.Event) error {
 
 // title states anew who owns a unit.
 func (d *Directory) title(estate, id, code string, titles []registry.Title) {
-	for _, former := range d.owners[id] {
-		p := d.people[former]
+	for _, p := range d.owners[id] {
 		p.units = slices.DeleteFunc(p.units, func(u Unit) bool { return u.ID == id })
-		p.publish()
+		d.publish(p)
 	}
-	owners := make([]string, 0, len(titles))
+	estate = unique.Make(estate).Value() // one for all of its units
+	owners := make([]*person, 0, len(titles))
 	for _, t := range titles {
-		if slices.Contains(owners, t.Person) {
+		p := d.person(t.Person)
+		if slices.Contains(owners, p) {
 			continue
 		}
-		owners = append(owners, t.Person)
-		p := d.person(t.Person)
+		owners = append(owners, p)
 		p.units = append(p.units, Unit{estate, id, code, t.Votes})
-		p.publish()
+		d.publish(p)
 	}
 	d.owners[id] = owners
 }
 
+// nothing is what is published of who is known and was given nothing.
+var nothing = &published{}
+
 func (d *Directory) person(id string) *person {
 	p := d.people[id]
 	if p == nil {
-		p = &person{}
+		p = &person{id: id, published: nothing}
 		d.people[id] = p
 	}
 	return p
 }
 
-func (p *person) publish() {
-	p.grants, p.roles = slices.Clone(p.granted), nil
+// publish makes anew what is handed out of a person.
+func (d *Directory) publish(p *person) {
+	grants := slices.Clone(p.granted)
 	for _, u := range p.units {
-		if g := (authz.Grant{Role: Owner, Estate: u.Estate}); !slices.Contains(p.grants, g) {
-			p.grants = append(p.grants, g)
+		if g := (authz.Grant{Role: Owner, Estate: u.Estate}); !slices.Contains(grants, g) {
+			grants = append(grants, g)
 		}
 	}
-	for _, g := range p.grants {
+	owns := len(p.granted) == 0 && len(grants) == 1
+	if owns {
+		if same, ok := d.owning[grants[0].Estate]; ok {
+			p.published = same
+			return
+		}
+	}
+	p.published = &published{grants: grants}
+	for _, g := range grants {
 		if !slices.Contains(p.roles, g.Role) {
 			p.roles = append(p.roles, g.Role)
 		}
+	}
+	if owns {
+		d.owning[grants[0].Estate] = p.published
 	}
 }

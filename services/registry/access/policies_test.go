@@ -169,7 +169,7 @@ func TestNobodyGainsAnotherOfficeByALogInOrAToken(t *testing.T) {
 		"boss": {{Role: "resident", Estate: "e1"}, {Role: "administrator"}},
 	} {
 		d.person(id).granted = grants
-		d.person(id).publish()
+		d.publish(d.person(id))
 	}
 	d.title("e1", "u1", "1-101", []registry.Title{{Person: "owner"}, {Person: "boss"}})
 

@@ -87,7 +87,7 @@ func (r *Record) Take(c *facts.Commit) {
 }
 
 func (r *Record) titled(unit string, titles []registry.Title) []string {
-	people := slices.Clone(r.now.owners[unit])
+	people := r.now.Owners(unit)
 	for _, t := range titles {
 		people = append(people, t.Person)
 	}
@@ -121,7 +121,7 @@ func (r *Record) token(c *facts.Commit, id string) {
 }
 
 // Owners implements facts.Rights.
-func (r *Record) Owners(unit string) []string { return r.now.owners[unit] }
+func (r *Record) Owners(unit string) []string { return r.now.Owners(unit) }
 
 // Of implements facts.Rights.
 func (r *Record) Of(c *facts.Commit, person string, holds func(authz.Principal) bool) facts.Answer {
