@@ -245,10 +245,14 @@ func (a *API) importVouchers(ctx context.Context, in *paper.In, p *paper.Progres
 		})
 }
 
-// paymentRow is one row of the payments.
-type paymentRow struct {
-	row *paper.Row
-	receipt
+// readReceipt reads one row of the payments.
+func readReceipt(r *paper.Row) receipt {
+	return receipt{
+		finance.Payment{
+			Reference: text(r, headReference, 64), Unit: text(r, headUnit, 60), Period: r.Month(headPeriod), Amount: r.Fen(headAmount),
+		},
+		r.Day(headReceived), text(r, headChannel, 20),
+	}
 }
 
 // importPayments records payments of the past and posts the totals of their
@@ -262,38 +266,33 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 	if err != nil {
 		return nil, err
 	}
-	list := make([]paymentRow, len(sheet.Rows))
 	first := map[board.Identity]units.Fen{}
-	for i, r := range sheet.Rows {
-		list[i] = paymentRow{r, receipt{
-			finance.Payment{
-				Reference: text(r, headReference, 64), Unit: text(r, headUnit, 60), Period: r.Month(headPeriod), Amount: r.Fen(headAmount),
-			},
-			r.Day(headReceived), text(r, headChannel, 20),
-		}}
-		if !in.DryRun || !r.OK() {
+	for _, row := range sheet.Rows {
+		r := readReceipt(row)
+		if !in.DryRun || !row.OK() {
 			continue // otherwise the ledger tells
 		}
-		if above, twice := first[identity(list[i].Payment)]; twice && above != list[i].Amount {
-			paymentHeadings.refuse(r, books.ErrPaymentChanged)
+		if above, twice := first[identity(r.Payment)]; twice && above != r.Amount {
+			paymentHeadings.refuse(row, books.ErrPaymentChanged)
 		} else {
-			first[identity(list[i].Payment)] = list[i].Amount
+			first[identity(r.Payment)] = r.Amount
 		}
 	}
 	report := paper.NewReport("payments", sheet)
-	report.Check(sheet)
-	list = slices.DeleteFunc(list, func(r paymentRow) bool { return !r.row.OK() })
-	err = paper.Run(ctx, paper.Group(list, func(r paymentRow) string { return r.Reference }), paper.Workers, p, func(ctx context.Context, r paymentRow) error {
-		req, cmd, err := a.receive(ctx, t, r.receipt)
+	// Read once more when its turn comes: of hundreds of thousands, what was read would take more room than the rows.
+	groups := paper.Group(report.Check(sheet), func(row *paper.Row) string { return row.Text(headReference) })
+	err = paper.Run(ctx, groups, paper.Workers, p, func(ctx context.Context, row *paper.Row) error {
+		r := readReceipt(row)
+		req, cmd, err := a.receive(ctx, t, r)
 		if err != nil {
-			return paymentHeadings.settle(report, r.row, es.Done[finance.Event]{}, err, in.DryRun)
+			return paymentHeadings.settle(report, row, es.Done[finance.Event]{}, err, in.DryRun)
 		}
 		if in.DryRun {
-			return paymentHeadings.settle(report, r.row, es.Done[finance.Event]{}, a.check(ctx, r.receipt, cmd), true)
+			return paymentHeadings.settle(report, row, es.Done[finance.Event]{}, a.check(ctx, r, cmd), true)
 		}
 		req.Past, req.Happened = true, r.Received.Start().UTC()
-		done, err := a.take(ctx, t, r.receipt, req, cmd)
-		return paymentHeadings.settle(report, r.row, done, err, false)
+		done, err := a.take(ctx, t, r, req, cmd)
+		return paymentHeadings.settle(report, row, done, err, false)
 	})
 	if err != nil || in.DryRun {
 		return report, err
