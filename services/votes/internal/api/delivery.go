@@ -257,7 +257,11 @@ func (a *API) telling(ctx context.Context, in *MeetingAtIn) (*TellingBody, error
 	}
 	defer view.Release()
 	now := a.now(view)
-	t, _, err := view.Tables.Telling(ctx, m, m.ToldBy(now), nil)
+	telling := view.Tables.Telling
+	if in.At == 0 {
+		telling = a.Board.Telling
+	}
+	t, _, err := telling(ctx, m, m.ToldBy(now), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -307,6 +311,9 @@ func (a *API) deliveries(ctx context.Context, in *struct {
 		return nil, err
 	}
 	if err := a.Allow(ctx, actDeliver, resource(m)); err != nil {
+		return nil, err
+	}
+	if _, err := a.box(ctx, in.Meeting); err != nil { // so that its roll is read once, and not for each page
 		return nil, err
 	}
 	out := &DeliveriesOut{}

@@ -27,10 +27,22 @@ type Box struct {
 // meeting under way. An owner takes some fifty bytes, without a pointer that the
 // garbage collector would have to follow.
 type roll struct {
-	areas   []units.CentiM2            // of entries, by number, from 1
-	byScope map[int][]votes.ScopeTotal // of entries that have any, by number
-	seats   map[personKey]seat         // of everyone with a title
-	reasons []votes.Reason             // why people have no entry
+	areas     []units.CentiM2            // of entries, by number, from 1
+	byScope   map[int][]votes.ScopeTotal // of entries that have any, by number
+	places    []int32                    // of entries, by number, from 1: where in buildings theirs are
+	buildings [][]string                 // those of an entry, once for all entries of the same
+	seats     map[personKey]seat         // of everyone with a title
+	reasons   []votes.Reason             // why people have no entry
+}
+
+// all yields every entry in the order of numbers, counted from 0, with its areas
+// and buildings.
+func (r *roll) all(yield func(int, votes.Entry) bool) {
+	for i, area := range r.areas {
+		if !yield(i, votes.Entry{Entry: strconv.Itoa(i + 1), Area: area, ByScope: r.byScope[i+1], Buildings: r.buildings[r.places[i]]}) {
+			return
+		}
+	}
 }
 
 // personKey stands for the id of a person: half of its SHA-256, which no two ids share.
@@ -174,24 +186,42 @@ func (b *Board) load(ctx context.Context, id string) (c cachedBox, err error) {
 	return c, err
 }
 
+// keptRoll returns the roll of a meeting if it is in memory, else nil.
+func (b *Board) keptRoll(m meeting.Meeting) *roll {
+	// What is posted of a roll, and so its hash, may be the same where a unit has another owner.
+	if c, ok := b.boxes.get(m.Meeting); ok && c.box.Frozen() && c.box.Roll.SeenAt == m.Roll.SeenAt {
+		return c.box.roll
+	}
+	return nil
+}
+
 // rollInMemory returns the roll of a meeting. A roll never changes, so where the
 // box that was read last has it, it is not read again.
 func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting.Meeting) (*roll, error) {
 	if !m.Frozen() {
 		return &roll{}, nil
 	}
-	// What is posted of a roll, and so its hash, may be the same where a unit has another owner.
-	if c, ok := b.boxes.get(m.Meeting); ok && c.box.Frozen() && c.box.Roll.SeenAt == m.Roll.SeenAt {
-		return c.box.roll, nil
+	if r := b.keptRoll(m); r != nil {
+		return r, nil
 	}
 	r := &roll{byScope: map[int][]votes.ScopeTotal{}, seats: map[personKey]seat{}}
+	known := map[string]int32{} // what is read of buildings → its place
 	err := readmodel.Each(ctx, q, func(rows *sql.Rows) error {
 		var area units.CentiM2
-		var scopes string
-		if err := rows.Scan(&area, &scopes); err != nil {
+		var buildings, scopes string
+		if err := rows.Scan(&area, &buildings, &scopes); err != nil {
 			return err
 		}
-		r.areas = append(r.areas, area)
+		place, ok := known[buildings]
+		if !ok {
+			var named []string
+			if err := json.Unmarshal([]byte(buildings), &named); err != nil {
+				return err
+			}
+			place = int32(len(r.buildings))
+			known[buildings], r.buildings = place, append(r.buildings, named)
+		}
+		r.areas, r.places = append(r.areas, area), append(r.places, place)
 		if scopes == "" {
 			return nil
 		}
@@ -199,7 +229,7 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 		err := json.Unmarshal([]byte(scopes), &byScope)
 		r.byScope[len(r.areas)] = byScope
 		return err
-	}, `SELECT area, by_scope FROM roll_entry WHERE meeting = ? ORDER BY entry`, m.Meeting)
+	}, `SELECT area, buildings, by_scope FROM roll_entry WHERE meeting = ? ORDER BY entry`, m.Meeting)
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +241,6 @@ func (b *Board) rollInMemory(ctx context.Context, q readmodel.Querier, m meeting
 		}
 		return r.add(person, v)
 	}, `SELECT person, entry, reason FROM voter WHERE meeting = ?`, m.Meeting)
-	r.areas = slices.Clip(r.areas)
+	r.areas, r.places = slices.Clip(r.areas), slices.Clip(r.places)
 	return r, err
 }

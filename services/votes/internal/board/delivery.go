@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -93,38 +94,50 @@ type Building struct {
 // all, by building, and, where each is given, entry by entry in their order.
 func (b *Tables) Telling(ctx context.Context, m meeting.Meeting, by time.Time, each func(Told) error) (all meeting.Telling, buildings []Building, err error) {
 	err = b.db.View(ctx, func(tx *readmodel.Tx) error {
-		states, err := tried(ctx, tx, m.Meeting)
-		if err != nil {
-			return err
-		}
 		entries, err := weightsOf(ctx, tx, m.Meeting)
-		if err != nil {
-			return err
+		if err == nil {
+			all, buildings, err = telling(ctx, tx, m, by, slices.All(entries), each)
 		}
-		index := map[string]int{}
-		for i, e := range entries {
-			state := states[i+1]
-			told := Told{e, all.Add(m, e, state, by), state.Failed}
-			for _, name := range e.Buildings {
-				at, known := index[name]
-				if !known {
-					at = len(buildings)
-					index[name], buildings = at, append(buildings, Building{Building: name})
-				}
-				buildings[at].Add(m, e, state, by)
-			}
-			if each != nil {
-				if err := each(told); err != nil {
-					return err
-				}
-			}
-		}
-		slices.SortFunc(buildings, func(a, b Building) int { // 2 before 10
-			return cmp.Or(cmp.Compare(len(a.Building), len(b.Building)), cmp.Compare(a.Building, b.Building))
-		})
-		return nil
+		return err
 	})
 	return all, buildings, err
+}
+
+// Telling is that of [Tables], and does not read a roll that is in memory.
+func (b *Board) Telling(ctx context.Context, m meeting.Meeting, by time.Time, each func(Told) error) (meeting.Telling, []Building, error) {
+	if r := b.keptRoll(m); r != nil {
+		return telling(ctx, b.db, m, by, r.all, each)
+	}
+	return b.Tables.Telling(ctx, m, by, each)
+}
+
+func telling(ctx context.Context, q readmodel.Querier, m meeting.Meeting, by time.Time, entries iter.Seq2[int, votes.Entry], each func(Told) error) (all meeting.Telling, buildings []Building, err error) {
+	states, err := tried(ctx, q, m.Meeting)
+	if err != nil {
+		return all, nil, err
+	}
+	index := map[string]int{}
+	for i, e := range entries {
+		state := states[i+1]
+		told := Told{e, all.Add(m, e, state, by), state.Failed}
+		for _, name := range e.Buildings {
+			at, known := index[name]
+			if !known {
+				at = len(buildings)
+				index[name], buildings = at, append(buildings, Building{Building: name})
+			}
+			buildings[at].Add(m, e, state, by)
+		}
+		if each != nil {
+			if err := each(told); err != nil {
+				return all, nil, err
+			}
+		}
+	}
+	slices.SortFunc(buildings, func(a, b Building) int { // 2 before 10
+		return cmp.Or(cmp.Compare(len(a.Building), len(b.Building)), cmp.Compare(a.Building, b.Building))
+	})
+	return all, buildings, nil
 }
 
 // Representatives returns who votes for each entry that a person votes for, by
