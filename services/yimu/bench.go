@@ -393,12 +393,12 @@ func (b *bench) pages(ctx context.Context, s *load.Server) error {
 	return nil
 }
 
-// idle measures a system that nobody asks for anything.
+// idle measures a system that nobody asks for anything, once it has seen that.
 func (b *bench) idle(ctx context.Context, s *load.Server, what, want string) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(3 * time.Second):
+	case <-time.After(4 * quietEvery):
 	}
 	n, err := s.Memory(ctx)
 	b.add(what, want, "%d MB", n>>20)

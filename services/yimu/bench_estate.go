@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -89,19 +90,27 @@ func (c *benchEstateCmd) Run(ctx context.Context) error {
 	})
 }
 
-// memory follows how much a server holds.
+// memory follows how much a server holds, in bytes.
 type memory struct {
 	most atomic.Int64
 	stop context.CancelFunc
+
+	later struct{ least, most atomic.Int64 } // after the first minute
 }
 
 func memoryOf(ctx context.Context, s *load.Server) *memory {
 	m := &memory{}
+	m.later.least.Store(math.MaxInt64)
 	ctx, m.stop = context.WithCancel(ctx)
+	begun := time.Now()
 	go func() {
 		for ctx.Err() == nil {
 			if n, err := s.Memory(ctx); err == nil {
 				m.most.Store(max(m.most.Load(), n))
+				if time.Since(begun) > time.Minute {
+					m.later.least.Store(min(m.later.least.Load(), n))
+					m.later.most.Store(max(m.later.most.Load(), n))
+				}
 			}
 			select {
 			case <-ctx.Done():
@@ -260,6 +269,9 @@ func (b *estateBench) imported(ctx context.Context) error {
 	m.stop()
 	b.add(fmt.Sprintf("import of %d homes, %d rows", b.Homes, rows), wantPapers, "%.0f s, %.0f/s  %s", took.Seconds(), float64(rows)/took.Seconds(), each(s.CPU()-used, rows))
 	b.add("memory, importing", "", "%d MB at most: %s", all>>20, strings.Join(held, ", "))
+	if most := m.later.most.Load(); most > 0 {
+		b.add("  after the first minute", "steady", "%d to %d MB", m.later.least.Load()>>20, most>>20)
+	}
 	if err := b.idle(ctx, s, "memory, idle after the import", ""); err != nil {
 		return err
 	}

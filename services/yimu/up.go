@@ -69,6 +69,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	g, running := errgroup.WithContext(running)
 	start := time.Now()
 	g.Go(func() error { return c.metricsFlags.serve(running, s.watch) })
+	g.Go(func() error { giveBack(running); return nil })
 	g.Go(func() error {
 		return s.Run(running, func(ctx context.Context) error {
 			g.Go(func() error { return service.Serve(running, listener, front(s.checks(), s.Handler())) })

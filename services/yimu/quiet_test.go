@@ -1,0 +1,28 @@
+package main
+
+import (
+	"runtime"
+	"testing"
+)
+
+func TestWhoFallsQuietGivesMemoryBack(t *testing.T) {
+	runtime.GC()
+	var l lull
+	l.look()
+	_, l.rest = heap()
+	busy := make([]byte, 4*quietSpare)
+	for i := range busy {
+		busy[i] = 1
+	}
+	_, before := heap()
+	runtime.KeepAlive(busy)
+	gave := false
+	for range 1000 { // it is not quiet yet if garbage is just being collected
+		if gave = l.look(); gave {
+			break
+		}
+	}
+	if _, after := heap(); !gave || after+2*quietSpare > before {
+		t.Errorf("given back: %t; %d MB are held of %d", gave, after>>20, before>>20)
+	}
+}
