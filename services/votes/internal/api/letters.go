@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -83,18 +82,14 @@ func (a *API) letters(ctx context.Context, in *struct {
 		}
 		reason = registry.ForNotice
 	}
-	letters, voters, err := a.addressees(ctx, in.Meeting, in.Body)
+	to, err := a.addressees(ctx, in.Meeting, in.Body)
 	if err != nil {
 		return nil, err
 	}
 	var numbers []int
-	for i, v := range voters {
-		if v != "" {
-			n, err := strconv.Atoi(letters[i].Entry)
-			if err != nil {
-				return nil, err
-			}
-			numbers = append(numbers, n)
+	for _, t := range to {
+		if t.voter != "" {
+			numbers = append(numbers, t.entry)
 		}
 	}
 	// As with a login code, each time is one of its own, also with a key that was sent before.
@@ -111,56 +106,66 @@ func (a *API) letters(ctx context.Context, in *struct {
 		hc.SetHeader("Cache-Control", "no-store")
 		hc.SetHeader("Yimu-Position", strconv.FormatUint(uint64(done.Position), 10))
 		hc.SetStatus(http.StatusOK)
-		if err := a.writeLetters(hc.Context(), json.NewEncoder(hc.BodyWriter()), m, letters, voters, in.Body.Names); err != nil {
+		if err := a.writeLetters(hc.Context(), json.NewEncoder(hc.BodyWriter()), m, to, in.Body.Names); err != nil {
 			a.Log.WarnContext(ctx, "letters broken off", slog.String("meeting", in.Meeting), slog.Any("error", err))
 		}
 	}}, nil
 }
 
-// addressees returns the letters to be written, without their codes, and who
-// votes for each entry.
-func (a *API) addressees(ctx context.Context, id string, in LettersIn) (letters []Letter, voters []string, err error) {
-	entries, err := a.Board.Roll(ctx, id, 0, math.MaxInt32)
+// addressee is to whom a letter goes.
+type addressee struct {
+	entry int    // number of the entry
+	voter string // person who votes for it, "" where nobody does
+}
+
+func (a *API) addressees(ctx context.Context, id string, in LettersIn) (to []addressee, err error) {
+	entries, err := a.Board.Weights(ctx, id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	people, err := a.Board.Representatives(ctx, id)
+	voters, err := a.Board.Representatives(ctx, id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for i, e := range entries {
 		if in.Building != "" && !slices.Contains(e.Buildings, in.Building) || in.Entry != "" && in.Entry != e.Entry {
 			continue
 		}
-		letters = append(letters, Letter{Number: len(letters) + 1, Entry: e.Entry, Units: e.Units, Area: e.Area})
-		voters = append(voters, people[i+1])
+		to = append(to, addressee{i + 1, voters[i+1]})
 	}
-	for i := range letters {
-		letters[i].Of = len(letters)
-	}
-	return letters, voters, nil
+	return to, nil
 }
 
 // writeLetters makes codes and writes letters, some at a time: who breaks off has
-// no codes that were not written.
-func (a *API) writeLetters(ctx context.Context, out *json.Encoder, m meeting.Meeting, letters []Letter, voters []string, names bool) error {
-	for from := 0; from < len(letters); from += lettersAtOnce {
-		some := letters[from:min(from+lettersAtOnce, len(letters))]
+// no codes that were not written, and the roll is never held whole.
+func (a *API) writeLetters(ctx context.Context, out *json.Encoder, m meeting.Meeting, to []addressee, names bool) error {
+	for from := 0; from < len(to); from += lettersAtOnce {
+		some := to[from:min(from+lettersAtOnce, len(to))]
+		first, last := some[0].entry, some[len(some)-1].entry
+		entries, err := a.Board.Roll(ctx, m.Meeting, first-1, last-first+1)
+		if err != nil {
+			return err
+		}
+		if len(entries) != last-first+1 {
+			return errors.New("the roll is not there any more: the tables are being replayed")
+		}
 		var get []vault.Voter
-		for i, l := range some {
-			if person := voters[from+i]; person != "" {
-				get = append(get, vault.Voter{Entry: l.Entry, Person: person})
+		for _, t := range some {
+			if t.voter != "" {
+				get = append(get, vault.Voter{Entry: strconv.Itoa(t.entry), Person: t.voter})
 			}
 		}
 		codes, err := a.Vault.NewBallotCodes(ctx, m.Meeting, get, m.Notice.Closes)
 		if err != nil {
 			return err
 		}
-		for i, l := range some {
-			if person := voters[from+i]; person != "" {
+		for i, t := range some {
+			e := entries[t.entry-first]
+			l := Letter{Number: from + i + 1, Of: len(to), Entry: e.Entry, Units: e.Units, Area: e.Area}
+			if t.voter != "" {
 				l.Code, codes = codes[0], codes[1:]
 				if names {
-					data, err := a.Vault.Person(ctx, person)
+					data, err := a.Vault.Person(ctx, t.voter)
 					if err != nil && !errors.Is(err, vault.ErrNoPerson) {
 						return err
 					}

@@ -333,6 +333,12 @@ func rollOf(ctx context.Context, q readmodel.Querier, id string, after, limit in
 	return list, err
 }
 
+// Weights returns every entry of a roll, by number from 1, with its areas and
+// buildings and nothing else.
+func (b *Tables) Weights(ctx context.Context, id string) ([]votes.Entry, error) {
+	return weightsOf(ctx, b.db, id)
+}
+
 // weightsOf returns every entry of a roll, by number from 1, with its areas and
 // buildings and nothing else: of 60,000 that is several times faster than [rollOf].
 func weightsOf(ctx context.Context, q readmodel.Querier, id string) (entries []votes.Entry, err error) {
