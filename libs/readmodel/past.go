@@ -22,6 +22,7 @@ type Past[B any] struct {
 	building chan struct{} // room for those that are built at a time
 	mu       sync.Mutex
 	moments  []*moment[B] // the latest asked for comes last
+	resting  *time.Timer  // until it is looked whether anybody asks for them still
 }
 
 // Moment is a read model as it was.
@@ -36,8 +37,10 @@ type moment[B any] struct {
 	subject  string
 	at       es.Position
 	users    int
+	used     time.Time     // last
 	built    chan struct{} // closed once the rest is set
 	db       *DB
+	size     int64 // bytes of db
 	model    B
 	recorded time.Time
 	err      error
@@ -45,9 +48,15 @@ type moment[B any] struct {
 
 const (
 	builders    = 2   // of moments at a time: each reads the ledger
-	moments     = 16  // that are kept, about; those in use are kept in any case
-	mostMoments = 128 // that are kept and asked for
+	mostMoments = 128 // that are asked for
 	buildWithin = time.Minute
+
+	// What is kept, about, of moments that nobody reads: so many, of so many bytes
+	// together, for so long. The last one is kept in any size: whoever looks back asks
+	// for one figure of it after the other.
+	moments      = 16
+	momentsBytes = 64 << 20
+	momentsRest  = time.Minute
 )
 
 // ErrBusy says that more is asked for than is built in any useful time.
@@ -102,7 +111,8 @@ func (p *Past[B]) take(subject string, at es.Position) (m *moment[B], fresh bool
 		p.moments = append(p.moments, m)
 	}
 	m.users++
-	p.forget()
+	m.used = time.Now()
+	p.forget(m.used)
 	return m, fresh
 }
 
@@ -118,22 +128,44 @@ func (p *Past[B]) give(m *moment[B]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.users--
-	p.forget()
+	m.used = time.Now()
+	p.forget(m.used)
 }
 
-// forget closes what is too old, or is an error, and nobody uses. The lock is held.
-func (p *Past[B]) forget() {
-	over := len(p.moments) - moments
+// forget closes what is too old or too much, or is an error, and nobody uses. The
+// lock is held.
+func (p *Past[B]) forget(now time.Time) {
+	over, held := len(p.moments)-moments, int64(0)
+	for _, m := range p.moments {
+		if m.users == 0 {
+			held += m.size
+		}
+	}
+	last := p.moments[len(p.moments)-1]
 	p.moments = slices.DeleteFunc(p.moments, func(m *moment[B]) bool {
-		if m.users > 0 || over <= 0 && m.err == nil {
+		tooMuch := over > 0 || held > momentsBytes && m != last
+		if m.users > 0 || !tooMuch && m.err == nil && now.Sub(m.used) < momentsRest {
 			return false
 		}
-		over--
+		over, held = over-1, held-m.size
 		if m.db != nil {
 			_ = m.db.Close() // it is in memory, and nobody reads it any more
 		}
 		return true
 	})
+	if p.resting == nil && len(p.moments) > 0 {
+		p.resting = time.AfterFunc(momentsRest, p.rest)
+	}
+}
+
+// rest forgets what nobody asks for any more.
+func (p *Past[B]) rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resting = nil
+	if len(p.moments) > 0 {
+		p.forget(time.Now())
+	}
 }
 
 func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recorded) bool) {
@@ -194,4 +226,7 @@ func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recor
 		}
 		return fold()
 	})
+	if m.err == nil {
+		m.err = db.QueryRow(ctx, `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`).Scan(&m.size)
+	}
 }
