@@ -32,7 +32,8 @@ func Group[T any](rows []T, key func(T) string) [][]T {
 // Run calls do for every row: one after the other within a group, several
 // groups at a time. What is wrong with a row is for do to note on it; an error
 // of do is a failure of the system and ends the run, with the rows that are at
-// work finished or cancelled. Progress may be nil.
+// work finished or cancelled. Progress may be nil. Of the groups nothing is left:
+// what of a long paper is done needs no room any more.
 func Run[T any](ctx context.Context, groups [][]T, workers int, p *Progress, do func(context.Context, T) error) error {
 	total := 0
 	for _, g := range groups {
@@ -41,10 +42,11 @@ func Run[T any](ctx context.Context, groups [][]T, workers int, p *Progress, do 
 	p.Start(total)
 	work, inner := errgroup.WithContext(ctx)
 	work.SetLimit(workers)
-	for _, group := range groups {
+	for i, group := range groups {
 		if inner.Err() != nil {
 			break
 		}
+		groups[i] = nil
 		work.Go(func() error {
 			for _, r := range group {
 				if inner.Err() != nil {

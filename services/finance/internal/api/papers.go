@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -304,16 +305,19 @@ func (a *API) importPayments(ctx context.Context, in *paper.In, p *paper.Progres
 
 // openTill loads what is needed to take many payments.
 func (a *API) openTill(ctx context.Context, estate string) (t till, err error) {
-	byCode := map[string]books.Unit{}
-	t.unit = func(code string) (books.Unit, bool) { u, ok := byCode[code]; return u, ok }
+	var byCode []books.Unit // a third of what a map of tens of thousands takes
+	t.unit = func(code string) (books.Unit, bool) {
+		i, ok := slices.BinarySearchFunc(byCode, code, func(u books.Unit, code string) int { return strings.Compare(u.Code, code) })
+		if !ok {
+			return books.Unit{}, false
+		}
+		return byCode[i], true
+	}
 	t.estate, err = a.current(ctx, estate, func(now *board.Tables, e books.Estate) error {
-		list, err := now.Units(ctx, estate)
-		if err != nil {
+		if byCode, err = now.Units(ctx, estate); err != nil {
 			return err
 		}
-		for _, u := range list {
-			byCode[u.Code] = u
-		}
+		slices.SortFunc(byCode, func(a, b books.Unit) int { return strings.Compare(a.Code, b.Code) }) // the database may have another order
 		t.attributed, err = now.Attributed(ctx, estate)
 		return err
 	})
