@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,24 +11,18 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
 	"github.com/yimu-ledger/yimu/libs/proof"
-	"github.com/yimu-ledger/yimu/libs/tlog"
-	"github.com/yimu-ledger/yimu/services/internal/bundle"
-	"github.com/yimu-ledger/yimu/services/internal/inspect"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
 type benchCmd struct {
-	System BenchCmd       `cmd:"" default:"withargs" help:"Ballots a second, receipts, import, replay, memory."`
+	System BenchCmd       `cmd:"" default:"withargs" help:"Ballots a second, receipts, figures of the past, bundles, import, replay, memory."`
 	Estate benchEstateCmd `cmd:"" help:"An estate of 60,000 homes: its import, a meeting, pages, a bundle."`
 }
 
@@ -42,6 +33,7 @@ type BenchCmd struct {
 	Meetings int           `help:"Meetings they vote in, once in each." default:"12"`
 	Time     time.Duration `help:"How long ballots are cast by each number of clients." default:"3s"`
 	Events   int           `help:"How many events are replayed." default:"1000000"`
+	Readings int           `help:"How often data of owners are read, which is recorded, to see what each such event costs whoever checks them." default:"20000"`
 }
 
 // Targets, of a machine with two cores that the load comes from too.
@@ -51,7 +43,6 @@ const (
 	wantIdle   = "< 300 MB"
 	wantReplay = "≥ 60,000/s"
 	wantLeaves = "≥ 10,000/s"
-	wantProof  = "p99 < 1 s"
 )
 
 // receipts are asked for while so many clients cast ballots.
@@ -197,6 +188,9 @@ func (b *bench) ballots(ctx context.Context) error {
 	if err := b.pages(ctx, s); err != nil {
 		return err
 	}
+	if err := b.past(ctx, s); err != nil {
+		return err
+	}
 	if err := b.idle(ctx, s, "memory, idle", wantIdle); err != nil {
 		return err
 	}
@@ -244,137 +238,10 @@ func (b *bench) ballots(ctx context.Context) error {
 	}
 	m.stop()
 	b.add("memory, under load", "", "%d MB", m.most.Load()>>20)
-	if err := b.bundle(ctx, s); err != nil {
+	if err := b.bundles(ctx, s); err != nil {
 		return err
 	}
 	return s.Stop()
-}
-
-// receipts asks for the receipts of some of the ballots, and checks them.
-type receipts struct {
-	events chan acknowledged
-	group  *errgroup.Group
-	mu     sync.Mutex
-	took   []time.Duration
-}
-
-type acknowledged struct {
-	event string
-	at    time.Time
-}
-
-func (b *bench) receipts(ctx context.Context, s load.Site) (*receipts, error) {
-	keys, err := tlog.PublicKeys(filepath.Join(b.dir, "keys", logKey))
-	if err != nil {
-		return nil, err
-	}
-	const workers = 16 // few enough to stay below what an address may read
-	r := &receipts{events: make(chan acknowledged)}
-	r.group, ctx = errgroup.WithContext(ctx)
-	for range workers {
-		r.group.Go(func() error {
-			for a := range r.events {
-				text, err := s.Get(ctx, "/api/v1/receipts/"+a.event)
-				if err != nil {
-					return err
-				}
-				took := time.Since(a.at)
-				receipt, err := proof.ParseReceipt(text)
-				if err != nil {
-					return err
-				}
-				if _, findings := keys.Receipt(receipt); len(findings) > 0 {
-					return fmt.Errorf("the receipt of %s: %v", a.event, findings)
-				}
-				r.mu.Lock()
-				r.took = append(r.took, took)
-				r.mu.Unlock()
-			}
-			return nil
-		})
-	}
-	return r, nil
-}
-
-// take hands one of sixteen answers to whoever is free.
-func (r *receipts) take(n, status int, body []byte) {
-	if n%16 != 0 {
-		return
-	}
-	at := time.Now()
-	var recorded struct{ Events []string }
-	if status != http.StatusCreated || json.Unmarshal(body, &recorded) != nil || len(recorded.Events) == 0 {
-		return
-	}
-	select {
-	case r.events <- acknowledged{recorded.Events[len(recorded.Events)-1], at}:
-	default:
-	}
-}
-
-// end returns how long each took, sorted.
-func (r *receipts) end() ([]time.Duration, error) {
-	close(r.events)
-	if err := r.group.Wait(); err != nil {
-		return nil, err
-	}
-	if len(r.took) == 0 {
-		return nil, errors.New("no receipt was asked for")
-	}
-	slices.Sort(r.took)
-	return r.took, nil
-}
-
-// bundle makes a bundle of the voters' estate, and checks it.
-func (b *bench) bundle(ctx context.Context, s *load.Server) error {
-	path := filepath.Join(filepath.Dir(b.dir), "bundle.zip")
-	var m proof.Manifest
-	start := time.Now()
-	err := writeFile(path, func(w io.Writer) (err error) {
-		m, err = bundle.Export{Client: http.DefaultClient, Server: s.URL(), Estate: b.booth.Estate, Program: version(), Made: start}.Write(ctx, w)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	took := time.Since(start)
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	b.add(fmt.Sprintf("making a bundle, %d events of %d", m.Events, m.Leaves), "", "%.1f s, %.1f MB", took.Seconds(), float64(len(file))/1e6)
-	keys, err := tlog.PublicKeys(filepath.Join(b.dir, "keys", logKey))
-	if err != nil {
-		return err
-	}
-	for _, check := range []struct {
-		what, want string
-		do         func(*proof.Bundle) (int, error)
-	}{
-		{"checking its bytes and proofs", "≥ 1,000,000/s", func(o *proof.Bundle) (int, error) {
-			_, found, err := keys.Bundle(o, nil, func(uint64, es.Recorded) error { return nil })
-			return len(found), err
-		}},
-		{"checking it, rules and figures too", "≥ 150,000/s", func(o *proof.Bundle) (int, error) {
-			r, err := inspect.Verify(ctx, o, keys, nil, nil, "", func(uint64) {})
-			if err != nil {
-				return 0, err
-			}
-			return len(r.Findings), nil
-		}},
-	} {
-		o, err := proof.OpenBundle(bytes.NewReader(file), int64(len(file)))
-		if err != nil {
-			return err
-		}
-		start := time.Now()
-		found, err := check.do(o)
-		if err != nil {
-			return err
-		}
-		b.add(check.what, check.want, "%.0f/s, %d findings", float64(m.Events)/time.Since(start).Seconds(), found)
-	}
-	return nil
 }
 
 // pages measures how soon a person sees the budget.

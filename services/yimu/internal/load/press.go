@@ -187,3 +187,9 @@ func (r Request) Append(buf []byte, addr string) []byte {
 	buf = append(strconv.AppendInt(buf, int64(len(r.Body)), 10), "\r\n\r\n"...)
 	return append(buf, r.Body...)
 }
+
+// Get appends the bytes of a request for what is at a path of the API.
+func Get(buf []byte, addr, path, token string) []byte {
+	buf = append(append(append(buf, "GET /api/v1"...), path...), " HTTP/1.1\r\nHost: "...)
+	return append(append(append(append(buf, addr...), "\r\nAuthorization: Bearer "...), token...), "\r\n\r\n"...)
+}
