@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,6 +143,13 @@ func TestNobodyCanReadWhoWasErasedInACluster(t *testing.T) {
 	must(found.Dir(t.Context(), c.Dir))
 	for _, hit := range found.Found() {
 		t.Error(hit)
+	}
+	public := search.New(p.estate) // stands in all of it, where the search can see it
+	must(public.Dir(t.Context(), c.Dir))
+	for _, part := range []string{"kafka", "postgres", "store", "log"} {
+		if !slices.ContainsFunc(public.Found(), func(h search.Hit) bool { return strings.HasPrefix(h.Place, part+string(filepath.Separator)) }) {
+			t.Errorf("the search sees nothing of what is in %s", part)
+		}
 	}
 	th.gone(t, "the tables of PostgreSQL", filepath.Join(c.Dir, "postgres", "data", "base"))
 }

@@ -400,6 +400,14 @@ func TestABundleHoldsAllFiguresThatAreDerived(t *testing.T) {
 		address.RawQuery = ask.Encode()
 		published[address.String()] = true
 	}
+	left := unpack(t, file, w.LogKey)
+	b.Manifest.Figures = slices.DeleteFunc(b.Manifest.Figures, func(f proof.Figure) bool { return strings.Contains(f.Path, "/collection") })
+	if left.others[proof.ManifestFile], err = json.Marshal(b.Manifest); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.verify(left.pack()); !r.OK || !strings.Contains(fmt.Sprint(r.NotVerified), "figures that the bundle does not have 1 they are derived, and there is nothing to hold them against: /estates/"+w.estate+"/collection") {
+		t.Errorf("of a figure that was left out is said %v, %v", r.Findings, r.NotVerified)
+	}
 	derived := i.Figures()
 	for _, f := range derived {
 		if !published[f.Path] {

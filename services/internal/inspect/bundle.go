@@ -109,10 +109,16 @@ func Verify(ctx context.Context, b *proof.Bundle, keys proof.Keys, held []proof.
 			return nil, ErrWrongKey
 		}
 		note(rest)
-		wrong, unknown := i.Compare(r.figures(b, published))
+		wrong, unknown, missing := i.compare(r.figures(b, published))
 		note(wrong)
 		r.Findings, r.NotVerified = append(r.Findings, ruled.List()...), append(append(r.NotVerified, unverified...), unknown...)
 		r.Checked.Rules, r.Checked.Figures = true, len(published)-len(unknown)
+		// Whoever made the bundle may have left out what does not suit them.
+		missing = slices.DeleteFunc(missing, func(path string) bool { return meeting != "" && !strings.Contains(path, "/meetings/"+meeting) })
+		if len(missing) > 0 {
+			r.NotVerified = append(r.NotVerified, Unverified{What: "figures that the bundle does not have", Count: len(missing),
+				Why: "they are derived, and there is nothing to hold them against: " + strings.Join(missing, ", ")})
+		}
 		if others > 0 {
 			r.NotVerified = append(r.NotVerified, Unverified{What: "other figures", Count: others, Why: onlyMeeting})
 		}

@@ -15,16 +15,24 @@ import (
 // positions, and may leave out what is nothing. A figure that was published and is not derived is unverified. Call it
 // after End.
 func (i *Inspector) Compare(published []Figure) (wrong []proof.Finding, unverified []Unverified) {
+	wrong, unverified, _ = i.compare(published)
+	return wrong, unverified
+}
+
+// compare also returns the paths of figures that are derived and were not published.
+func (i *Inspector) compare(published []Figure) (wrong []proof.Finding, unverified []Unverified, missing []string) {
 	derived := map[string][]byte{}
 	for _, f := range i.Figures() {
 		derived[f.Path] = f.Value
 	}
+	missing = slices.Sorted(maps.Keys(derived))
 	for _, f := range published {
 		value, ok := derived[f.Path]
 		if !ok {
 			unverified = append(unverified, Unverified{What: f.Path, Count: 1, Why: "this figure is not derived"})
 			continue
 		}
+		missing = slices.DeleteFunc(missing, func(path string) bool { return path == f.Path })
 		want, err := parse(value)
 		if err == nil {
 			var got any
@@ -35,7 +43,7 @@ func (i *Inspector) Compare(published []Figure) (wrong []proof.Finding, unverifi
 		}
 		wrong = append(wrong, proof.Finding{Code: proof.WrongFigure, Rule: f.Path, Detail: "is no JSON: " + err.Error()})
 	}
-	return wrong, unverified
+	return wrong, unverified, missing
 }
 
 func parse(text []byte) (v any, err error) {
