@@ -34,6 +34,9 @@ func readKeys(path string) (k keys, err error) {
 	if err != nil {
 		return k, err
 	}
+	if info.IsDir() {
+		return k, fmt.Errorf("key file %s is a directory", path)
+	}
 	if mode := info.Mode().Perm(); mode&0o027 != 0 {
 		return k, fmt.Errorf("key file %s has mode %#o: others could sign with it; make it 0600", path, mode)
 	}

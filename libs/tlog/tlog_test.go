@@ -930,6 +930,9 @@ func TestAKeyIsMadeOnceAndGuarded(t *testing.T) {
 		}
 		return err
 	}
+	if _, err := tlog.PublicKeys(p.dir); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("of a directory is said %v", err)
+	}
 	for _, mode := range []fs.FileMode{0o644, 0o604, 0o660, 0o666} {
 		if err := os.Chmod(p.key, mode); err != nil {
 			t.Fatal(err)
