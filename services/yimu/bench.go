@@ -111,8 +111,8 @@ func (b *bench) add(what, want, format string, args ...any) {
 
 func (b *bench) print(w io.Writer) error {
 	fmt.Fprintf(w, "yimu %s, %s/%s, %d cores, load from the same machine\n\n", version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	for _, f := range b.table {
-		if _, err := fmt.Fprintf(w, "%-46s %-58s %s\n", f.what, f.is, f.want); err != nil {
+	for _, f := range append([]figure{{"", "measured", "wanted"}}, b.table...) {
+		if _, err := fmt.Fprintf(w, "%-52s %-62s %s\n", f.what, f.is, f.want); err != nil {
 			return err
 		}
 	}
