@@ -188,10 +188,10 @@ func (b *bench) ballots(ctx context.Context) error {
 	if err := b.pages(ctx, s); err != nil {
 		return err
 	}
-	if err := b.past(ctx, s); err != nil {
+	if err := b.idle(ctx, s, "memory, idle", wantIdle); err != nil {
 		return err
 	}
-	if err := b.idle(ctx, s, "memory, idle", wantIdle); err != nil {
+	if err := b.past(ctx, s); err != nil {
 		return err
 	}
 	m := memoryOf(ctx, s)
