@@ -35,6 +35,9 @@ const (
 	wantHeld  = "< 64 B of each"
 )
 
+// readers is how many read data of owners at a time: no two those of one.
+const readers = 16
+
 // moments is as of how many positions each figure is asked for.
 const moments = 20
 
@@ -233,7 +236,7 @@ func (b *bench) bundle(ctx context.Context, s *load.Server) ([]byte, proof.Manif
 func (b *bench) held(ctx context.Context, s *load.Server, keys proof.Keys) error {
 	var held, events [2]int64
 	for i := range held {
-		f := load.Press(ctx, s.Addr, receiptsBeside, func(buf []byte, n int) ([]byte, bool) {
+		f := load.Press(ctx, s.Addr, readers, func(buf []byte, n int) ([]byte, bool) {
 			if n >= b.Readings {
 				return buf, false
 			}
@@ -266,7 +269,7 @@ func inspected(file []byte, keys proof.Keys) (held int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	began := heap()
+	began := inUse()
 	i, err := inspect.New(o.Manifest.Subject, nil)
 	if err != nil {
 		return 0, err
@@ -283,14 +286,14 @@ func inspected(file []byte, keys proof.Keys) (held int64, err error) {
 	if rest, _ := i.End(); err == nil && len(rest) > 0 {
 		err = errors.New(rest[0].String())
 	}
-	held = heap() - began
+	held = inUse() - began
 	runtime.KeepAlive(i)
 	runtime.KeepAlive(o)
 	return held, err
 }
 
-// heap is how many bytes are in use.
-func heap() int64 {
+// inUse is how many bytes are in use.
+func inUse() int64 {
 	runtime.GC()
 	runtime.GC() // what a pool holds is gone after the second
 	var m runtime.MemStats
