@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
+	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/internal/servicetest"
@@ -110,4 +112,46 @@ func named(found []proof.Finding, c forgery) bool {
 	return slices.ContainsFunc(found, func(x proof.Finding) bool {
 		return x.Code == c.code && x.Rule == c.rule && strings.Contains(x.Detail, c.event.String())
 	})
+}
+
+// The notice waits for the end of the last day on which the roll may be objected to,
+// as its timeline has it, days off and all; and so does a replay.
+func TestTheNoticeWaitsForTheLastDayToObjectToTheRoll(t *testing.T) {
+	s := servicetest.New(t, withHolidays(t)...)
+	estate := s.Estate("秀山花园")
+	s.Homes(estate, "1-101", "1-102", "1-103")
+	clerkID, clerk := s.Someone(estate, registry.Clerk)
+	_, committee := s.Someone(estate, registry.Committee)
+	committee.Post("/estates/"+estate+"/rules", body{
+		"from": units.DayOf(s.Clock.Now()), "document": "议事规则", "lines": []body{{"name": "roll_objection_days", "value": 3, "article": "第九条"}},
+	}).Want(http.StatusCreated)
+	id := clerk.Post("/estates/"+estate+"/meetings", body{
+		"title": "业主大会", "motions": json.RawMessage(motions),
+		"policy": body{"revote": votes.FirstBallotStands, "paper_and_electronic": votes.ElectronicStands, "unreturned": "none", "parking_counts_area": false},
+	}).Want(http.StatusCreated).ID()
+	clerk.Post("/meetings/"+id+"/roll", nil).Want(http.StatusCreated)
+	s.CatchUp()
+	type deadline struct {
+		Name string
+		Due  time.Time
+		Day  units.Day
+	}
+	list := servicetest.Items[deadline](s.Anyone().Get("/meetings/" + id + "/deadlines").Want(http.StatusOK))
+	at := slices.IndexFunc(list, func(d deadline) bool { return d.Name == "roll-objections" })
+	if at < 0 {
+		t.Fatalf("%+v", list)
+	}
+	due, weekday := list[at].Due, list[at].Day.Start().Weekday()
+	if due.Sub(s.Clock.Now()) <= 3*24*time.Hour-time.Hour || weekday == time.Saturday || weekday == time.Sunday {
+		t.Errorf("the last day is %+v", list[at])
+	}
+	notice := func(after time.Time) *servicetest.Answer {
+		s.Clock.Advance(after.Sub(s.Clock.Now()))
+		return s.Person(clerkID).Post("/meetings/"+id+"/notice", body{"opens": after.AddDate(0, 0, 16), "closes": after.AddDate(0, 0, 30)})
+	}
+	notice(due.Add(-time.Hour)).Refused(http.StatusConflict, "roll-objections-still-open")
+	notice(due).Want(http.StatusCreated)
+	if _, found, _ := replay(t, s, estate, nil); len(found) > 0 {
+		t.Errorf("honest as it is: %v", found)
+	}
 }

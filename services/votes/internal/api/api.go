@@ -246,11 +246,9 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 		return nil, err
 	}
 	defer view.Release()
-	set := a.rulesOf(m)
-	if !m.Posted() { // those that a notice of today would name
-		if set, _, err = a.inForce(ctx, m.Estate, a.now(view)); err != nil {
-			return nil, err
-		}
+	set, err := a.rulesAt(ctx, m, a.now(view))
+	if err != nil {
+		return nil, err
 	}
 	out := &MeetingDetail{}
 	b := &out.Body
@@ -297,6 +295,16 @@ func (a *API) rulesOf(m meeting.Meeting) meeting.RuleSet {
 		set, _ = rules.InForce(units.DayOf(a.Clock()))
 	}
 	return set
+}
+
+// rulesAt returns the rules a meeting is decided by or, before the notice, those that
+// one of an instant would name.
+func (a *API) rulesAt(ctx context.Context, m meeting.Meeting, at time.Time) (meeting.RuleSet, error) {
+	if m.Posted() {
+		return a.rulesOf(m), nil
+	}
+	set, _, err := a.inForce(ctx, m.Estate, at)
+	return set, err
 }
 
 // ErrNotCounted says that a meeting's choices cannot be read yet.

@@ -30,8 +30,13 @@ func (a *API) getDeadlines(ctx context.Context, in *MeetingAtIn) (*DeadlinesOut,
 		return nil, err
 	}
 	defer view.Release()
+	now := a.now(view)
+	set, err := a.rulesAt(ctx, m, now)
+	if err != nil {
+		return nil, err
+	}
 	out := &DeadlinesOut{}
-	out.Body.Items, out.Body.Bound = meeting.Deadlines(m, m.Times, a.rulesOf(m), a.Calendar, a.now(view)), lookback.Bind(a.Deps, view.Position)
+	out.Body.Items, out.Body.Bound = meeting.Deadlines(m, m.Times, set, a.Calendar, now), lookback.Bind(a.Deps, view.Position)
 	if out.Body.Items == nil {
 		out.Body.Items = []meeting.Deadline{}
 	}
