@@ -38,7 +38,7 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 	case votes.ResultPosted:
 		c.May(i.rights, "result.post", of)
 		c.Decided(facts.Again(c, m, meeting.PostResult{At: e.At, Result: e.Result, Photo: e.Photo, Until: e.ObjectionsUntil}))
-		if !aroundHolidays(set.ObjectionsUntil(e.At, meeting.Calendar{}), e.ObjectionsUntil) {
+		if !aroundHolidays(set.ObjectionsUntil(e.At, meeting.EveryDay), e.ObjectionsUntil) {
 			c.Break("objections-until", "the rules do not let owners object until %s", e.ObjectionsUntil)
 		}
 		if _, hash := m.Blob(h.results); m.Countable() && hash != e.Result {
@@ -65,7 +65,7 @@ func (i *inspection) lifecycle(c *facts.Commit, h *held, m meeting.Meeting, of a
 			c.Decided(errByClock)
 		}
 		c.Decided(facts.Again(c, m, meeting.MissDeadline{Now: c.Meta().Happened.Add(facts.Skew), Name: e.Deadline, Due: e.Due}))
-		given := meeting.Deadlines(m, h.times, set, meeting.Calendar{}, e.Due)
+		given := meeting.Deadlines(m, h.times, set, meeting.EveryDay, e.Due)
 		if !slices.ContainsFunc(given, func(d meeting.Deadline) bool { return d.Name == e.Deadline && aroundHolidays(d.Due, e.Due) }) {
 			c.Break("deadline-wrong", "the rules do not say that %s is due by %s", e.Deadline, e.Due)
 		}

@@ -81,7 +81,7 @@ func (i *inspection) notice(c *facts.Commit, m meeting.Meeting, e votes.NoticePo
 	var err error
 	for _, p := range i.procedures(c, m.Estate) {
 		adopted, _ := p.On(units.DayOf(e.At))
-		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: rules.Could(adopted, e), Adopted: adopted, Differs: e.Differs}
+		post := meeting.PostNotice{Now: e.At, Opens: e.Opens, Closes: e.Closes, Rules: rules.Could(adopted, e), Calendar: meeting.EveryDay, Adopted: adopted, Differs: e.Differs}
 		if m.Past {
 			post.Now, post.At = c.Latest(), e.At
 		}

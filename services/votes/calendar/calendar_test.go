@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/services/votes/calendar"
+	"github.com/yimu-ledger/yimu/services/votes/internal/meeting"
 )
 
 func TestTheShippedDaysAreThoseThatWereAnnounced(t *testing.T) {
@@ -22,6 +24,36 @@ func TestTheShippedDaysAreThoseThatWereAnnounced(t *testing.T) {
 	} {
 		if got, known := c.Works(day); got != works || !known {
 			t.Errorf("%s: works %t, known %t", day, got, known)
+		}
+	}
+}
+
+// A period whose last day nobody knows is held open for as long as people ever rest.
+func TestNoHolidayIsLongerThanAPeriodIsHeldOpenFor(t *testing.T) {
+	c := calendar.Shipped()
+	rest, longest := 0, 0
+	for day := units.Day("2004-01-01").Start(); day.Year() < 2027; day = day.AddDate(0, 0, 1) {
+		if works, known := c.Works(units.DayOf(day)); !known {
+			t.Fatalf("%s is not known", units.DayOf(day))
+		} else if rest++; works {
+			rest = 0
+		}
+		longest = max(longest, rest)
+	}
+	if longest < 7 || longest > meeting.LongestHoliday {
+		t.Errorf("%d days in a row", longest)
+	}
+}
+
+func TestAPeriodIsHeldOpenWhereItsLastDayIsNotKnown(t *testing.T) {
+	day := func(d units.Day) time.Time { return d.Start() }
+	for name, c := range map[string]struct{ from, over units.Day }{
+		"it ends on a working day":                         {"2026-11-24", "2026-11-28"},
+		"Civil Code art. 203: on the Monday after":         {"2026-11-26", "2026-12-01"},
+		"ten days longer, where it ends in a year to come": {"2028-05-01", "2028-05-15"},
+	} {
+		if got := calendar.Shipped().Open(day(c.from).Add(10*time.Hour), 3); !got.Equal(day(c.over)) {
+			t.Errorf("%s: over at %s, want %s", name, got, c.over)
 		}
 	}
 }

@@ -12,8 +12,13 @@ import (
 // holidays (法定休假日) and the days worked in their place (调休), which are announced
 // for one year at a time. The zero value knows no year.
 type Calendar struct {
-	years map[int]HolidayYear
+	years    map[int]HolidayYear
+	everyDay bool
 }
+
+// EveryDay is a calendar in which people work on every day: by it a period ends as
+// early as it can.
+var EveryDay = Calendar{everyDay: true}
 
 // HolidayYear is what was announced for one year. New Year's holiday may begin in
 // the December before.
@@ -43,7 +48,7 @@ func (c Calendar) With(y HolidayYear) (Calendar, error) {
 			years[year] = of
 		}
 	}
-	return Calendar{years}, nil
+	return Calendar{years: years}, nil
 }
 
 // Year returns what was announced for a year; false where nothing was.
@@ -60,6 +65,9 @@ const newYear = 20
 // and neither of its last days before the next year is announced.
 func (c Calendar) Works(d units.Day) (works, known bool) {
 	t := d.Start()
+	if c.everyDay && !t.IsZero() {
+		return true, true
+	}
 	this, known := c.years[t.Year()]
 	next, nextKnown := c.years[t.Year()+1]
 	if t.IsZero() || !known || t.Month() == time.December && t.Day() >= newYear && !nextKnown {
@@ -101,4 +109,19 @@ func (c Calendar) Within(from time.Time, years, days int) (end time.Time, last u
 	day := units.DayOf(units.After(from, years, 0, days))
 	last, known = c.LastDay(day)
 	return last.Start().AddDate(0, 0, 1), last, known
+}
+
+// LongestHoliday is how many days in a row nobody works on at most, weekends and all:
+// in no year that is known were there more.
+const LongestHoliday = 10
+
+// Open returns the first instant at which a period in which owners may do something
+// is surely over. Where days off of its end are not known, it is held open for the
+// longest that they can be: nobody loses a day that is announced later.
+func (c Calendar) Open(from time.Time, days int) time.Time {
+	end, _, known := c.Within(from, 0, days)
+	if !known {
+		end = end.AddDate(0, 0, LongestHoliday)
+	}
+	return end
 }

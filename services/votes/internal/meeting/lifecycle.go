@@ -473,8 +473,7 @@ func (r RuleSet) ObjectionsUntil(posted time.Time, c Calendar) time.Time {
 	if days == 0 {
 		return time.Time{}
 	}
-	end, _, _ := c.Within(posted, 0, days)
-	return end
+	return c.Open(posted, days)
 }
 
 // ObjectToResult says something against a posted result.

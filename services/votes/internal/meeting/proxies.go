@@ -110,7 +110,7 @@ type GrantProxy struct {
 // Decide refuses what could not be a mandate of this owner.
 func (c GrantProxy) Decide(b Ballots) ([]votes.Event, error) {
 	switch {
-	case c.Meeting.Past || !c.Meeting.Posted() || c.Meeting.Closed || !c.At.Before(c.Meeting.Notice.Closes):
+	case c.Meeting.Past || !c.Meeting.Posted() || c.Meeting.Closed || c.Meeting.IsCancelled() || !c.At.Before(c.Meeting.Notice.Closes):
 		return nil, ErrProxyClosed
 	case c.Own:
 		return nil, ErrOwnProxy

@@ -88,6 +88,7 @@ func TestProxies(t *testing.T) {
 		{Name: "a mandate by who has voted", Given: events{own}, When: grant, Err: meeting.ErrVotedInPerson},
 		{Name: "a mandate by who has handed in an envelope", Given: events{votes.PaperHandedIn{Envelope: "e", At: at}}, When: grant, Err: meeting.ErrVotedInPerson},
 		{Name: "a mandate after voting is over", When: of(func(c *meeting.GrantProxy) { c.At = closes }), Err: meeting.ErrProxyClosed},
+		{Name: "a mandate for a meeting that is cancelled", When: of(func(c *meeting.GrantProxy) { c.Meeting.Cancelled.At = noon }), Err: meeting.ErrProxyClosed},
 		{Name: "a mandate before there is a notice", When: of(func(c *meeting.GrantProxy) { c.Meeting.Notice = votes.NoticePosted{} }), Err: meeting.ErrProxyClosed},
 
 		{Name: "revoke it", Given: events{granted}, When: revoke, Then: events{revoked}},

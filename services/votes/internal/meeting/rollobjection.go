@@ -124,8 +124,7 @@ func (r RuleSet) rollObjectionsEnd(posted time.Time, c Calendar) time.Time {
 	if r.RollObjectionDays == 0 || posted.IsZero() {
 		return time.Time{}
 	}
-	end, _, _ := c.Within(posted, 0, r.RollObjectionDays)
-	return end
+	return c.Open(posted, r.RollObjectionDays)
 }
 
 // code is what everyone may read of a unit that nobody has registered: no words.

@@ -30,8 +30,10 @@ func TestObjectionsToARoll(t *testing.T) {
 	posts := func(at string, c meeting.Calendar) (votes.RollFrozen, meeting.PostNotice) {
 		return with(frozen, func(f *votes.RollFrozen) { f.At = shanghai(t, at) }), with(notice, func(n *meeting.PostNotice) { n.Rules, n.Calendar = withDays, c })
 	}
-	late, lateNotice := posts("2030-04-27 23:59", meeting.Calendar{})
-	early, earlyNotice := posts("2030-04-28 00:00", meeting.Calendar{})
+	late, lateNotice := posts("2030-04-27 23:59", meeting.EveryDay)
+	early, earlyNotice := posts("2030-04-28 00:00", meeting.EveryDay)
+	_, unknownNotice := posts("2030-04-27 23:59", meeting.Calendar{})
+	long, longNotice := posts("2030-04-17 23:59", meeting.Calendar{})
 	labour, err := meeting.Calendar{}.With(meeting.HolidayYear{Year: 2030, Source: "test", Rest: []units.Day{"2030-05-01"}})
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +76,8 @@ func TestObjectionsToARoll(t *testing.T) {
 		{Name: "Civil Code art. 201: notice once the third day after the roll was posted is over", Given: events{drafted, late}, When: lateNotice, Then: events{posted}},
 		{Name: "Civil Code art. 201: notice on the third day, though three times 24 hours have passed", Given: events{drafted, early}, When: earlyNotice, Err: meeting.ErrRollDays},
 		{Name: "Civil Code art. 203: notice on the third day, of which the last is a working day", Given: events{drafted, late}, When: labourNotice, Then: events{posted}},
+		{Name: "notice on the third day, of a year whose days off nobody knows", Given: events{drafted, late}, When: unknownNotice, Err: meeting.ErrRollDays},
+		{Name: "notice once it is over, whichever days are off", Given: events{drafted, long}, When: longNotice, Then: events{posted}},
 		{Name: "notice days after that", Given: events{drafted, holiday}, When: holidayNotice, Then: events{posted}},
 		{Name: "Civil Code art. 203: notice on the Monday that took the place of a Sunday", Given: events{drafted, sunday},
 			When: with(sundayNotice, func(n *meeting.PostNotice) {
