@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"log"
@@ -62,10 +63,16 @@ func (c container) accepted(t *testing.T, secrets []string) {
 	}
 	check := exec.Command(binary, append(slices.Clone(c.args), "--check")...)
 	check.Env = []string{}
+	cert, key := certificate(t)
 	for _, name := range slices.Sorted(maps.Keys(c.env)) {
 		value := c.env[name]
-		if name == "YIMU_KAFKA_CA" || strings.Contains(value, trusted) {
-			value = authority.ReplaceAllString(value, "${1}"+certificate(t)) // files that are read at once
+		switch { // files that are read at once
+		case name == "YIMU_EVENTSTORE_CERT":
+			value = cert
+		case name == "YIMU_EVENTSTORE_KEY":
+			value = key
+		case name == "YIMU_KAFKA_CA", strings.Contains(value, trusted):
+			value = authority.ReplaceAllString(value, "${1}"+cert)
 		}
 		check.Env = append(check.Env, name+"="+value)
 	}
@@ -116,16 +123,24 @@ func paths(value string) (found []string) {
 	return found
 }
 
-// certificate is a file with some certificate.
-func certificate(t *testing.T) string {
+// certificate writes some certificate and its key, and returns the files.
+func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	file := filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+	private, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return file
+	dir := t.TempDir()
+	file := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return file("tls.crt", "CERTIFICATE", server.Certificate().Raw), file("tls.key", "PRIVATE KEY", private)
 }
 
 // kinds are the services that there are, and the store.

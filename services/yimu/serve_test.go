@@ -135,6 +135,9 @@ func TestSettingsThatCannotWorkAreSaidBeforeAnythingStarts(t *testing.T) {
 		"an address that is none":             {"portal", []string{"--registry=localhost:8080"}, "http://host:port"},
 		"a certificate without its key":       {"store", []string{"--eventstore-cert=c.pem"}, "--eventstore-key"},
 		"a user without a password":           {"store", []string{"--append-user=ledger"}, "--append-password"},
+		"a certificate that is not there":     {"store", []string{"--eventstore-cert=/nowhere.crt", "--eventstore-key=k", "--append-user=u", "--append-password=p"}, "/nowhere.crt"},
+		"a store that everyone may append to": {"store", []string{"--eventstore-listen=0.0.0.0:2113"}, "loopback"},
+		"a store at the address of no host":   {"store", []string{"--eventstore-listen=:2113"}, "loopback"},
 		"a certificate without a user":        {"store", []string{"--eventstore-cert=c", "--eventstore-key=k"}, "--append-user"},
 	} {
 		t.Run(name, func(t *testing.T) {

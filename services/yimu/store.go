@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,8 +47,22 @@ func (f storeFlags) check() error {
 		return errors.New("--eventstore-cert needs --append-user: over TLS nobody else appends")
 	case f.AppendUser != "" && f.EventstoreCert == "":
 		return errors.New("--append-user needs --eventstore-cert: clients send no credentials in plain text")
+	case f.EventstoreCert == "" && !onLoopback(f.EventstoreListen):
+		return fmt.Errorf("without --eventstore-cert and --append-user everyone may append, so --eventstore-listen %s must be a loopback address", f.EventstoreListen)
+	case f.EventstoreCert != "":
+		if _, err := tls.LoadX509KeyPair(f.EventstoreCert, f.EventstoreKey); err != nil {
+			return fmt.Errorf("--eventstore-cert, --eventstore-key: %w", err)
+		}
 	}
 	return nil
+}
+
+// onLoopback says whether nobody but this machine can reach an address. The name
+// of another machine, too, is none.
+func onLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // ledger lets the ledger append too.
