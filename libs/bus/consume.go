@@ -88,7 +88,26 @@ func (c *client) ends(ctx context.Context, topic string, partitions int) (map[in
 // ConsumeFrom hands over every message from the given places on, without a
 // group and without committing: each caller sees them all. Otherwise it is as [Consume].
 func ConsumeFrom(ctx context.Context, cfg Config, from Offsets, handle Handler) error {
-	return consumeFrom(ctx, cfg, from, whole(handle))
+	var topics []string
+	for topic := range from {
+		topics = append(topics, topic)
+	}
+	c := newClient(cfg, topics...)
+	stop := context.AfterFunc(ctx, c.close)
+	defer stop()
+	watch := newConsumption(cfg, "")
+	defer watch.stop()
+	var partitions sync.WaitGroup
+	partitions.Go(func() { watch.follow(ctx, c) })
+	for topic, offsets := range from {
+		for partition, offset := range offsets {
+			f := follower{cfg: cfg, client: c, watch: watch, topic: topic, partition: partition, offset: offset, deliver: whole(handle)}
+			partitions.Go(func() { f.run(ctx) })
+		}
+	}
+	partitions.Wait()
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // deliver hands out a batch and calls done with the number of messages that are
@@ -103,29 +122,6 @@ func whole(handle Handler) deliver {
 		done(len(batch))
 		return nil
 	}
-}
-
-func consumeFrom(ctx context.Context, cfg Config, from Offsets, d deliver) error {
-	var topics []string
-	for topic := range from {
-		topics = append(topics, topic)
-	}
-	c := newClient(cfg, topics...)
-	stop := context.AfterFunc(ctx, c.close)
-	defer stop()
-	watch := newConsumption(cfg, "")
-	defer watch.stop()
-	var partitions sync.WaitGroup
-	partitions.Go(func() { watch.follow(ctx, c) })
-	for topic, offsets := range from {
-		for partition, offset := range offsets {
-			f := follower{cfg: cfg, client: c, watch: watch, topic: topic, partition: partition, offset: offset, deliver: d}
-			partitions.Go(func() { f.run(ctx) })
-		}
-	}
-	partitions.Wait()
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 func consume(ctx context.Context, cfg Config, group string, topics []string, d deliver) error {

@@ -106,43 +106,49 @@ func TestAHandlerTakesAllThatWaited(t *testing.T) {
 	verdict <- nil
 }
 
-func TestTheTailBeginsWhereSubscribeFoundTheEnd(t *testing.T) {
+func TestWhoReadsFromTheEndsSeesAllThatComesAfter(t *testing.T) {
 	cfg := anyBroker(t)
 	topic := newTopic(t, cfg, 3)
 	p := newPublisher(t, cfg)
-	for i := range 20 {
-		if err := p.Publish(topic, keyed(fmt.Sprint(i), "before")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var subs []*bus.Subscriber
-	for range 2 { // every instance sees all
-		sub := bus.NewTailSubscriber(cfg)
-		closeAfter(t, sub)
-		subs = append(subs, sub)
-	}
-	for _, sub := range subs {
-		messages, err := sub.Subscribe(t.Context(), topic)
-		if err != nil {
-			t.Fatal(err)
-		}
+	publish := func(payload string) {
+		t.Helper()
 		for i := range 20 {
-			if err := p.Publish(topic, keyed(fmt.Sprint(i), "after")); err != nil {
+			if err := p.Publish(topic, keyed(fmt.Sprint(i), payload)); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	publish("before")
+	for range 2 { // every instance sees all
+		ends, err := bus.Ends(t.Context(), cfg, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish("after")
+		messages := make(chan bus.Message)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- bus.ConsumeFrom(ctx, cfg, ends, func(ctx context.Context, batch []bus.Message) error {
+				for _, m := range batch {
+					messages <- m
+				}
+				return nil
+			})
+		}()
 		for range 20 {
-			m := <-messages
-			if string(m.Payload) != "after" {
-				t.Errorf("got %s", m.Payload)
+			if m := <-messages; string(m.Value) != "after" {
+				t.Errorf("got %s", m.Value)
 			}
-			m.Ack()
+		}
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ends with %v", err)
 		}
 	}
 }
 
-func TestWhatComesDuringARestIsFetchedAtOnce(t *testing.T) {
-	const n = 10
+func TestWhatComesWhileABatchIsHandledIsFetchedAtOnce(t *testing.T) {
 	cfg := anyBroker(t)
 	topic := newTopic(t, cfg, 1)
 	p := newPublisher(t, cfg)
@@ -152,41 +158,40 @@ func TestWhatComesDuringARestIsFetchedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sub := bus.NewTailSubscriber(cfg)
-	closeAfter(t, sub)
-	rests := make(chan chan struct{})
-	sub.Rest(func(ctx context.Context) {
-		rested := make(chan struct{})
-		select {
-		case rests <- rested:
-			<-rested
-		case <-ctx.Done():
-		}
-	})
-	messages, err := sub.Subscribe(t.Context(), topic)
+	ends, err := bus.Ends(t.Context(), cfg, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish("first")
-	(<-messages).Ack()
-	rested := <-rests
-	for i := range n {
-		publish(fmt.Sprint(i))
-	}
-	close(rested)
-	for i := range n {
-		select {
-		case m := <-messages:
-			if string(m.Payload) != fmt.Sprint(i) {
-				t.Errorf("message %d is %s", i, m.Payload)
+	batches, goOn := make(chan string), make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- bus.ConsumeFrom(ctx, cfg, ends, func(_ context.Context, batch []bus.Message) error {
+			said := ""
+			for _, m := range batch {
+				said += string(m.Value) + " "
 			}
-			m.Ack()
-		case rested := <-rests:
-			t.Errorf("it rests again after %d of %d", i, n)
-			close(rested)
-		}
+			batches <- said
+			<-goOn
+			return nil
+		})
+	}()
+	publish("first")
+	if got := <-batches; got != "first " {
+		t.Errorf("got %q", got)
 	}
-	close(<-rests)
+	want := ""
+	for i := range 10 {
+		publish(fmt.Sprint(i))
+		want += fmt.Sprint(i) + " "
+	}
+	goOn <- struct{}{}
+	if got := <-batches; got != want {
+		t.Errorf("got %q, want all at once", got)
+	}
+	close(goOn)
+	stop()
+	<-ended
 }
 
 func TestWhatIsStillThereIsNotSkipped(t *testing.T) {

@@ -16,8 +16,7 @@ import (
 // partitions may be out at once.
 type Subscriber struct {
 	cfg   Config
-	group string // empty: without a group, from the end
-	rest  func(context.Context)
+	group string
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -32,22 +31,13 @@ func NewSubscriber(cfg Config, group string) *Subscriber {
 	return &Subscriber{cfg: cfg, group: group, ctx: ctx, cancel: cancel}
 }
 
-// NewTailSubscriber returns a subscriber outside any group: it reads all
-// partitions from where they end when Subscribe is called. What is published
-// after Subscribe returned is delivered.
-func NewTailSubscriber(cfg Config) *Subscriber { return NewSubscriber(cfg, "") }
-
-// Rest has f called, before Subscribe, each time that all a fetch brought was
-// acknowledged. The next fetch waits until f returns, and so brings more at once.
-func (s *Subscriber) Rest(f func(context.Context)) { s.rest = f }
-
 var (
 	_ message.Subscriber           = (*Subscriber)(nil)
 	_ message.SubscribeInitializer = (*Subscriber)(nil)
 )
 
 // Subscribe delivers the topic's messages until ctx ends or Close is called,
-// and then closes the channel. A group waits for the topic to come into being.
+// and then closes the channel. It waits for the topic to come into being.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
@@ -59,16 +49,6 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 
 	ctx, cancel := context.WithCancel(ctx)
 	unlink := context.AfterFunc(s.ctx, cancel)
-	var ends Offsets
-	if s.group == "" {
-		var err error
-		if ends, err = Ends(ctx, s.cfg, topic); err != nil {
-			unlink()
-			cancel()
-			s.open.Done()
-			return nil, err
-		}
-	}
 	out := make(chan *message.Message)
 	go func() {
 		defer s.open.Done()
@@ -82,17 +62,9 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 				}
 				done(i + 1)
 			}
-			if s.rest != nil {
-				s.rest(ctx)
-			}
 			return nil
 		}
-		var err error
-		if s.group == "" {
-			err = consumeFrom(ctx, s.cfg, ends, d)
-		} else {
-			err = consume(ctx, s.cfg, s.group, []string{topic}, d)
-		}
+		err := consume(ctx, s.cfg, s.group, []string{topic}, d)
 		if ctx.Err() == nil {
 			s.cfg.log().ErrorContext(ctx, "subscription ended", slog.String("topic", topic), slog.Any("error", err))
 		}

@@ -24,15 +24,12 @@ import (
 // ClientConfig is what a Client is made of.
 type ClientConfig struct {
 	Publisher message.Publisher
-	// Outcomes reads OutcomesTopic without a consumer group, from the end
-	// offsets as they are when Subscribe returns. A *bus.Subscriber is asked to
-	// rest while nobody waits.
-	Outcomes message.Subscriber
-	Clock    func() time.Time
-	Wait     time.Duration // for an outcome; 5 s unless set
-	Log      *slog.Logger
-	Tracer   trace.Tracer // nil: no spans
-	Meter    metric.Meter // nil: nothing is measured
+	Bus       bus.Config // where outcomes are read
+	Clock     func() time.Time
+	Wait      time.Duration // for an outcome; 5 s unless set
+	Log       *slog.Logger
+	Tracer    trace.Tracer // nil: no spans
+	Meter     metric.Meter // nil: nothing is measured
 }
 
 // Client hands commits over and waits for their outcomes. One serves a whole
@@ -68,11 +65,7 @@ func NewClient(cfg ClientConfig) *Client {
 		cfg.Wait = 5 * time.Second
 	}
 	cfg.Log = logger(cfg.Log)
-	c := &Client{cfg: cfg, waiting: map[attempt]*wait{}, joined: make(chan struct{}, 1)}
-	if outcomes, ok := cfg.Outcomes.(*bus.Subscriber); ok {
-		outcomes.Rest(c.rest)
-	}
-	return c
+	return &Client{cfg: cfg, waiting: map[attempt]*wait{}, joined: make(chan struct{}, 1)}
 }
 
 // leisure is how long outcomes gather while nobody waits for one.
@@ -99,18 +92,23 @@ func (c *Client) rest(ctx context.Context) {
 
 // Run reads outcomes until ctx ends.
 func (c *Client) Run(ctx context.Context) error {
-	messages, err := c.cfg.Outcomes.Subscribe(ctx, OutcomesTopic)
+	ends, err := bus.Ends(ctx, c.cfg.Bus, OutcomesTopic)
 	if err != nil {
-		return fmt.Errorf("commitpath: subscribe to outcomes: %w", err)
+		return fmt.Errorf("commitpath: outcomes: %w", err)
 	}
 	c.ready.Store(true)
 	defer c.ready.Store(false)
 	defer c.watch()()
-	for m := range messages {
+	return bus.ConsumeFrom(ctx, c.cfg.Bus, ends, c.hear)
+}
+
+// hear takes the outcomes of one fetch, and lets the next ones gather. The topic
+// has one partition, so one call comes after the other.
+func (c *Client) hear(ctx context.Context, batch []bus.Message) error {
+	for _, m := range batch {
 		var o told
-		if err := json.Unmarshal(m.Payload, &o); err != nil {
-			c.cfg.Log.ErrorContext(ctx, "unreadable outcome", slog.String("message", m.UUID), slog.Any("error", err))
-			m.Ack()
+		if err := json.Unmarshal(m.Value, &o); err != nil {
+			c.cfg.Log.ErrorContext(ctx, "unreadable outcome", slog.String("message", m.ID), slog.Any("error", err))
 			continue
 		}
 		c.skew.observe(c.cfg.Clock().Sub(o.At))
@@ -119,16 +117,13 @@ func (c *Client) Run(ctx context.Context) error {
 			c.signed.Store(&o.Signed)
 		}
 		if c.answer(o.Outcome) {
-			_, span := bus.Process(m.Context(), c.cfg.Tracer, OutcomesTopic, m.UUID, m.Metadata)
+			_, span := bus.Process(ctx, c.cfg.Tracer, OutcomesTopic, m.ID, m.Metadata)
 			span.SetAttributes(telemetry.Outcome.String(string(o.Status)))
 			span.End()
 		}
-		m.Ack()
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errors.New("commitpath: outcomes ended")
+	c.rest(ctx)
+	return nil
 }
 
 func (c *Client) join(a attempt) *wait {

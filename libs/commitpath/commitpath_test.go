@@ -135,7 +135,7 @@ func (p *path) startClient(t testing.TB, s settings) *commitpath.Client {
 	}
 	publisher := bus.NewPublisher(p.bus)
 	client := commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: publisher, Outcomes: bus.NewTailSubscriber(p.bus), Clock: s.clock, Wait: s.wait, Tracer: s.tracer, Meter: s.meter,
+		Publisher: publisher, Bus: p.bus, Clock: s.clock, Wait: s.wait, Tracer: s.tracer, Meter: s.meter,
 	})
 	stop := run(t, func(ctx context.Context) { _ = client.Run(ctx) })
 	t.Cleanup(func() { stop(); _ = publisher.Close() })

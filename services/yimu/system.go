@@ -123,7 +123,7 @@ func build(ctx context.Context, g ground, clock service.Clock, log *slog.Logger,
 	s.publisher = bus.NewPublisher(s.bus)
 	s.closes(s.publisher.Close)
 	s.client = commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: s.publisher, Outcomes: bus.NewTailSubscriber(s.bus), Clock: clock, Log: log,
+		Publisher: s.publisher, Bus: s.bus, Clock: clock, Log: log,
 		Tracer: s.watch.Tracer, Meter: s.watch.Meter,
 	})
 	if s.access, err = access.New(access.Config{Store: s.store, Sessions: s.sessions(), Clock: clock, Log: log, Meter: s.watch.Meter}); err != nil {

@@ -150,7 +150,7 @@ func Start(t testing.TB, config Config) *System {
 	s.Publisher = publisher
 	// The ends of the commit path compare their clocks: those stay the machine's.
 	s.client = commitpath.NewClient(commitpath.ClientConfig{
-		Publisher: publisher, Outcomes: bus.NewTailSubscriber(s.Bus), Clock: time.Now, Wait: config.Wait, Log: log,
+		Publisher: publisher, Bus: s.Bus, Clock: time.Now, Wait: config.Wait, Log: log,
 	})
 	s.Sessions = access.NewSessions(s.Vault.Sessions(), s.Clock.Now)
 	s.Directory, err = access.New(access.Config{Store: s.Store, Sessions: s.Sessions, Clock: s.Clock.Now, Log: log})
