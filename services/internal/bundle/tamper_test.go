@@ -318,6 +318,18 @@ func rootOf(leaves []tlog.Hash) tlog.Hash {
 	return tlog.NodeHash(rootOf(leaves[:k]), rootOf(leaves[k:]))
 }
 
+// hashes are those of a tree, as package tlog numbers them.
+type hashes []tlog.Hash
+
+// ReadHashes implements tlog.HashReader.
+func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	var all []tlog.Hash
+	for _, i := range indexes {
+		all = append(all, h[i])
+	}
+	return all, nil
+}
+
 // cell is one thing that is done to a ledger or to what proves it, and what it is
 // called when it is found.
 type cell struct {
@@ -489,10 +501,20 @@ func TestTamper(t *testing.T) {
 		u.sign()
 		rewritten = u.signed
 	}, proof.Held{Checkpoint: last})
+	var goneOn string
+	var other hashes
 	changed("all of history, signed, and gone on", proof.RewrittenHistory, func(u *unpacked, at int) {
 		u.leaves[at].Event.Data = bytes.Replace(u.leaves[at].Event.Data, []byte(`"heads":5`), []byte(`"heads":4`), 1)
 		u.leaves = append(u.leaves, proof.Entry{Hash: tlog.RecordHash([]byte("of another estate"))})
 		u.sign()
+		goneOn = u.signed
+		for n, e := range u.leaves {
+			stored, err := tlog.StoredHashesForRecordHash(int64(n), e.Hash, other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other = append(other, stored...)
+		}
 	}, proof.Held{Checkpoint: last})
 	changed("a roll", proof.ChangedBytes, func(u *unpacked, _ int) {
 		for name := range u.others {
@@ -508,16 +530,32 @@ func TestTamper(t *testing.T) {
 	})
 	cells[len(cells)-1].names = "6, and the events lead to 5"
 
-	// Two histories, each sound by itself, shown to two people.
-	_, _, findings := w.keys.Extension(last, nil, proof.Extension{Format: proof.ExtensionFormat, Checkpoint: rewritten})
-	found("two clients", "two histories", proof.RewrittenHistory, "", findings)
-
-	// An extension, which leads from a checkpoint that somebody kept to a newer one.
 	kept, _, failed := w.keys.Checkpoint(early.Checkpoint)
 	between, _, none := w.keys.Checkpoint(last)
 	if failed != nil || none != nil {
 		t.Fatal(failed, none)
 	}
+
+	// Two histories, each sound by itself, shown to two people.
+	_, _, findings := w.keys.Extension(last, nil, proof.Extension{Format: proof.ExtensionFormat, Checkpoint: rewritten})
+	found("two clients", "two histories", proof.RewrittenHistory, "", findings)
+	size := int64(between.Size)
+	root, err := tlog.TreeHash(size, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := tlog.ProveTree(size+1, size, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := proof.Extension{Format: proof.ExtensionFormat, OldSize: between.Size, OldRoot: proof.Hash(root), Checkpoint: goneOn}
+	for _, h := range path {
+		shown.Proof = append(shown.Proof, proof.Hash(h))
+	}
+	_, _, findings = w.keys.Extension(last, nil, shown)
+	found("two clients", "two histories, one of them longer", proof.RewrittenHistory, "", findings)
+
+	// An extension, which leads from a checkpoint that somebody kept to a newer one.
 	w.Estate("又一处")
 	extend := func(old uint64) (e proof.Extension) {
 		t.Helper()
