@@ -734,8 +734,9 @@ type rollFigure struct {
 }
 
 type turnoutFigure struct {
-	Heads int64         `json:"heads"`
-	Area  units.CentiM2 `json:"area_centi_m2"`
+	Heads   int64         `json:"heads"`
+	Area    units.CentiM2 `json:"area_centi_m2"`
+	OfHeads int64         `json:"of_heads"`
 }
 
 // Figures implements facts.Part.
@@ -749,8 +750,9 @@ func (i *inspection) Figures() (list []facts.Figure) {
 			continue
 		}
 		lists[m.Estate] = append(lists[m.Estate], object{"id": id, "title": m.Title, "past": m.Past})
-		voted := m.Turnout(h.turnout, h.onRoll(m), h.votedBefore(m, func(of *head) bool { return of.voted }))
-		turnout := turnoutFigure{voted.Heads, voted.Area}
+		onRoll, before := h.onRoll(m), h.votedBefore(m, func(of *head) bool { return of.voted })
+		voted := m.Turnout(h.turnout, onRoll, before)
+		turnout := turnoutFigure{voted.Heads, voted.Area, m.Heads(votes.ScopeTotal{Heads: m.Roll.Heads}, onRoll, before).Heads}
 		of := object{
 			"id": id, "title": m.Title, "past": m.Past, "estate": m.Estate, "policy": m.Policy,
 			"turnout": turnout, "paper_entry_completed": m.EntryComplete,

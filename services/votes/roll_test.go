@@ -144,14 +144,16 @@ func TestAUnitSoldDuringTheVote(t *testing.T) {
 	h.CatchUp()
 	var summary struct {
 		Turnout struct {
-			Heads int64
-			Area  int64 `json:"area_centi_m2"`
+			Heads   int64
+			Area    int64 `json:"area_centi_m2"`
+			OfHeads int64 `json:"of_heads"`
 		}
 		Reasons map[string]int
 	}
 	// an with 101 and 102, which is fa's now and for which an's ballot stands; di 201 and 6-1-101; ed 5-2-101.
 	h.Anyone().Get(ballots + "/summary").Want(http.StatusOK).Into(&summary)
-	if summary.Turnout.Heads != 3 || summary.Turnout.Area != 42000 {
+	// ed took ce's place, and bo has nothing left: three heads, of whom three have voted, and no longer four.
+	if summary.Turnout.Heads != 3 || summary.Turnout.Area != 42000 || summary.Turnout.OfHeads != 3 {
 		t.Errorf("turnout %+v", summary.Turnout)
 	}
 

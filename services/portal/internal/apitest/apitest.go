@@ -299,9 +299,9 @@ func New() *API {
 	roll := object{"hash": "9f2c4e7d1a0b3c5d8e6f7a9b2c4d6e8f1a3b5c7d9e0f2a4b6c8d0e1f3a5b7c9d", "heads": 976, "area_centi_m2": 8800473}
 	meetings := []object{
 		{"id": Closed, "estate": Estate, "title": meeting["title"], "state": "closed", "opens": meeting["opens"], "closes": meeting["closes"], "notice_at": meeting["notice_posted"],
-			"past": true, "policy": meeting["policy"], "motions": motions, "roll": roll, "turnout": object{"heads": 760, "area_centi_m2": 6843200}},
+			"past": true, "policy": meeting["policy"], "motions": motions, "roll": roll, "turnout": object{"heads": 760, "area_centi_m2": 6843200, "of_heads": 976}},
 		{"id": Open, "estate": Estate, "title": "秀山花园业主大会第二次会议", "state": "open", "opens": "2026-11-10T09:00:00+08:00", "closes": "2026-11-30T18:00:00+08:00", "notice_at": "2026-10-20T10:00:00+08:00",
-			"policy": meeting["policy"], "motions": motions, "roll": roll, "turnout": object{"heads": 412, "area_centi_m2": 3704410}},
+			"policy": meeting["policy"], "motions": motions, "roll": roll, "turnout": object{"heads": 412, "area_centi_m2": 3704410, "of_heads": 976}},
 	}
 	posted := maps.Clone(meetings[1])
 	posted["id"], posted["title"], posted["state"] = Posted, "秀山花园业主大会第三次会议", "posted"

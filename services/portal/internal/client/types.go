@@ -276,7 +276,7 @@ type Meeting struct {
 	Motions []Motion   `json:"motions"`
 	Roll    *Roll      `json:"roll"`
 	RuleSet string     `json:"rule_set"`
-	Turnout Electorate `json:"turnout"`
+	Turnout Turnout    `json:"turnout"`
 
 	Resting []Resting `json:"resting"` // before the notice: motions on a matter for which too few took part not long ago
 	Differs []Differs `json:"differs"` // what the notice says of such motions
@@ -286,6 +286,12 @@ type Meeting struct {
 	Kind          string `json:"kind"`     // 定期, 临时 or 首次; none: not said
 	Convener      string `json:"convener"` // none: not said
 	AskedByOwners bool   `json:"asked_by_owners"`
+}
+
+// Turnout is who has cast a ballot so far.
+type Turnout struct {
+	Electorate
+	OfHeads int64 `json:"of_heads"` // that there are, also after sales
 }
 
 // Resting is a motion that may not be put to the owners yet, unless the notice says

@@ -163,8 +163,9 @@ type RollOut struct {
 
 // Turnout is who has cast a ballot so far.
 type Turnout struct {
-	Heads int64         `json:"heads"`
-	Area  units.CentiM2 `json:"area_centi_m2"`
+	Heads   int64         `json:"heads"`
+	Area    units.CentiM2 `json:"area_centi_m2"`
+	OfHeads int64         `json:"of_heads" doc:"heads that there are: those of the roll, but for units that changed hands since"`
 }
 
 func (a *API) listMeetings(ctx context.Context, in *struct {
@@ -275,12 +276,12 @@ func (a *API) getMeeting(ctx context.Context, in *MeetingAtIn) (*MeetingDetail, 
 		b.RuleSet, b.RuleHash, b.NoticeInTime = m.Notice.RuleSet, m.Notice.RuleHash, &inTime
 	}
 	t, err := a.turnout(ctx, view, in.Meeting)
-	b.Turnout, b.Bound = Turnout{t.Heads, t.Area}, lookback.Bind(a.Deps, view.Position)
+	b.Turnout, b.Bound = Turnout{t.Heads, t.Area, t.OfHeads}, lookback.Bind(a.Deps, view.Position)
 	return out, err
 }
 
 // turnout asks what is kept in memory where that is of now.
-func (a *API) turnout(ctx context.Context, v lookback.View[*board.Tables], id string) (votes.ScopeTotal, error) {
+func (a *API) turnout(ctx context.Context, v lookback.View[*board.Tables], id string) (board.Turnout, error) {
 	if v.Tables == a.Board.Tables {
 		return a.Board.Turnout(ctx, id)
 	}
@@ -369,7 +370,7 @@ func (a *API) getSummary(ctx context.Context, in *MeetingAtIn) (*SummaryOut, err
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Turnout = Turnout{t.Heads, t.Area}
+	out.Body.Turnout = Turnout{t.Heads, t.Area, t.OfHeads}
 	if !m.Countable() {
 		out.Body.Rows, err = view.Tables.Rows(ctx, in.Meeting)
 		return out, err

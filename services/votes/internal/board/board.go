@@ -234,10 +234,17 @@ func (b *Tables) Meeting(ctx context.Context, id string) (meeting.Meeting, bool,
 	return m, ok, err
 }
 
-// Turnout returns how many heads with which area have cast a ballot in time.
-func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err error) {
+// Turnout is how many heads with which area have cast a ballot in time, and how many
+// heads there are by now: those of the roll, but for units that changed hands.
+type Turnout struct {
+	votes.ScopeTotal
+	OfHeads int64
+}
+
+// Turnout returns the turnout of a meeting.
+func (b *Board) Turnout(ctx context.Context, id string) (t Turnout, err error) {
 	if c, ok := b.turnouts.Load(id); ok && b.voted.include(id, c.(cachedTurnout).at) {
-		return c.(cachedTurnout).ScopeTotal, nil
+		return c.(cachedTurnout).Turnout, nil
 	}
 	var at es.Position
 	err = b.db.View(ctx, func(tx *readmodel.Tx) (err error) {
@@ -253,12 +260,12 @@ func (b *Board) Turnout(ctx context.Context, id string) (t votes.ScopeTotal, err
 	return t, err
 }
 
-// Turnout returns how many heads with which area have cast a ballot in time.
-func (b *Tables) Turnout(ctx context.Context, id string) (votes.ScopeTotal, error) {
+// Turnout returns the turnout of a meeting.
+func (b *Tables) Turnout(ctx context.Context, id string) (Turnout, error) {
 	return turnout(ctx, b.db, id)
 }
 
-func turnout(ctx context.Context, q readmodel.Querier, id string) (t votes.ScopeTotal, err error) {
+func turnout(ctx context.Context, q readmodel.Querier, id string) (t Turnout, err error) {
 	err = readmodel.Each(ctx, q, func(rows *sql.Rows) error { return rows.Scan(&t.Heads, &t.Area) },
 		`SELECT COUNT(*), COALESCE(SUM(area), 0) FROM roll_entry WHERE meeting = ? AND entry IN
 			(SELECT entry FROM ballot WHERE meeting = ? AND kind = ? AND late = ?)`, id, id, kindCast, false)
@@ -270,11 +277,13 @@ func turnout(ctx context.Context, q readmodel.Querier, id string) (t votes.Scope
 		return t, err
 	}
 	onRoll, voted, err := tradedVotes(ctx, q, m, false)
-	return m.Turnout(t, onRoll, voted), err
+	t.ScopeTotal = m.Turnout(t.ScopeTotal, onRoll, voted)
+	t.OfHeads = m.Heads(votes.ScopeTotal{Heads: m.Roll.Heads}, onRoll, voted).Heads
+	return t, err
 }
 
 type cachedTurnout struct {
-	votes.ScopeTotal
+	Turnout
 	at es.Position
 }
 

@@ -190,10 +190,10 @@ func TestANoticeNamesTheRulesOfItsEstateForEver(t *testing.T) {
 		want   error
 	}{
 		"the estate's own 20 days of notice, a second less": {func(c *meeting.PostNotice) { c.Now = c.Now.Add(time.Second) }, meeting.ErrNotice},
-		"杭州 art. 20: exactly 5 days to vote":                        {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5) }, nil},
-		"杭州 art. 20: a second less than 5 days to vote":             {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5).Add(-time.Second) }, meeting.ErrTooShort},
-		"杭州 art. 20: exactly 60 days to vote":                       {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60) }, nil},
-		"杭州 art. 20: a second more than 60 days to vote":            {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60).Add(time.Second) }, meeting.ErrTooLong},
+		"杭州 art. 20: exactly 5 days to vote":                {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5) }, nil},
+		"杭州 art. 20: a second less than 5 days to vote":     {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 5).Add(-time.Second) }, meeting.ErrTooShort},
+		"杭州 art. 20: exactly 60 days to vote":               {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60) }, nil},
+		"杭州 art. 20: a second more than 60 days to vote":    {func(c *meeting.PostNotice) { c.Closes = opens.AddDate(0, 0, 60).Add(time.Second) }, meeting.ErrTooLong},
 		"the rules have changed since the draft":            {func(c *meeting.PostNotice) { c.Rules.Revote = votes.LastBallotStands }, meeting.ErrDeparts},
 	} {
 		if _, err := with(post, c.change).Decide(m); !errors.Is(err, c.want) {
