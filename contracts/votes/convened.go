@@ -1,5 +1,11 @@
 package votes
 
+import (
+	"time"
+
+	"github.com/yimu-ledger/yimu/contracts/units"
+)
+
 // Kinds of a meeting (物业管理条例 art. 13).
 const (
 	Regular = "定期" // by the rules of procedure
@@ -28,4 +34,15 @@ type Convened struct {
 	Convener string `json:"convener,omitempty"` // 业主委员会, 物业管理委员会, 首次业主大会会议筹备组, 居民委员会, 街道办事处 or 乡镇人民政府
 
 	AskedByOwners bool `json:"asked_by_owners,omitempty"` // 20 % of them or more asked for this special meeting (物业管理条例 art. 13)
+}
+
+// Planned is what those who call a meeting have in mind when they draft it, so that
+// all of them read the same. It binds nobody: the notice fixes the days, and until
+// then the key may be given into other hands.
+type Planned struct {
+	Notice units.Day `json:"notice,omitempty"` // on which it is to be posted
+	Opens  time.Time `json:"opens,omitzero"`   // when voting is to open
+	Closes time.Time `json:"closes,omitzero"`  // when it is to close
+
+	Trustees bool `json:"trustees,omitempty"` // several parties are to keep the ballots' key, in shares
 }

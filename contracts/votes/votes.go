@@ -116,6 +116,7 @@ type MeetingDrafted struct {
 	Past    bool     `json:"past,omitempty"` // entered from papers after it was held
 
 	Convened
+	Planned Planned `json:"planned,omitzero"` // what those who call it have in mind
 }
 
 // ScopeTotal is the electorate of one scope.

@@ -456,6 +456,7 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 	}
 	b.shows(b.post(voting+"/desk", "key", "32345678", "do", "extend", "closes", "soon"), http.StatusUnprocessableEntity, "没有提交")
 	b.shows(b.post(voting+"/desk", "key", "42345678", "do", "dance"), http.StatusNotFound)
+	b.shows(b.post(voting+"/desk", "key", "42345678", "do", "freeze"), http.StatusNotFound) // that is a step of setting it up
 	api.Set(func(a *apitest.API) {
 		a.Fail["POST /api/v1"+desk[:len(desk)-len("/desk")]+"/final"] = problem.Conflict("objections-still-open", "owners may still object")
 	})
@@ -466,15 +467,17 @@ func TestAMatterThatRestsIsPutAgainOnlyWithAWordOnHowItDiffers(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get("/meetings/"+apitest.Withdrawn), http.StatusOK, "参与不足的同一事项不是一个问题", "另一家物业服务人")
 	b.login(apitest.ClerkCode)
-	desk := "/meetings/" + apitest.Frozen + "/desk"
-	b.shows(b.get(desk), http.StatusOK, "参与的业主仍然不够", "2027-11-30", "写明哪里不同")
-	window := []string{"do", "notice", "opens", "2026-12-20T09:00", "closes", "2026-12-30T18:00"}
-	b.shows(b.post(desk, append(window, "key", "12345678", "differs-0", "另一家物业服务人。")...), http.StatusOK, "已经记入账本")
+	frozen := "/meetings/" + apitest.Frozen
+	b.shows(b.get(frozen+"/desk"), http.StatusOK, "继续筹备", `href="`+frozen+`/convene"`)
+	notice := frozen + "/convene/notice"
+	b.shows(b.get(notice), http.StatusOK, "参与的业主仍然不够", "2027-11-30", "写明哪里不同")
+	window := []string{"do", "post", "opens", "2026-12-20T09:00", "closes", "2026-12-30T18:00"}
+	b.shows(b.post(notice, append(window, "key", "12345678", "differs-0", "另一家物业服务人。")...), http.StatusOK, "已经记入账本")
 	want := []any{map[string]any{"motion": "M1", "from": apitest.Closed, "reason": "另一家物业服务人。"}}
 	if c := api.Commands[0]; !reflect.DeepEqual(c.Body["differs"], want) {
 		t.Errorf("recorded %+v", c)
 	}
-	b.shows(b.post(desk, append(window, "key", "22345678")...), http.StatusOK, "已经记入账本")
+	b.shows(b.post(notice, append(window, "key", "22345678")...), http.StatusOK, "已经记入账本")
 	if c := api.Commands[1]; c.Body["differs"] != nil {
 		t.Errorf("recorded %+v", c)
 	}

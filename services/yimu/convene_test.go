@@ -150,7 +150,7 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 
 	b.at(b.get("/estates/"+estate+"/meetings"), "/estates/"+estate+"/meetings", 200, "筹备一次业主大会")
 	b.at(b.get(at), at, 200, "公告至少提前 15日", "物业管理条例 第十四条", "年业主大会定期会议(业主委员会召集)")
-	b.at(b.get(at+"/days"), at+"/motions", 200, "还没有议题")
+	b.at(b.get(at+"/days"), at, 200, "下一步:议题")
 	b.at(b.post(at, "kind", "首次", "convener", "业主委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
 
 	// Rubbish in every field: each is said beside it, and stays.
@@ -183,22 +183,26 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", soon, "secret", "yes", "do", "next"), at+"/days", 422, "公告以后要满 15 日", "改成 "+strings.Replace(opens, "T", " ", 1), "暂时不能无记名投票")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", "never", "do", "next"), at+"/days", 422, "这不是一个日期")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", closes, "offer", "opens "+opens), at+"/days", 200, "公告最晚要在", `value="`+opens+`"`)
-	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "do", "next"), at+"/review", 200, "首次会议才选出业主委员会", "先投的算数", "首次会议,业主委员会召集")
+	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "trustees", "yes", "do", "next"), at+"/review", 200, "首次会议才选出业主委员会", "先投的算数", "首次会议,业主委员会召集")
 	b.at(b.post(at, "kind", "临时", "convener", "居民委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
 	b.at(b.get(at+"/review"), at+"/review", 200, "拟定会议", "临时会议,居民委员会召集,百分之二十以上的业主提议召开")
 
 	roll := b.post(at+"/review", "do", "draft")
-	if again := b.post(at+"/review", "do", "draft"); again.path != roll.path {
-		b.Errorf("sent twice it leads to %s and to %s", roll.path, again.path)
-	}
 	if !strings.HasPrefix(roll.path, "/meetings/") || !strings.HasSuffix(roll.path, "/convene") {
 		b.Fatalf("the draft leads to %s with %d", roll.path, roll.status)
 	}
-	b.at(b.get(at), at, 200, "继续:名册和公告")
-	for _, step := range []string{"/motions", "/motions/1", "/days", "/review"} { // the draft is in the ledger: back leads on
-		b.at(b.get(at+step), at, 200, "继续:名册和公告")
+	again := b.post(at+"/review", "do", "draft") // the draft is in the ledger: sent twice, or going back, it is found there
+	b.at(again, at, 200, `href="`+roll.path+`"`)
+	if n := strings.Count(again.text, "· 继续"); n != 1 {
+		b.Errorf("sent twice it is %d meetings", n)
 	}
-	b.at(b.post(at+"/motions", "at", "0", "do", "remove"), at, 200)
+	b.at(b.get(at+"/review"), at, 200, `href="`+roll.path+`"`)
+
+	// What was thought of is the committee's, not one browser's.
+	other := surf(t, s, estate, "committee")
+	other.at(other.get(at), at, 200, `href="`+roll.path+`"`)
+	other.at(other.get(roll.path), roll.path, 200, "你们选了由几方分别保管")
+	other.at(other.get(roll.path+"/notice"), roll.path+"/notice", 200, `value="`+opens+`"`, `value="`+closes+`"`)
 
 	// Something was wrong: it is withdrawn, and all that was typed is there to mend.
 	b.at(b.post(roll.path, "key", roll.field("key"), "do", "redo"), at+"/motions", 200, "M1　续聘物业公司三年", "M3　选举业主委员会")

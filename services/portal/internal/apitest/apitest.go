@@ -437,6 +437,10 @@ func New() *API {
 			{"id": "0d5b6c0f-3a53-4c0a-8f0e-7f60b6a8d0c2", "number": 2, "unit": "5-9-901", "state": "open", "at": "2022-12-22T11:00:00+08:00"},
 		}}, nil
 	})
+	get("/meetings/{meeting}/trustees", func(*http.Request) (any, error) { return object{"trustees": []object{}}, nil })
+	get("/meetings/{meeting}/days", func(*http.Request) (any, error) {
+		return object{"wrong": []object{}, "notice": "2026-11-26T10:00:00+08:00", "opens": "2026-12-11T10:00:00+08:00", "deadlines": []object{}}, nil
+	})
 	get("/meetings/{meeting}/roll", func(*http.Request) (any, error) {
 		return list([]object{{"entry": "1", "units": []string{"1-1-101"}, "buildings": []string{"1"}, "area_centi_m2": 8990}})
 	})

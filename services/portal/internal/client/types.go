@@ -286,6 +286,16 @@ type Meeting struct {
 	Kind          string `json:"kind"`     // 定期, 临时 or 首次; none: not said
 	Convener      string `json:"convener"` // none: not said
 	AskedByOwners bool   `json:"asked_by_owners"`
+
+	Planned Planned `json:"planned"`
+}
+
+// Planned is what those who call a meeting had in mind when they drafted it.
+type Planned struct {
+	Notice   units.Day  `json:"notice,omitempty"`
+	Opens    *time.Time `json:"opens,omitempty"`
+	Closes   *time.Time `json:"closes,omitempty"`
+	Trustees bool       `json:"trustees,omitempty"`
 }
 
 // Turnout is who has cast a ballot so far.

@@ -16,11 +16,10 @@ import (
 )
 
 // Plan is a meeting as it is being set up, field by field as it was typed: whatever
-// is refused stays to be corrected. It is kept in the session of who sets it up,
-// until the meeting is drafted in the ledger.
+// is refused stays to be corrected. It is kept in the session of who sets it up
+// until the meeting is drafted; from then on the ledger has it, for all who call it.
 type Plan struct {
-	Key     string // of the draft, so that sending it twice is one meeting
-	Meeting string // once it is drafted
+	Key string // of the draft, so that sending it twice is one meeting
 
 	Kind, Convener, Title      string
 	Asked                      bool // for by owners
@@ -185,8 +184,15 @@ func (p Plan) Draft(today units.Day) map[string]any {
 	for i, m := range p.Motions {
 		motions[i] = m.draft(i)
 	}
+	planned := client.Planned{Trustees: p.Trustees}
+	if day, err := units.ParseDay(p.Notice); err == nil {
+		planned.Notice = day
+	}
+	if opens, closes, ok := p.Days(); ok && opens.Before(closes) {
+		planned.Opens, planned.Closes = &opens, &closes
+	}
 	return map[string]any{
-		"title": p.Name(today), "secret": p.Secret, "motions": motions, "kind": p.Kind, "convener": p.Convener, "asked_by_owners": p.Asked,
+		"title": p.Name(today), "secret": p.Secret, "planned": planned, "motions": motions, "kind": p.Kind, "convener": p.Convener, "asked_by_owners": p.Asked,
 		"policy": map[string]any{
 			"revote": p.Revote, "paper_and_electronic": p.PaperAndElectronic, "unreturned": p.Unreturned, "parking_counts_area": p.Parking == "yes",
 		},
@@ -253,6 +259,26 @@ func (p Plan) Days() (opens, closes time.Time, ok bool) {
 	d := p.days("", &wrong)
 	opens, closes = d["opens"], d["closes"]
 	return opens, closes, !opens.IsZero() && !closes.IsZero()
+}
+
+// Notice is the notice as the API takes it, with the days of the plan and how
+// motions that rest differ.
+func (m ConveneModel) Notice() (map[string]any, error) {
+	opens, closes, ok := m.Plan.Days()
+	if !ok {
+		return nil, problem.Invalid("time-wrong", "a notice says when voting opens and closes")
+	}
+	body := map[string]any{"opens": opens, "closes": closes}
+	var differs []client.Differs
+	for i, r := range m.Meeting.Resting {
+		if reason := m.Differs[DiffersField(i)]; reason != "" {
+			differs = append(differs, client.Differs{Motion: r.Motion, From: r.Meeting, Reason: reason})
+		}
+	}
+	if len(differs) > 0 {
+		body["differs"] = differs
+	}
+	return body, nil
 }
 
 // morning and evening are when voting is proposed to open and to close.
@@ -364,6 +390,10 @@ func PlanOf(m client.Meeting) Plan {
 	}
 	if m.Policy.ParkingCountsArea {
 		p.Parking = "yes"
+	}
+	p.Notice, p.Trustees = string(m.Planned.Notice), m.Planned.Trustees
+	if m.Planned.Opens != nil && m.Planned.Closes != nil {
+		p.Opens, p.Closes = m.Planned.Opens.In(units.Shanghai).Format(typedTime), m.Planned.Closes.In(units.Shanghai).Format(typedTime)
 	}
 	typed := func(n int64) string {
 		if n == 0 {

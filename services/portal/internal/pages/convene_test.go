@@ -79,7 +79,7 @@ func TestTheDaysThatAreProposedAreOnesThatTheRulesLeave(t *testing.T) {
 
 func TestAMeetingThatWasDraftedIsPlannedAgain(t *testing.T) {
 	p := Plan{
-		Kind: "临时", Convener: "居民委员会", Asked: true, Title: "业主大会", Revote: "last-ballot-stands", PaperAndElectronic: "paper-stands", Unreturned: "none", Parking: "yes",
+		Kind: "临时", Convener: "居民委员会", Asked: true, Title: "业主大会", Notice: "2026-11-27", Opens: "2026-12-12T09:00", Closes: "2026-12-26T18:00", Trustees: true, Revote: "last-ballot-stands", PaperAndElectronic: "paper-stands", Unreturned: "none", Parking: "yes",
 		Motions: []PlannedMotion{
 			{Title: "续聘", Matter: "民法典278-1-4", Scope: "estate", Effect: "appoint-provider", Agreement: "a1"},
 			{Title: "换电梯", Matter: "民法典278-1-5", Scope: "place", Place: "stair:5-1", Effect: "draw-maintenance-fund", Amount: "80000.50"},

@@ -79,11 +79,6 @@ func (s *site) convene(w http.ResponseWriter, q *request) error {
 	if m.Under, err = q.under(m.Estate.ID); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(m.Under, func(one client.Meeting) bool { return one.ID == m.Plan.Meeting }) && m.Plan.Meeting != "" {
-		m.Plan = pages.Plan{Key: key()} // it was announced, or withdrawn
-		q.keep(m.Estate.ID, m.Plan)
-		m.Complete()
-	}
 	return q.render(w, http.StatusOK, pages.ConveneMeeting(q.view, m))
 }
 
@@ -91,13 +86,6 @@ func (s *site) conveneMeeting(w http.ResponseWriter, q *request) error {
 	m, err := q.convening()
 	if err != nil {
 		return err
-	}
-	if q.PostFormValue("do") == "anew" {
-		q.keep(m.Estate.ID, pages.Plan{Key: key()})
-		return q.to(w, q.in("/convene"))
-	}
-	if m.Plan.Meeting != "" {
-		return q.to(w, q.in("/convene"))
 	}
 	m.Plan.Kind, m.Plan.Convener, m.Plan.Title = chosen(q.value("kind"), votes.Kinds), chosen(q.value("convener"), votes.Conveners), q.short("title")
 	m.Plan.Asked = q.value("asked_by_owners") == "yes" && m.Plan.Kind == votes.Special
@@ -145,18 +133,18 @@ func (q *request) wrong(w http.ResponseWriter, m *pages.ConveneModel, rest strin
 }
 
 func (s *site) conveneMotions(w http.ResponseWriter, q *request) error {
-	m, err := q.unrecorded()
+	m, err := q.convening()
 	if err != nil {
-		return q.instead(w, err)
+		return err
 	}
 	return q.render(w, http.StatusOK, pages.ConveneMotions(q.view, m))
 }
 
 // changeMotions takes a motion off the agenda, moves one, or goes on.
 func (s *site) changeMotions(w http.ResponseWriter, q *request) error {
-	m, err := q.unrecorded()
+	m, err := q.convening()
 	if err != nil {
-		return q.instead(w, err)
+		return err
 	}
 	list := m.Plan.Motions
 	at, err := strconv.Atoi(q.PostFormValue("at"))
@@ -175,7 +163,7 @@ func (s *site) changeMotions(w http.ResponseWriter, q *request) error {
 
 // oneMotion opens the motion of the address, or a new one behind the last.
 func (q *request) oneMotion() (m pages.ConveneModel, err error) {
-	if m, err = q.unrecorded(); err != nil {
+	if m, err = q.convening(); err != nil {
 		return m, err
 	}
 	n, err := strconv.Atoi(q.PathValue("motion"))
@@ -250,36 +238,22 @@ func (q *request) check(m pages.ConveneModel, p pages.Plan) (client.Days, []prob
 
 // planned reads a step that needs motions, with what is wrong with the plan.
 func (q *request) planned() (m pages.ConveneModel, err error) {
-	if m, err = q.unrecorded(); err == nil && len(m.Plan.Motions) == 0 {
+	if m, err = q.convening(); err == nil && len(m.Plan.Motions) == 0 {
 		err = errNoMotions
 	}
 	return m, err
 }
 
-// Why a step of a plan cannot be opened: another one comes first.
-var (
-	errNoMotions = errors.New("web: no motion is planned")
-	errDrafted   = errors.New("web: the plan is drafted already")
-)
+// errNoMotions is why a step of a plan cannot be opened: motions come first.
+var errNoMotions = errors.New("web: no motion is planned")
 
-// instead leads to the step that comes first, where that is why a step failed.
+// instead leads to the first step, where that is why a step failed: it lists the
+// meetings that are drafted already.
 func (q *request) instead(w http.ResponseWriter, err error) error {
-	switch {
-	case errors.Is(err, errNoMotions):
-		return q.to(w, q.in("/convene/motions"))
-	case errors.Is(err, errDrafted):
+	if errors.Is(err, errNoMotions) {
 		return q.to(w, q.in("/convene"))
 	}
 	return err
-}
-
-// unrecorded is convening for the steps that change a plan: one that is drafted is
-// in the ledger.
-func (q *request) unrecorded() (m pages.ConveneModel, err error) {
-	if m, err = q.convening(); err == nil && m.Plan.Meeting != "" {
-		err = errDrafted
-	}
-	return m, err
 }
 
 // judge has the plan checked; days that nobody typed yet are proposed first.
@@ -360,9 +334,6 @@ func (s *site) conveneReview(w http.ResponseWriter, q *request) error {
 // draft records the meeting. Sent twice, it is one meeting: its key is that of the plan.
 func (s *site) draft(w http.ResponseWriter, q *request) error {
 	m, err := q.planned()
-	if errors.Is(err, errDrafted) {
-		return q.to(w, "/meetings/"+client.Segment(m.Plan.Meeting)+"/convene")
-	}
 	if err != nil {
 		return q.instead(w, err)
 	}
@@ -384,8 +355,7 @@ func (s *site) draft(w http.ResponseWriter, q *request) error {
 	if done.Pending != "" {
 		return q.after(w, done, q.in("/convene/review"))
 	}
-	m.Plan.Meeting = done.ID
-	q.keep(m.Estate.ID, m.Plan)
+	s.sessions.Remove(q.Context(), keyPlan+m.Estate.ID)
 	return q.to(w, "/meetings/"+client.Segment(done.ID)+"/convene?done=1")
 }
 
@@ -409,10 +379,7 @@ func (q *request) announcing() (m pages.ConveneModel, err error) {
 		return m, err
 	}
 	disputes, err := get[client.List[client.RollObjection]](q, q.of("/roll-objections"), nil)
-	m.Disputes = disputes.Items
-	if p := q.plan(m.Estate.ID); p.Meeting == m.Meeting.ID {
-		m.Plan = p
-	}
+	m.Disputes, m.Plan = disputes.Items, pages.PlanOf(m.Meeting)
 	return m, err
 }
 
@@ -508,12 +475,8 @@ func (q *request) redo(w http.ResponseWriter, m pages.ConveneModel) error {
 	} else if m.Meeting.State != "withdrawn" {
 		return q.to(w, q.of("/desk"))
 	}
-	p := pages.PlanOf(m.Meeting)
-	if m.Plan.Meeting == m.Meeting.ID {
-		p = m.Plan
-	}
-	p.Meeting, p.Key = "", key()
-	q.keep(m.Estate.ID, p)
+	m.Plan.Key = key()
+	q.keep(m.Estate.ID, m.Plan)
 	return q.to(w, "/estates/"+client.Segment(m.Estate.ID)+"/convene/motions")
 }
 
@@ -540,21 +503,12 @@ func (s *site) postNotice(w http.ResponseWriter, q *request) error {
 	if announced(m.Meeting) {
 		return q.to(w, q.of("/desk"))
 	}
-	kept := m.Plan
-	kept.Opens, kept.Closes = q.short("opens"), q.short("closes")
-	m.Plan = kept.Accept(q.PostFormValue("offer"))
-	if m.Plan.Meeting == "" { // set up elsewhere, or in another session
-		m.Plan.Meeting, m.Plan.Key = m.Meeting.ID, key()
-	}
-	if p := q.plan(m.Estate.ID); p.Meeting != "" || len(p.Motions) == 0 { // else another meeting is half typed: keep that
-		q.keep(m.Estate.ID, m.Plan)
-	}
-	m.Key = formKey(q)
-	form := map[string]string{"opens": m.Plan.Opens, "closes": m.Plan.Closes}
+	m.Plan.Opens, m.Plan.Closes = q.short("opens"), q.short("closes")
+	m.Plan = m.Plan.Accept(q.PostFormValue("offer"))
+	m.Key, m.Differs = formKey(q), map[string]string{}
 	for i := range m.Meeting.Resting {
-		form[pages.DiffersField(i)] = q.value(pages.DiffersField(i))
+		m.Differs[pages.DiffersField(i)] = q.value(pages.DiffersField(i))
 	}
-	m.Differs = form
 	if q.PostFormValue("do") != "post" {
 		if err := q.foresee(&m); err != nil {
 			return err
@@ -562,10 +516,10 @@ func (s *site) postNotice(w http.ResponseWriter, q *request) error {
 		m.Key = key()
 		return q.render(w, http.StatusOK, pages.ConveneNotice(q.view, m))
 	}
-	path, body, err := deskCommand("notice", m.Meeting, form)
+	body, err := m.Notice()
 	var done client.Recorded
 	if err == nil {
-		done, err = q.command(http.MethodPost, q.of(path), m.Key, body)
+		done, err = q.command(http.MethodPost, q.of("/notice"), m.Key, body)
 	}
 	if refused(err) {
 		m.Problem, m.Key = explained(q, err), key()

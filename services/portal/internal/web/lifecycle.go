@@ -65,16 +65,13 @@ func (s *site) deskStep(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	step := q.PostFormValue("do")
-	for _, name := range []string{"opens", "closes", "reason", "reference", "objection", "answer"} {
+	for _, name := range []string{"closes", "reason", "reference", "objection", "answer"} {
 		m.Form[name] = q.value(name)
 	}
 	if step == "read" {
 		return s.readObjection(w, q, m)
 	}
-	for i := range m.Meeting.Resting {
-		m.Form[pages.DiffersField(i)] = q.value(pages.DiffersField(i))
-	}
-	path, body, err := deskCommand(step, m.Meeting, m.Form)
+	path, body, err := deskCommand(step, m.Form)
 	var done client.Recorded
 	if err == nil {
 		done, err = q.command(http.MethodPost, q.of(path), formKey(q), body)
@@ -111,7 +108,7 @@ func (q *request) objectionWords(at string) (string, error) {
 
 // deskCommand is the command that a button stands for: its path below the meeting,
 // and its body.
-func deskCommand(step string, m client.Meeting, form map[string]string) (path string, body any, err error) {
+func deskCommand(step string, form map[string]string) (path string, body any, err error) {
 	instant := func(name string) *time.Time {
 		t, failed := time.ParseInLocation("2006-01-02T15:04", form[name], units.Shanghai)
 		if failed != nil && err == nil {
@@ -121,20 +118,6 @@ func deskCommand(step string, m client.Meeting, form map[string]string) (path st
 	}
 	type object = map[string]any
 	switch step {
-	case "freeze":
-		return "/roll", nil, nil
-	case "notice":
-		body := object{"opens": instant("opens"), "closes": instant("closes")}
-		var differs []client.Differs
-		for i, r := range m.Resting {
-			if reason := form[pages.DiffersField(i)]; reason != "" {
-				differs = append(differs, client.Differs{Motion: r.Motion, From: r.Meeting, Reason: reason})
-			}
-		}
-		if len(differs) > 0 {
-			body["differs"] = differs
-		}
-		return "/notice", body, err
 	case "extend":
 		return "/extension", object{"closes": instant("closes")}, err
 	case "complete":

@@ -129,6 +129,7 @@ type MeetingOut struct {
 	Past   bool       `json:"past" doc:"entered from papers after it was held"`
 
 	votes.Convened
+	Planned votes.Planned `json:"planned,omitzero" doc:"before the notice: what those who call the meeting had in mind when they drafted it"`
 }
 
 // MeetingDetail is a meeting.
@@ -202,6 +203,9 @@ func (a *API) now(v lookback.View[*board.Tables]) time.Time {
 
 func meetingOut(m meeting.Meeting, now time.Time) MeetingOut {
 	out := MeetingOut{ID: m.Meeting, Title: m.Title, State: m.State(now), Past: m.Past, Convened: m.Convened}
+	if !m.Posted() {
+		out.Planned = m.Planned
+	}
 	if m.Posted() {
 		out.Opens, out.Closes, out.Notice = &m.Notice.Opens, &m.Notice.Closes, &m.Notice.At
 	}

@@ -40,6 +40,7 @@ type Draft struct {
 	Motions []MotionIn   `json:"motions" minItems:"1" maxItems:"100"`
 
 	votes.Convened
+	Planned votes.Planned `json:"planned,omitzero" required:"false" doc:"what those who call the meeting have in mind; the notice fixes the days"`
 }
 
 // drafting returns the command that drafts the meeting.
@@ -55,7 +56,7 @@ func (a *API) drafting(ctx context.Context, d Draft, id, estate string, past boo
 
 // command makes what is said of a meeting the command that drafts it.
 func (d Draft) command(id, estate string, past bool, set meeting.RuleSet) meeting.DraftMeeting {
-	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past, Convened: d.Convened}}
+	c := meeting.DraftMeeting{Rules: set, MeetingDrafted: votes.MeetingDrafted{Meeting: id, Estate: estate, Title: d.Title, Policy: d.Policy, Past: past, Convened: d.Convened, Planned: d.Planned}}
 	if c.Policy.Unreturned == "" {
 		c.Policy.Unreturned = votes.UnreturnedNone
 	}

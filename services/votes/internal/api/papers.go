@@ -185,7 +185,7 @@ func (a *API) steps(ctx context.Context, estate string, p meetingPaper) ([]step,
 	if err != nil {
 		return nil, "", err
 	}
-	described := Draft{p.Title, p.Policy, p.Motions, p.Convened}
+	described := Draft{Title: p.Title, Policy: p.Policy, Motions: p.Motions, Convened: p.Convened}
 	draft, err := a.drafting(ctx, described, id, estate, true, set)
 	if err != nil {
 		return nil, "", err

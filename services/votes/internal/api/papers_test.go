@@ -79,7 +79,7 @@ func FuzzMeetingPaper(f *testing.F) {
 		if w, err := p.window(); err == nil && (w.At.IsZero() && p.Notice == "" || w.Opens.IsZero() && p.Opens == "") {
 			t.Fatalf("%+v has the times %+v", p, w)
 		}
-		events, err := Draft{p.Title, p.Policy, p.Motions, p.Convened}.command("m", "e", true, set).Decide(meeting.Meeting{})
+		events, err := Draft{Title: p.Title, Policy: p.Policy, Motions: p.Motions, Convened: p.Convened}.command("m", "e", true, set).Decide(meeting.Meeting{})
 		if err != nil {
 			if e, ok := errors.AsType[*problem.Error](err); !ok || len(e.Fields) == 0 {
 				t.Fatalf("%T %v", err, err)

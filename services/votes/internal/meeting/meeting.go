@@ -240,6 +240,7 @@ func (c DraftMeeting) check() (wrong []problem.Field) {
 	}
 	want(strings.TrimSpace(c.Title) != "", "title", "missing", "is missing")
 	c.checkConvened(want)
+	c.checkPlanned(want)
 	oneOf("policy.revote", c.Policy.Revote, votes.FirstBallotStands, votes.LastBallotStands)
 	oneOf("policy.paper_and_electronic", c.Policy.PaperAndElectronic, votes.ElectronicStands, votes.PaperStands, votes.FirstStands)
 	oneOf("policy.unreturned", c.Policy.Unreturned, c.Rules.silences()...)
@@ -272,6 +273,16 @@ func (c DraftMeeting) checkConvened(want func(ok bool, name, code, detail string
 	want(!first || c.Convener != votes.OfCommittee, "convener", "committee-of-the-first", "of the first meeting is not the committee, which it elects")
 	want(first || c.Kind == "" || c.Convener != votes.OfPreparation, "convener", "not-the-first", "is there for the first meeting only")
 	want(!c.AskedByOwners || c.Kind == votes.Special, "asked_by_owners", "not-special", "is of a special meeting only (物业管理条例 art. 13)")
+}
+
+// checkPlanned reports days that are none, or that are planned of a meeting that was
+// held. Which days the rules leave, the notice is asked.
+func (c DraftMeeting) checkPlanned(want func(ok bool, name, code, detail string)) {
+	p := c.Planned
+	_, err := units.ParseDay(string(p.Notice))
+	want(p.Notice == "" || err == nil, "planned.notice", "not-a-day", "is not a day such as 2022-07-21")
+	want(p.Opens.IsZero() || p.Closes.IsZero() || p.Opens.Before(p.Closes), "planned.closes", "not-after-opens", "must be after opens")
+	want(!c.Past || p == votes.Planned{}, "planned", "not-asked", "must be absent: the meeting was held")
 }
 
 func (c DraftMeeting) checkScope(motion votes.Motion, field func(string) string, want func(ok bool, name, code, detail string)) {
