@@ -200,7 +200,7 @@ func TestEveryPageKeepsToItsOwnScriptsAndStyles(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
 	inline := regexp.MustCompile(`(?i)<script(?:>| [^>]*[^r]>[^<])| style=| on[a-z]+=|<style|javascript:|https?://[^"<]*\.js\b`)
-	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", estate + "/rules", estate + "/decisions", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200", "/receipts/" + apitest.EventID(apitest.MixedBallots, 1), "/proof"} {
+	for _, path := range []string{"/", estate, estate + "/entries", estate + "/workorders", estate + "/explore", estate + "/rules", estate + "/decisions", "/agreements/agreement-2", closed, voting, voting + "/ballot", "/me", "/about", "/login", "/none", "/workorders/" + apitest.FirstOrder, "/trail", "/trail/meeting-" + apitest.Closed, estate + "/compare?from=200", "/receipts/" + apitest.EventID(apitest.MixedBallots, 1), "/proof"} {
 		p := b.get(path)
 		if found := inline.FindString(p.text); found != "" {
 			t.Errorf("%s has %q inside", path, found)
@@ -481,6 +481,61 @@ func TestAMatterThatRestsIsPutAgainOnlyWithAWordOnHowItDiffers(t *testing.T) {
 	if c := api.Commands[1]; c.Body["differs"] != nil {
 		t.Errorf("recorded %+v", c)
 	}
+}
+
+func TestAContractIsProposedAndSignedOnPages(t *testing.T) {
+	api, b := open(t)
+	form := estate + "/agreements/new"
+	b.shows(b.get(form), http.StatusUnauthorized, "先登录")
+	b.shows(b.get("/agreements/agreement-2"), http.StatusOK, "安居物业公司", "公示中", "秀山花园业主大会", ":已签", ":未签", "请在业主大会里提出", `href="/agreements/agreement-1"`)
+	b.login(apitest.ClerkCode)
+	b.shows(b.get(estate+"/decisions"), http.StatusOK, `href="`+form+`"`, `href="/agreements/agreement-1"`)
+	b.shows(b.get(form), http.StatusOK, "正式合同", "接替哪份合同", `value="agreement-1"`)
+	b.shows(b.post(form, "key", "12345678", "kind", "正式合同", "provider", "安居物业公司", "rate-住宅", "free", "starts", "soon"), http.StatusUnprocessableEntity,
+		"没有提交", "请写价格", "请写日期", "这一项不能为空", `value="安居物业公司"`)
+	typed := []string{"kind", "正式合同", "principals", "秀山花园业主大会\n\n 青山街道办事处 ", "provider", "安居物业公司", "starts", "2027-01-01", "ends", "2029-12-31",
+		"rate-住宅", "0.95", "per-住宅", "㎡·月", "rate-车位", "50", "per-车位", "个·月", "services", "保洁\n保安", "follows", "agreement-1"}
+	b.shows(b.post(form, append(typed, "key", "22345678")...), http.StatusOK, "已经记入账本", "安居物业公司")
+	want := map[string]any{
+		"kind": "正式合同", "principals": []any{"秀山花园业主大会", "青山街道办事处"}, "provider": "安居物业公司", "starts": "2027-01-01", "ends": "2029-12-31", "change": "",
+		"rates":    []any{map[string]any{"use": "住宅", "rate_e4_yuan": 9500., "per": "㎡·月"}, map[string]any{"use": "车位", "rate_e4_yuan": 500000., "per": "个·月"}},
+		"services": []any{"保洁", "保安"}, "options": []any{}, "follows": "agreement-1",
+	}
+	if c := api.Commands[0]; !reflect.DeepEqual(c.Body, want) {
+		t.Errorf("proposed %+v", c.Body)
+	}
+	b.shows(b.post("/agreements/agreement-2", "key", "32345678", "do", "sign", "party", "安居物业公司"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[1]; c.Path != "/api/v1/agreements/agreement-2/sign" || c.Body["party"] != "安居物业公司" {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.post("/agreements/agreement-2", "key", "42345678", "do", "dance"), http.StatusNotFound)
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1/agreements/agreement-2/activate"] = problem.Conflict("owners-not-asked", "the owners were not asked")
+	})
+	b.shows(b.post("/agreements/agreement-2", "key", "52345678", "do", "activate"), http.StatusConflict, "要业主大会通过选聘", "什么都没有记录")
+}
+
+func TestAPaymentOutOfTheMaintenanceFundIsRecordedOnAPage(t *testing.T) {
+	api, b := open(t)
+	page := estate + "/draws/draw-1"
+	b.shows(b.get(page), http.StatusUnauthorized, "先登录")
+	b.login(apitest.ClerkCode)
+	b.shows(b.get(estate+"/decisions"), http.StatusOK, `href="`+page+`"`)
+	b.shows(b.get(page), http.StatusOK, "最多还可以付 ", "64,000.00", "因为业主在", "维-001", `<option value="维-001"`)
+	b.shows(b.get(estate+"/draws/none"), http.StatusNotFound)
+	b.shows(b.post(page, "key", "12345678", "do", "pay", "number", "维-004", "date", "2023-02-01", "amount", "viel", "text", "尾款"), http.StatusUnprocessableEntity, "请写大于零的金额", `value="viel"`, `value="维-004"`)
+	b.shows(b.post(page, "key", "22345678", "do", "pay", "number", "维-004", "date", "2023-02-01", "amount", "64,000", "text", "屋面防水尾款", "counterparty", "防水工程公司"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[0]; c.Path != "/api/v1/draws/draw-1/payments" || c.Body["amount_fen"] != 6400000. || c.Body["number"] != "维-004" {
+		t.Errorf("recorded %+v", c)
+	}
+	b.shows(b.post(page, "key", "32345678", "do", "reverse", "reverses", "维-001", "number", "维-005", "date", "2023-02-02", "reason", "登记错了"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[1]; c.Path != "/api/v1/draws/draw-1/reversals" || c.Body["reverses"] != "维-001" || c.Body["reason"] != "登记错了" {
+		t.Errorf("recorded %+v", c)
+	}
+	api.Set(func(a *apitest.API) {
+		a.Fail["POST /api/v1/draws/draw-1/payments"] = problem.Conflict("draw-exceeded", "the owners did not decide on so much")
+	})
+	b.shows(b.post(page, "key", "42345678", "do", "pay", "number", "维-006", "date", "2023-02-01", "amount", "1", "text", "多付"), http.StatusConflict, "业主没有同意付这么多")
 }
 
 func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {

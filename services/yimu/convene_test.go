@@ -142,6 +142,35 @@ func threeHomes(t *testing.T, s *site) (estate string) {
 	return estate
 }
 
+func TestACommitteeProposesTheContractThatItsMeetingDecidesOn(t *testing.T) {
+	s, _ := up(t, t.TempDir())
+	estate := threeHomes(t, s)
+	b := surf(t, s, estate, "committee")
+	form := "/estates/" + estate + "/agreements/new"
+	b.at(b.get(form), form, 200, "拟一份物业合同")
+	typed := []string{"kind", "正式合同", "principals", "业主大会", "provider", "安居物业公司", "starts", "2027-01-01", "ends", "2026-01-01", "rate-住宅", "0.95", "per-住宅", "㎡·月", "services", "保洁"}
+	b.at(b.post(form, typed...), form, 422, "合同要在开始当天或者以后结束", `value="安居物业公司"`)
+	typed[9] = "2029-12-31"
+	deal := b.post(form, typed...)
+	if !strings.HasPrefix(deal.path, "/agreements/") {
+		b.Fatalf("the proposal leads to %s with %d", deal.path, deal.status)
+	}
+	b.at(deal, deal.path, 200, "已经记入账本", "公示全部条款", "0.95 元/㎡·月", "拟订")
+	choice := `value="` + strings.TrimPrefix(deal.path, "/agreements/") + `"`
+	motion := "/estates/" + estate + "/convene/motions/1"
+	b.at(b.get(motion), motion, 200, choice)
+	appoint := []string{"title", "选聘安居物业公司", "matter", "民法典278-1-4", "scope", "estate", "effect", "appoint-provider", "agreement", strings.TrimPrefix(deal.path, "/agreements/"), "do", "save"}
+	b.at(b.post(motion, appoint...), motion, 422, "这份合同还没有公示")
+	b.at(b.post(deal.path, "key", deal.field("key"), "do", "post"), deal.path, 200, "已经记入账本", "公示中", "请在业主大会里提出")
+	b.at(b.post(motion, appoint...), strings.TrimSuffix(motion, "/1"), 200, "选聘物业:公示的合同可以正式生效")
+	for _, party := range []string{"业主大会", "安居物业公司"} {
+		b.at(b.post(deal.path, "key", uuid.NewString(), "do", "sign", "party", party), deal.path, 200, "已经记入账本")
+	}
+	b.at(b.get(deal.path), deal.path, 200, "已签署", "还要业主大会通过")
+	clerk := surf(t, s, estate, "clerk")
+	clerk.at(clerk.post(deal.path, "key", uuid.NewString(), "do", "activate"), deal.path, 409, "要业主大会通过选聘")
+}
+
 func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	s, _ := up(t, t.TempDir())
 	estate := threeHomes(t, s)

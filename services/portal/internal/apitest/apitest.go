@@ -166,7 +166,7 @@ func New() *API {
 			return none()
 		}
 		return list([]object{{
-			"id": "agreement-1", "kind": agreement["kind"], "principals": agreement["principals"], "provider": agreement["provider"],
+			"id": "agreement-1", "estate": Estate, "signed": append([]any{agreement["provider"]}, agreement["principals"].([]any)...), "kind": agreement["kind"], "principals": agreement["principals"], "provider": agreement["provider"],
 			"starts": agreement["starts"], "ends": agreement["ends"], "state": "active", "change": "收费标准保持不变",
 			"rates":    []object{{"use": "住宅", "rate_e4_yuan": 9000, "per": "㎡·月"}, {"use": "商铺", "rate_e4_yuan": 18000, "per": "㎡·月"}, {"use": "车位", "rate_e4_yuan": 500000, "per": "个·月"}},
 			"services": agreement["services"], "options": agreement["optional"],
@@ -209,6 +209,15 @@ func New() *API {
 		}
 		return list([]object{followed(decision("M5", "解聘电梯公司"), object{"kind": "dismiss-provider", "agreement": "agreement-2"},
 			object{"code": "agreement-ended", "detail": "the agreement has ended"})})
+	})
+	get("/agreements/{agreement}", func(r *http.Request) (any, error) {
+		if r.PathValue("agreement") != "agreement-2" {
+			return nil, problem.NotFound("no-such-agreement", "there is no such agreement")
+		}
+		return object{
+			"id": "agreement-2", "estate": Estate, "kind": "正式合同", "principals": []string{"秀山花园业主大会"}, "provider": "安居物业公司", "starts": "2027-01-01", "ends": "2029-12-31",
+			"rates": []object{{"use": "住宅", "rate_e4_yuan": 9500, "per": "㎡·月"}}, "services": []string{"保洁"}, "state": "posted", "signed": []string{"秀山花园业主大会"}, "follows": "agreement-1",
+		}, nil
 	})
 	get("/estates/{estate}/electorate", func(*http.Request) (any, error) { return object{"heads": 976, "area_centi_m2": 8800473}, nil })
 	get("/estates/{estate}/collection", func(r *http.Request) (any, error) {
@@ -535,6 +544,10 @@ func New() *API {
 		"/meetings/{meeting}/objections":                    {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 0},
 		"/meetings/{meeting}/objections/{objection}/answer": {"id": Objection, "stream": "objection-" + Posted + "-" + Objection, "revision": 1},
 		"/workorders/{order}/rate":                          {"id": FirstOrder, "stream": "workorder-" + FirstOrder, "revision": 4},
+		"/estates/{estate}/agreements":                      {"id": "agreement-2", "stream": "agreement-agreement-2", "revision": 0},
+		"/agreements/{agreement}/sign":                      {"id": "agreement-2", "stream": "agreement-agreement-2", "revision": 3},
+		"/draws/{draw}/payments":                            {"id": "draw-1", "stream": "draw-draw-1", "revision": 4},
+		"/draws/{draw}/reversals":                           {"id": "draw-1", "stream": "draw-draw-1", "revision": 5},
 		"/me/corrections":                                   {"id": "correction-1", "stream": "person-1", "revision": 3},
 	} {
 		a.mux.HandleFunc("POST /api/v1"+path, func(w http.ResponseWriter, r *http.Request) { a.record(w, r, answer) })

@@ -83,6 +83,7 @@ type Rate struct {
 // Agreement (合同) between principals and a provider.
 type Agreement struct {
 	ID         string    `json:"id"`
+	Estate     string    `json:"estate"`
 	Kind       string    `json:"kind"`
 	Principals []string  `json:"principals"`
 	Provider   string    `json:"provider"`
@@ -92,7 +93,8 @@ type Agreement struct {
 	Services   []string  `json:"services"`
 	Options    []string  `json:"options"`
 	Change     string    `json:"change"`
-	State      string    `json:"state"` // proposed, posted, signed, active, ended
+	State      string    `json:"state"`  // proposed, posted, signed, active, ended
+	Signed     []string  `json:"signed"` // parties, in order
 
 	Follows    string     `json:"follows"`    // id of the one whose place it takes
 	Successor  string     `json:"successor"`  // id of the one that took its place

@@ -151,6 +151,7 @@ var wrongWords = map[string]string{
 	"not-an-id":         "请写账本里的编号",
 	"not-a-time":        "这不是一个时间,请重新选",
 	"not-a-number":      "请写大于零的整数",
+	"not-a-rate":        "请写价格,最多四位小数,例如 0.90",
 	"not-an-amount":     "请写大于零的金额,最多两位小数,例如 80.91",
 	"not-recorded-yet":  "账本还没有到这个位置",
 	"from_day too-late": "请选今天以前的一天",

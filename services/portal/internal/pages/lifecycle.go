@@ -265,7 +265,8 @@ func deadlineState(l Lang, d client.Deadline) string {
 	return words
 }
 
-// refusals say why a step of a meeting was refused, by the problem's code.
+// refusals say why a step of a meeting, of an agreement or of a draw was refused, by
+// the problem's code.
 var refusals = map[string][2]string{
 	"meeting-cancelled":            {"会议已经取消。", "The meeting is cancelled."},
 	"voting-over":                  {"投票截止时间已过,不能再取消或延长。", "The deadline has passed: it is too late to cancel or extend."},
@@ -300,5 +301,26 @@ var refusals = map[string][2]string{
 	"roll-empty":                   {"小区还没有登记能投票的房屋。", "No unit of the estate gives a vote."},
 	"notice-posted":                {"公告已经张贴,不能再改。", "The notice is posted and changes no more."},
 	"voting-still-open":            {"投票还没有截止。", "Voting is still open."},
+	"agreement-exists":             {"同一家物业、同一种、同一天开始的合同已经在账本里,条款不一样。", "An agreement of this kind with this provider and start is in the ledger, with other terms."},
+	"parties-missing":              {"委托方和物业公司要各写一次,不能重复。", "Principals and provider are named, once each."},
+	"term-wrong":                   {"合同要在开始当天或者以后结束。", "The term ends on or after the day it starts."},
+	"rates-wrong":                  {"收费标准写得不对。", "The rates are wrong."},
+	"services-wrong":               {"服务内容或者可选服务有重复的。", "A service or an option is named twice."},
+	"predecessor-wrong":            {"要接替的合同已经不在履行。", "The agreement whose place it would take is not in force."},
+	"agreement-not-proposed":       {"合同已经公示过了。", "The agreement is posted already."},
+	"agreement-not-posted":         {"合同要先公示,才能签字。", "An agreement is posted before it is signed."},
+	"agreement-not-signed":         {"还有一方没有签字,合同不能生效。", "A party has not signed yet."},
+	"owners-not-asked":             {"正式合同要业主大会通过选聘、结果终定以后才能生效。", "A formal contract comes into force once the owners' assembly has appointed the provider by it, finally."},
+	"agreement-not-active":         {"合同没有在履行,不能登记终止。", "The agreement is not in force."},
+	"end-before-start":             {"合同不能在开始以前终止。", "An agreement ends on or after the day it starts."},
+	"notice-running":               {"六十日通知期还没有过,合同不能提前终止。", "The provider's 60 days of notice run; it does not end before."},
+	"draw-exceeded":                {"业主没有同意付这么多。要多付,先由业主大会决定。", "The owners did not decide on so much; only they can decide on more."},
+	"before-the-decision":          {"这一天业主还没有作出决定,不能付款。", "The owners had not decided yet on this day."},
+	"number-taken":                 {"这个凭证号已经用过,请换一个。", "Another entry has this number."},
+	"period-closed":                {"这个月已经结账,请写还没有结账的日期。", "The month is closed."},
+	"in-the-future":                {"日期还没有到。", "The day is still to come."},
+	"payment-reversed":             {"这一笔已经冲销过。", "The payment is taken back already."},
+	"reversal-too-early":           {"冲销不能早于那笔付款。", "A payment is taken back on its day or later."},
+	"voucher-changed":              {"这个凭证号已经登记过,内容不一样。", "An entry with this number is in the ledger, with other content."},
 	"envelopes-waiting":            {"还有交来的纸质票没有录入。", "There are envelopes that are not entered."},
 }
