@@ -57,7 +57,7 @@ func TestBallots(t *testing.T) {
 			Then: events{with(took, func(e *votes.BallotCast) { e.Motions = []string{"M1", "M2"} })}},
 		{Name: "a motion outside the scope is refused, the other taken", When: of(func(c *meeting.CastBallot) { c.Choices = both }),
 			Then: events{took, refuse(votes.NotInScope, func(r *votes.BallotRefused) { r.Motions = []string{"M2"} })}},
-		{Name: "a motion that was not on the notice", When: of(func(c *meeting.CastBallot) { c.Choices = []votes.Choice{{Motion: "M9", Choice: votes.Yes}} }),
+		{Name: "北京 art. 35, 杭州 art. 19: a motion that was not on the notice", When: of(func(c *meeting.CastBallot) { c.Choices = []votes.Choice{{Motion: "M9", Choice: votes.Yes}} }),
 			Then: events{refuse(votes.NoSuchMotion, func(r *votes.BallotRefused) { r.Motions = []string{"M9"} })}},
 		{Name: "before voting opens", When: of(func(c *meeting.CastBallot) { c.At = opens.Add(-1) }),
 			Then: events{refuse(votes.VotingNotOpen, func(r *votes.BallotRefused) { r.At = opens.Add(-1) })}},

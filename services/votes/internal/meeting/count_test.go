@@ -154,6 +154,37 @@ func TestCountAgainstAll(t *testing.T) {
 	}
 }
 
+// No template moves a threshold of the Civil Code, to either side.
+func TestTheThresholdsOfArticle278HoldInEveryPlace(t *testing.T) {
+	for _, place := range rules.Templates() {
+		set, err := meeting.Compose(civilFile(t), place, meeting.Own{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := votes.ScopeTotal{Heads: 12, Area: 1200}
+		for _, c := range []struct {
+			matter string
+			tally  meeting.Tally
+			want   string
+		}{
+			{"民法典278-1-4", meeting.Tally{YesHeads: 5, YesArea: 401, NoHeads: 3, NoArea: 399}, votes.Adopted},
+			{"民法典278-1-4", meeting.Tally{YesHeads: 5, YesArea: 400, NoHeads: 3, NoArea: 400}, votes.NotAdopted},
+			{"民法典278-1-4", meeting.Tally{YesHeads: 4, YesArea: 500, NoHeads: 4, NoArea: 300}, votes.NotAdopted},
+			{"民法典278-1-4", meeting.Tally{YesHeads: 8, YesArea: 799}, votes.NoDecision},
+			{"民法典278-1-4", meeting.Tally{YesHeads: 7, YesArea: 1100}, votes.NoDecision},
+			{"民法典278-1-6", meeting.Tally{YesHeads: 6, YesArea: 600, NoHeads: 2, NoArea: 200}, votes.Adopted},
+			{"民法典278-1-6", meeting.Tally{YesHeads: 6, YesArea: 599, NoHeads: 2, NoArea: 201}, votes.NotAdopted},
+			{"民法典278-1-6", meeting.Tally{YesHeads: 5, YesArea: 700, NoHeads: 3, NoArea: 100}, votes.NotAdopted},
+			{"民法典279", meeting.Tally{YesHeads: 12, YesArea: 1200}, votes.Adopted},
+			{"民法典279", meeting.Tally{YesHeads: 12, YesArea: 1199}, votes.NotAdopted},
+		} {
+			if r := meeting.Count(set, votes.Motion{Matter: c.matter, Scope: meeting.Estate}, all, c.tally); r.Outcome != c.want {
+				t.Errorf("%s, %s: %s, want %s: %+v", place.Place, c.matter, r.Outcome, c.want, r.Arithmetic)
+			}
+		}
+	}
+}
+
 // civilFile is the file that the national rules are composed of.
 func civilFile(t interface{ Fatal(...any) }) meeting.RuleSet {
 	for _, set := range rules.All() {

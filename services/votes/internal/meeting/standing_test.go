@@ -31,11 +31,11 @@ func TestStanding(t *testing.T) {
 		answers         A
 		want            R
 	}{
-		{"first ballot stands: the second in its channel has voted already", votes.FirstBallotStands, votes.ElectronicStands, A{e, e}, R{counts, already}},
+		{"北京, first ballot stands: the second in its channel has voted already", votes.FirstBallotStands, votes.ElectronicStands, A{e, e}, R{counts, already}},
 		{"last ballot stands: the first is superseded", votes.LastBallotStands, votes.ElectronicStands, A{e, e, e}, R{superseded, superseded, counts}},
 		{"last ballot stands among papers too", votes.LastBallotStands, votes.ElectronicStands, A{p, p}, R{superseded, counts}},
-		{"electronic stands: paper after it does not count", votes.FirstBallotStands, votes.ElectronicStands, A{e, p}, R{counts, byE}},
-		{"electronic stands: paper before it does not count", votes.FirstBallotStands, votes.ElectronicStands, A{p, e}, R{byE, counts}},
+		{"深圳, electronic stands: paper after it does not count", votes.FirstBallotStands, votes.ElectronicStands, A{e, p}, R{counts, byE}},
+		{"深圳, electronic stands: paper before it does not count", votes.FirstBallotStands, votes.ElectronicStands, A{p, e}, R{byE, counts}},
 		{"paper stands: electronic after it does not count", votes.FirstBallotStands, votes.PaperStands, A{p, e}, R{counts, byP}},
 		{"paper stands: electronic before it does not count", votes.LastBallotStands, votes.PaperStands, A{e, p}, R{byP, counts}},
 		{"first stands: the channel of the first", votes.LastBallotStands, votes.FirstStands, A{p, e}, R{counts, byP}},
