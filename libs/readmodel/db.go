@@ -150,6 +150,10 @@ func openSQLite(path string, o options) (*DB, error) {
 	})
 	if err == nil {
 		db.path = path
+		// With a connection go its pages; those that are wanted again are in the
+		// machine's cache of the file.
+		db.read.SetConnMaxIdleTime(time.Minute)
+		db.write.SetConnMaxIdleTime(time.Minute)
 	}
 	return db, err
 }
@@ -174,11 +178,11 @@ func openMemory(ctx context.Context) (*DB, error) {
 	return db, nil
 }
 
-// KiB of pages that a connection to SQLite keeps in memory, where each takes two
-// of its own size. Who writes comes back to pages of indexes; who reads finds
+// KiB of pages that a connection to SQLite keeps in memory, where each takes twice
+// its size. Who writes comes back to pages of indexes; who reads finds
 // them in the machine's own cache of the file.
 const (
-	writeCache = 8000
+	writeCache = 4000
 	readCache  = 2000
 )
 
@@ -201,7 +205,6 @@ func connectSQLite(file string, q url.Values) (*DB, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	read.SetConnMaxIdleTime(time.Minute)
 	return &DB{read: read, write: write}, nil
 }
 
