@@ -161,7 +161,7 @@ const (
 	pageMeeting = 2400 * time.Microsecond // for a meeting's
 	portalPart  = .5                      // of both, the portal's
 
-	directoryUnit = 673    // bytes of heap for a unit and its titles, in every process
+	directoryUnit = 451    // bytes of heap for a unit and its titles, in every process
 	directoryRate = 86_000 // registry events a second into that, at a start
 
 	closing = 30 * time.Millisecond // of a live meeting and the release of its key; 60 that were due at once took 1.8 s
