@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
@@ -201,7 +202,7 @@ func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recor
 			events = events[:0]
 			return tx.Flush()
 		}
-		ours := map[string]bool{} // streams, by whether they are of the subject
+		ours := map[streamKey]bool{} // streams, by whether they are of the subject
 		for e, err := range p.store.ReadAll(ctx, 0, projection.Prefixes...) {
 			if err != nil {
 				return err
@@ -209,10 +210,11 @@ func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recor
 			if e.Position > m.at {
 				break
 			}
-			of, known := ours[e.Stream]
+			key := hashOf(e.Stream)
+			of, known := ours[key]
 			if !known {
 				of = concerns(e)
-				ours[e.Stream] = of
+				ours[key] = of
 			}
 			if !of {
 				continue
@@ -229,4 +231,15 @@ func (p *Past[B]) fill(ctx context.Context, m *moment[B], concerns func(es.Recor
 	if m.err == nil {
 		m.err = db.QueryRow(ctx, `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`).Scan(&m.size)
 	}
+}
+
+// streamKey stands for the name of a stream: two hashes, each by a seed that nobody
+// knows, so no two names share one. Of the hundreds of thousands of streams of a
+// large estate the names would take several times as much room.
+type streamKey [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func hashOf(stream string) streamKey {
+	return streamKey{maphash.String(seeds[0], stream), maphash.String(seeds[1], stream)}
 }
