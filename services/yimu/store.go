@@ -73,7 +73,7 @@ func (f storeFlags) ledger(log *slog.Logger) esdbserver.ServeConfig {
 }
 
 // storeCache is the least with which an append of a new stream need not read the disk.
-const storeCache = 20 << 20
+const storeCache = 14 << 20
 
 // serveStore runs the store that yimu up has inside for ledgers in other processes.
 func (c *serveCmd) serveStore(ctx context.Context, listener net.Listener) (err error) {

@@ -52,9 +52,10 @@ type Config struct {
 
 	Log *slog.Logger // nil is slog.Default()
 
-	// CacheSize is about how many bytes of memory Pebble may hold, what was
-	// written lately included; 0 is 48 MiB. Below 20 MiB the latter leaves
-	// nothing for the index, and every append of a new stream reads the disk.
+	// CacheSize is about how many bytes of memory Pebble may hold; 0 is 48 MiB.
+	// What was written lately takes up to three sevenths of it, 12 MiB at most.
+	// Below 14 MiB what is left does not hold the index, and every append of a
+	// new stream reads the disk.
 	CacheSize int64
 }
 
@@ -147,7 +148,7 @@ func (s *Store) openPebble(lock *pebble.Lock) (*pebble.DB, error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      log,
 		CacheSize:                   s.config.CacheSize,
-		MemTableSize:                4 << 20,
+		MemTableSize:                uint64(min(s.config.CacheSize/7, 4<<20)), // three of them are less than half
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,

@@ -336,8 +336,8 @@ type tail struct {
 }
 
 const (
-	tailEvents = 4096
-	tailBytes  = 4 << 20
+	tailEvents = 2048
+	tailBytes  = 2 << 20
 )
 
 // push adds events that are on disk.
