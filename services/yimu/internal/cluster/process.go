@@ -279,17 +279,22 @@ func (p *Process) Tail() string {
 	return string(bytes.TrimSpace(said[max(0, len(said)-most):]))
 }
 
-// Memory returns the resident memory of the program in bytes.
-func (p *Process) Memory() (int64, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+// Memory returns the resident memory of the program in bytes, and how much of it
+// is mapped files, which is the program itself: all processes share one copy.
+func (p *Process) Memory() (resident, files int64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
 	if err != nil {
-		return 0, fmt.Errorf("cluster: memory of %s: %w", p.Name, err)
+		return 0, 0, fmt.Errorf("cluster: memory of %s: %w", p.Name, err)
 	}
-	for line := range strings.Lines(string(stat)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-			return kib << 10, err
+	told := map[string]int64{}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		if kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64); err == nil {
+			told[name] = kib << 10
 		}
 	}
-	return 0, errors.New("cluster: the system does not tell the memory of " + p.Name)
+	if told["VmRSS"] == 0 {
+		return 0, 0, errors.New("cluster: the system does not tell the memory of " + p.Name)
+	}
+	return told["VmRSS"], told["RssFile"], nil
 }
