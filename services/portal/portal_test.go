@@ -681,7 +681,11 @@ func TestTheLedgerIsSearchedByWhatIsInTheAddress(t *testing.T) {
 	if strings.Contains(p.text, "更早的记录") {
 		t.Error("there is nothing earlier")
 	}
-	b.shows(b.get("/trail?estate="+apitest.Estate+"&lang=en"), http.StatusOK, "Records of the estate “秀山花园”; the latest first.")
+	b.shows(b.get("/trail?estate="+apitest.Estate+"&lang=en"), http.StatusOK, "Records of the estate “秀山花园”; the latest first.",
+		`href="`+estate+`/compare"`, `href="`+estate+`/bundle.zip"`, "Signed by the operator: <b>12</b> records, up to position <code>18,204</code>", `href="/proof"`)
+	if p := b.get("/trail?estate=elsewhere"); strings.Contains(p.text, "bundle.zip") {
+		t.Error("there is a bundle of an estate that there is not")
+	}
 	b.shows(b.get("/trail?since=2022-12-01&until=2022-12-02"), http.StatusOK, "recorded 2022-12-01 to 2022-12-02")
 }
 

@@ -33,9 +33,19 @@ type TrailModel struct {
 	Problem *Problem // what cannot be searched for
 	Estates []client.Named
 	Items   []client.Found
-	Begin   string // address of the first page; empty on it
-	More    string // address of the next page
-	Short   bool   // a search that looked at as much as it may, and goes on
+	Begin   string      // address of the first page; empty on it
+	More    string      // address of the next page
+	Short   bool        // a search that looked at as much as it may, and goes on
+	Log     *client.Log // how far the ledger is signed; nil where that cannot be read
+}
+
+// chosen is the estate whose records are searched; nil where there is none of that id.
+func (m TrailModel) chosen() *client.Named {
+	i := slices.IndexFunc(m.Estates, func(e client.Named) bool { return e.ID == m.Form.Estate })
+	if i < 0 {
+		return nil
+	}
+	return &m.Estates[i]
 }
 
 func (f TrailForm) empty() bool {

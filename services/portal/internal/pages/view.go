@@ -141,8 +141,11 @@ func (v View) estatePath(rest string) string {
 	if v.Estate == nil {
 		return "/"
 	}
-	return "/estates/" + client.Segment(v.Estate.ID) + rest
+	return pathOf(v.Estate.ID, rest)
 }
+
+// pathOf is the address of a page of an estate.
+func pathOf(estate, rest string) string { return "/estates/" + client.Segment(estate) + rest }
 
 // trailOfEstate searches the ledger for the estate in view.
 func (v View) trailOfEstate() string {

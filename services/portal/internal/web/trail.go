@@ -38,6 +38,11 @@ func (s *site) trail(w http.ResponseWriter, q *request) error {
 		s.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", "registry"), slog.Any("error", err))
 	}
 	m.Estates = estates.Items
+	if log, err := get[client.Log](q, "/ledger/log", nil); err == nil {
+		m.Log = &log
+	} else {
+		s.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", "ledger"), slog.Any("error", err))
+	}
 	ask, wrong := q.searched(m.Form)
 	before := value("before")
 	if before != "" {
