@@ -120,17 +120,32 @@ func TestWhoMayNotBeErasedYet(t *testing.T) {
 	hold("notice-posted.v1", votes.NoticePosted{Meeting: meeting, Closes: closes})
 	sell("1-103", "another buyer's")
 	erase(owner).Refused(http.StatusConflict, "on-a-roll")
+	extended := closes.Add(48 * time.Hour)
+	hold("voting-extended.v1", votes.VotingExtended{Meeting: meeting, From: closes, Closes: extended})
 	hold("voting-closed.v1", votes.VotingClosed{Meeting: meeting})
 	erase(owner).Refused(http.StatusConflict, "on-a-roll")
+	posted := extended.Add(72 * time.Hour)
+	hold("result-posted.v1", votes.ResultPosted{Meeting: meeting, At: posted, Posting: 1})
+
+	cancelled := s.Homes(estate, "1-105")[0].Owner
+	meeting = uuid.NewString()
+	hold("meeting-drafted.v1", votes.MeetingDrafted{Meeting: meeting, Estate: estate})
+	hold("roll-frozen.v1", votes.RollFrozen{Meeting: meeting})
+	hold("notice-posted.v1", votes.NoticePosted{Meeting: meeting, Closes: closes})
+	sell("1-105", "a fourth buyer's")
+	erase(cancelled).Refused(http.StatusConflict, "on-a-roll")
+	hold("meeting-cancelled.v1", votes.MeetingCancelled{Meeting: meeting, At: s.Clock.Now()})
+	erase(cancelled).Want(http.StatusCreated) // nothing is decided that a court could cancel
 
 	later := s.Homes(estate, "1-104")[0].Owner // came after the meeting
 	sell("1-104", "a third buyer's")
 	erase(later).Want(http.StatusCreated)
 
-	s.Clock.Advance(closes.AddDate(1, 0, 0).Add(-time.Minute).Sub(s.Clock.Now()))
-	admin := s.With(events.Administrator, "") // the first one's token has expired
+	s.Clock.Advance(posted.AddDate(1, 0, 0).Sub(s.Clock.Now())) // days after a year from the close, extended or not
+	admin := s.With(events.Administrator, "")                   // the first one's token has expired
 	admin.Delete("/people/"+owner+"?ground=no-longer-needed").Refused(http.StatusConflict, "on-a-roll")
-	s.Clock.Advance(2 * time.Minute)
+	s.Clock.Advance(12 * 24 * time.Hour)
+	admin = s.With(events.Administrator, "")
 	admin.Delete("/people/" + owner + "?ground=no-longer-needed").Want(http.StatusCreated)
 
 	// The rows that say so are those of a replay.

@@ -55,8 +55,25 @@ type holding struct {
 type sitting struct {
 	estate         string
 	frozen, closed es.Position
-	posted         es.Position
-	closes         time.Time
+	known          []knowing // in recorded order
+}
+
+// knowing is when the owners know of what a meeting decides, as of a position; the
+// zero time: it decides nothing.
+type knowing struct {
+	at    es.Position
+	known time.Time
+}
+
+// knownAt is [register.Roll.Known] as of a position; the zero time: there is nothing
+// to know.
+func (m *sitting) knownAt(at es.Position) (known time.Time) {
+	for _, k := range m.known {
+		if k.at <= at {
+			known = k.known
+		}
+	}
+	return known
 }
 
 // Inspect returns what decides the registry's streams again, for one estate or,
@@ -108,7 +125,13 @@ func (i *inspection) meeting(c *facts.Commit) {
 		case votes.RollFrozen:
 			m.frozen = c.Position()
 		case votes.NoticePosted:
-			m.posted, m.closes = c.Position(), e.Closes
+			m.known = append(m.known, knowing{c.Position(), e.Closes})
+		case votes.VotingExtended:
+			m.known = append(m.known, knowing{c.Position(), e.Closes})
+		case votes.ResultPosted:
+			m.known = append(m.known, knowing{c.Position(), e.At})
+		case votes.MeetingCancelled:
+			m.known = append(m.known, knowing{at: c.Position()})
 		case votes.VotingClosed:
 			m.closed = c.Position()
 		default:
@@ -161,14 +184,14 @@ func (i *inspection) keeps(person string, at es.Position) (unit string, roll reg
 			unit = h.code
 		}
 		for _, m := range i.meetings {
-			closed := m.closed != 0 && m.closed <= at
+			closed, known := m.closed != 0 && m.closed <= at, m.knownAt(at)
 			switch {
-			case m.estate != h.estate || m.frozen == 0 || m.frozen > at || m.posted == 0 || m.posted > at:
+			case m.estate != h.estate || m.frozen == 0 || m.frozen > at || known.IsZero():
 			case !holds && h.until <= m.frozen || closed && h.since >= m.closed:
 			default:
 				roll.Running = roll.Running || !closed
-				if m.closes.After(roll.Closed) {
-					roll.Closed = m.closes
+				if known.After(roll.Known) {
+					roll.Known = known
 				}
 			}
 		}

@@ -48,13 +48,13 @@ var unitOwners = readmodel.Map[string, ownersRow]{
 }
 
 type meetingRow struct {
-	id, estate             string
-	frozen, closes, closed int64
+	id, estate            string
+	frozen, known, closed int64
 }
 
 var meetings = readmodel.Map[string, meetingRow]{
-	Table:  readmodel.Table{Name: "meeting", Key: []string{"id"}, Columns: []string{"id", "estate", "frozen", "closes", "closed"}},
-	Fields: func(r *meetingRow) []any { return []any{&r.id, &r.estate, &r.frozen, &r.closes, &r.closed} },
+	Table:  readmodel.Table{Name: "meeting", Key: []string{"id"}, Columns: []string{"id", "estate", "frozen", "known", "closed"}},
+	Fields: func(r *meetingRow) []any { return []any{&r.id, &r.estate, &r.frozen, &r.known, &r.closed} },
 }
 
 func keep(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
@@ -97,7 +97,13 @@ func keep(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 			case votes.RollFrozen:
 				meetings.Edit(e.Meeting).frozen = int64(r.Position)
 			case votes.NoticePosted:
-				meetings.Edit(e.Meeting).closes = e.Closes.UnixMicro()
+				meetings.Edit(e.Meeting).known = e.Closes.UnixMicro()
+			case votes.VotingExtended:
+				meetings.Edit(e.Meeting).known = e.Closes.UnixMicro()
+			case votes.ResultPosted:
+				meetings.Edit(e.Meeting).known = e.At.UnixMicro()
+			case votes.MeetingCancelled:
+				meetings.Edit(e.Meeting).known = 0 // it decides nothing
 			case votes.VotingClosed:
 				meetings.Edit(e.Meeting).closed = int64(r.Position)
 			default: // they change nobody's place on a roll
@@ -125,8 +131,8 @@ func keep(_ context.Context, tx *readmodel.Tx, events []es.Recorded) error {
 // Kept returns what keeps a person from being erased, as of all that is recorded
 // now: the code of a unit they hold a title to, and the latest meeting that had
 // them on its roll. Who bought a unit during the vote could vote for it, so they
-// count as on the roll. A meeting without a notice may never be held and keeps
-// nobody.
+// count as on the roll. A meeting without a notice may never be held, and one that
+// is cancelled decides nothing: they keep nobody.
 func (b *Board) Kept(ctx context.Context, person string) (unit string, roll register.Roll, err error) {
 	if err := b.Keeping.CatchUp(ctx); err != nil {
 		return "", roll, err
@@ -135,16 +141,16 @@ func (b *Board) Kept(ctx context.Context, person string) (unit string, roll regi
 		if err := tx.QueryRow(ctx, `SELECT coalesce(min(code), '') FROM held WHERE person = ? AND until = 0`, person).Scan(&unit); err != nil {
 			return err
 		}
-		var running, closes int64
-		if err := tx.QueryRow(ctx, `SELECT count(CASE WHEN m.closed = 0 THEN 1 END), coalesce(max(m.closes), 0)
+		var running, known int64
+		if err := tx.QueryRow(ctx, `SELECT count(CASE WHEN m.closed = 0 THEN 1 END), coalesce(max(m.known), 0)
 			FROM held h JOIN meeting m ON m.estate = h.estate
-			WHERE h.person = ? AND m.frozen > 0 AND m.closes > 0
-			AND (h.until = 0 OR h.until > m.frozen) AND (m.closed = 0 OR h.since < m.closed)`, person).Scan(&running, &closes); err != nil {
+			WHERE h.person = ? AND m.frozen > 0 AND m.known > 0
+			AND (h.until = 0 OR h.until > m.frozen) AND (m.closed = 0 OR h.since < m.closed)`, person).Scan(&running, &known); err != nil {
 			return err
 		}
 		roll.Running = running > 0
-		if closes > 0 {
-			roll.Closed = time.UnixMicro(closes)
+		if known > 0 {
+			roll.Known = time.UnixMicro(known)
 		}
 		return nil
 	})

@@ -187,13 +187,16 @@ type ErasePerson struct {
 // The zero value is no such meeting.
 type Roll struct {
 	Running bool
-	Closed  time.Time
+	Known   time.Time // when its result was posted last; before, the deadline of voting
 }
 
-// challenge is how long after a meeting its decisions may be challenged in court,
-// as if the person learned of them on the last day of voting (Supreme Court
-// interpretation, art. 12).
+// challenge is how long the decisions of a meeting may be challenged in court, since
+// the person knew of them (Supreme Court interpretation, art. 12).
 const challenge = 1 // year
+
+// daysOff is by how many days the last day of that year may move to the next working
+// day (Civil Code art. 203), at most.
+const daysOff = 10
 
 // Decide implements es.Command.
 //
@@ -207,7 +210,7 @@ func (c ErasePerson) Decide(p Person) ([]registry.Event, error) {
 		return nil, err
 	}
 	office := slices.IndexFunc(p.Grants, func(g Grant) bool { return g.Role != registry.Resident })
-	until := units.After(c.Roll.Closed, challenge, 0, 0)
+	until := units.DayOf(units.After(c.Roll.Known, challenge, 0, daysOff+1)).Start()
 	switch {
 	case !slices.Contains(registry.Grounds, c.Ground):
 		return nil, ErrNoGround
@@ -220,7 +223,7 @@ func (c ErasePerson) Decide(p Person) ([]registry.Event, error) {
 	case c.Roll.Running:
 		return nil, problem.Conflict("on-a-roll", "this person is on the roll of a meeting that is not closed"+
 			"; they may be erased a year after it is, for until then a court may be asked to cancel what it decides")
-	case !c.Roll.Closed.IsZero() && c.Now.Before(until):
+	case !c.Roll.Known.IsZero() && c.Now.Before(until):
 		return nil, problem.Conflict("on-a-roll", "this person was on the roll of a meeting whose decisions a court may be asked to cancel; they may be erased from "+
 			string(units.DayOf(until))+" on")
 	}

@@ -205,12 +205,14 @@ func TestErasingAPerson(t *testing.T) {
 		{Name: "an owner is known to the estate", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Unit = "1-101" }), Err: refused("holds-title")},
 		{Name: "a voter to the meeting", Given: []event{known}, When: erase(func(c *register.ErasePerson) { c.Roll = register.Roll{Running: true} }), Err: refused("on-a-roll")},
 		{Name: "for a year after it", Given: []event{known},
-			When: erase(func(c *register.ErasePerson) { c.Roll.Closed = now.AddDate(-1, 0, 0).Add(time.Second) }), Err: refused("on-a-roll")},
+			When: erase(func(c *register.ErasePerson) { c.Roll.Known = now.AddDate(-1, 0, 0) }), Err: refused("on-a-roll")},
+		{Name: "Civil Code art. 203: while days off may move its last day", Given: []event{known},
+			When: erase(func(c *register.ErasePerson) { c.Roll.Known = units.DayOf(now).Start().AddDate(-1, 0, -10) }), Err: refused("on-a-roll")},
 		{Name: "and no longer", Given: []event{known},
-			When: erase(func(c *register.ErasePerson) { c.Roll.Closed = now.AddDate(-1, 0, 0) }), Then: []event{erased}},
+			When: erase(func(c *register.ErasePerson) { c.Roll.Known = units.DayOf(now).Start().AddDate(-1, 0, -10).Add(-1) }), Then: []event{erased}},
 	})
-	_, err := erase(func(c *register.ErasePerson) { c.Roll.Closed = now }).Decide(register.Person{ID: "p"})
-	if p, ok := problem.From(err); !ok || !strings.Contains(p.Detail, "2028-03-01") {
+	_, err := erase(func(c *register.ErasePerson) { c.Roll.Known = now }).Decide(register.Person{ID: "p"})
+	if p, ok := problem.From(err); !ok || !strings.Contains(p.Detail, "2028-03-12") {
 		t.Errorf("it does not say when: %v", err)
 	}
 	for _, cmd := range []es.Command[register.Person, event]{
