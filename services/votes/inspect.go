@@ -743,6 +743,9 @@ type turnoutFigure struct {
 func (i *inspection) Figures() (list []facts.Figure) {
 	type object = map[string]any
 	lists := map[string][]object{}
+	if i.only != "" {
+		lists[i.only] = []object{} // where there are none so far, too
+	}
 	for _, id := range slices.Backward(i.order) {
 		h := i.meetings[id]
 		m := h.Now()

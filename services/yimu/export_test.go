@@ -132,6 +132,9 @@ func TestABundleIsCheckedByOneFileAndAKey(t *testing.T) {
 	if status, r = verifiedBundle(t, early, key); status != 0 || r.Bundle.Until != before || r.Checked.Events >= events || r.Checked.Figures == 0 {
 		t.Errorf("of then: status %d, up to %d, want %d; %d events; %v", status, r.Bundle.Until, before, r.Checked.Events, r.Findings)
 	}
+	if r.Checked.Figures != len(r.Bundle.Figures) {
+		t.Errorf("of then: %d figures of %d are checked: %v", r.Checked.Figures, len(r.Bundle.Figures), r.NotVerified)
+	}
 
 	file, err := os.ReadFile(whole)
 	if err != nil {

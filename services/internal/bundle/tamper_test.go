@@ -437,7 +437,7 @@ func TestTamper(t *testing.T) {
 	early := w.early
 	honest := w.export()
 	last := w.checkpoint()
-	if r := w.verify(honest, proof.Held{Checkpoint: early.Checkpoint}, proof.Held{Checkpoint: last}); !r.OK || !r.Checked.Rules || r.Checked.Figures < 7 || r.Checked.Leaves == r.Checked.Events {
+	if r := w.verify(honest, proof.Held{Checkpoint: early.Checkpoint}, proof.Held{Checkpoint: last}); !r.OK || !r.Checked.Rules || r.Checked.Figures < 7 || r.Checked.Figures != len(r.Bundle.Figures) || r.Checked.Leaves == r.Checked.Events {
 		t.Fatalf("honest as it is: %+v", r)
 	}
 	var cells []cell
