@@ -1,6 +1,7 @@
 # Everything that is done to yimu from a shell. A machine needs Go, Node and make;
-# only `race` wants a C compiler too, only `screenshots` and `browser` Chromium, and
-# only `integration` Java 17, Maven, PostgreSQL and Python with venv.
+# only `race` wants a C compiler too, only `screenshots` and `browser` Chromium and a
+# Chinese font, and only `integration` Java 17, Maven, PostgreSQL, Python with venv,
+# openssl and curl.
 
 MODULES := contracts libs services deploy
 ASSETS  := services/portal/assets
