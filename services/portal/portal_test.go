@@ -564,10 +564,11 @@ func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {
 	b.shows(b.post(meeting+"/recount", append(form, "key", "42345678", "do", "dance")...), http.StatusNotFound)
 }
 
-func TestWhoBoughtAUnitDuringTheVoteIsToldBeforeVoting(t *testing.T) {
+func TestWhoBoughtOrSoldAUnitDuringTheVoteIsToldBeforeVoting(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
-	b.shows(b.get(voting+"/ballot"), http.StatusOK, "5-1-101:你在投票期间买下了这套房", "卖方在转让以前已经交了票")
+	b.shows(b.get(voting+"/ballot"), http.StatusOK, "5-1-101:你在投票期间买下了这套房", "卖方在转让以前已经交了票",
+		"5-1-102:你在投票期间转让了这套房,转让以前已经交了票", "再投也不会改变")
 }
 
 func TestTheDeskIsNotForEveryOwner(t *testing.T) {

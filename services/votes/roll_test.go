@@ -111,17 +111,20 @@ func TestAUnitSoldDuringTheVote(t *testing.T) {
 	bought := func(who *servicetest.Client) (list []string) {
 		type amendment struct {
 			Unit        string
-			Yours       bool
+			Yours, Sold bool
 			SellerVoted bool `json:"seller_voted"`
 		}
 		for _, a := range servicetest.Items[amendment](who.Get(h.at + "/amendments").Want(http.StatusOK)) {
 			if a.Yours {
 				list = append(list, fmt.Sprint(a.Unit, " ", a.SellerVoted))
 			}
+			if a.Sold {
+				list = append(list, fmt.Sprint("sold ", a.Unit, " ", a.SellerVoted))
+			}
 		}
 		return list
 	}
-	for who, want := range map[string][]string{"FA": {"5-1-102 true"}, "DI": {"5-1-201 false"}, "ED": {"5-2-101 false"}, "AN": nil} {
+	for who, want := range map[string][]string{"FA": {"5-1-102 true"}, "DI": {"5-1-201 false"}, "ED": {"5-2-101 false"}, "AN": {"sold 5-1-102 true"}, "BO": {"sold 5-1-201 false"}} {
 		if got := bought(h.as(who)); !slices.Equal(got, want) {
 			t.Errorf("%s is told of %q before voting, want %q", who, got, want)
 		}

@@ -438,7 +438,10 @@ func New() *API {
 	})
 	get("/meetings/{meeting}/amendments", func(r *http.Request) (any, error) {
 		mine := token(r) == OwnerToken
-		return object{"items": []object{{"yours": mine, "seller_voted": mine, "unit": "5-1-101", "building": "5", "stair": "1", "area_centi_m2": 8990, "basis": "登记", "from": "1", "to": "977", "new": true, "at": "2023-01-20T10:00:00+08:00"}}}, nil
+		return object{"items": []object{
+			{"yours": mine, "seller_voted": mine, "unit": "5-1-101", "building": "5", "stair": "1", "area_centi_m2": 8990, "basis": "登记", "from": "1", "to": "977", "new": true, "at": "2023-01-20T10:00:00+08:00"},
+			{"sold": mine, "seller_voted": mine, "unit": "5-1-102", "building": "5", "stair": "1", "area_centi_m2": 8990, "basis": "登记", "from": "2", "to": "978", "new": true, "at": "2023-01-20T10:00:00+08:00"},
+		}}, nil
 	})
 	get("/meetings/{meeting}/roll-objections", func(*http.Request) (any, error) {
 		return object{"items": []object{

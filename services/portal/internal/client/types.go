@@ -480,7 +480,8 @@ type Amendment struct {
 	At   *time.Time `json:"at"`
 
 	Yours       bool `json:"yours"`        // the reader votes for it from then on
-	SellerVoted bool `json:"seller_voted"` // of the reader's: a ballot was handed in for it before the sale
+	Sold        bool `json:"sold"`         // the reader voted for it until then
+	SellerVoted bool `json:"seller_voted"` // of what the reader bought or sold: a ballot was handed in for it before the sale
 }
 
 // RollObjection to a roll, without the owner's words.

@@ -231,13 +231,19 @@ type BallotForm struct {
 	Key     string
 	Choices map[string]string // by [AnswerKey]
 	Voted   Voted
-	Bought  []client.Amendment // units that the reader bought during the vote
+	Traded  []client.Amendment // units that the reader bought or sold during the vote
 	Problem *Problem
 }
 
-// boughtWords tells who bought a unit during the vote whose ballot counts for it.
-func boughtWords(l Lang, a client.Amendment) string {
-	if a.SellerVoted {
+// tradedWords tells who bought or sold a unit during the vote whose ballot counts for
+// it.
+func tradedWords(l Lang, a client.Amendment) string {
+	switch {
+	case a.Sold && a.SellerVoted:
+		return a.Unit + l.T(":你在投票期间转让了这套房,转让以前已经交了票。那张票答过的议题以那张票为准,再投也不会改变。", ": you sold this unit during the vote, and had handed in a ballot before. On what that ballot answers it stands, and no later one of yours changes it.")
+	case a.Sold:
+		return a.Unit + l.T(":你在投票期间转让了这套房,当时还没有投票,这套房由买方投票。", ": you sold this unit during the vote without having voted. Its buyer votes for it.")
+	case a.SellerVoted:
 		return a.Unit + l.T(":你在投票期间买下了这套房,卖方在转让以前已经交了票。卖方那张票有效的议题,以那张票为准,你的票不再为这套房计入。", ": you bought this unit during the vote, and its seller had handed in a ballot before. On what that ballot counts it stands, and yours does not count for this unit.")
 	}
 	return a.Unit + l.T(":你在投票期间买下了这套房,卖方没有投过票,这套房由你投票。", ": you bought this unit during the vote. Its seller had not voted, and you vote for it.")

@@ -372,17 +372,17 @@ func (s *site) ballot(w http.ResponseWriter, q *request) error {
 		return nil
 	}
 	q.view.Title, q.view.Narrow = q.view.T("投票", "Your ballot"), true
-	return q.render(w, http.StatusOK, pages.Ballot(q.view, pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: key(), Voted: q.voted(m), Bought: q.bought(m)}))
+	return q.render(w, http.StatusOK, pages.Ballot(q.view, pages.BallotForm{Meeting: m, Estate: *q.view.Estate, Key: key(), Voted: q.voted(m), Traded: q.traded(m)}))
 }
 
-// bought are the units that the reader bought during the vote. A list that cannot be
-// read tells nothing; the count settles it anyway.
-func (q *request) bought(m client.Meeting) []client.Amendment {
+// traded are the units that the reader bought or sold during the vote. A list that
+// cannot be read tells nothing; the count settles it anyway.
+func (q *request) traded(m client.Meeting) []client.Amendment {
 	list, err := own[client.List[client.Amendment]](q, "/meetings/"+client.Segment(m.ID)+"/amendments")
 	if err != nil {
 		q.site.Log.WarnContext(q.Context(), "part of a page is missing", slog.String("service", "votes"), slog.Any("error", err))
 	}
-	return slices.DeleteFunc(list.Items, func(a client.Amendment) bool { return !a.Yours })
+	return slices.DeleteFunc(list.Items, func(a client.Amendment) bool { return !a.Yours && !a.Sold })
 }
 
 // voted is what the reader handed in to the meeting before. A list that cannot

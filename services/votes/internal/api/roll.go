@@ -53,7 +53,8 @@ type Amendment struct {
 	At   time.Time `json:"at" doc:"when the registry had it"`
 
 	Yours       bool `json:"yours,omitempty" doc:"the caller votes for it from then on"`
-	SellerVoted bool `json:"seller_voted,omitempty" doc:"of the caller's: a ballot was handed in for it before the sale. On what it says something that counts it stands, and the caller's does not count for this unit"`
+	Sold        bool `json:"sold,omitempty" doc:"the caller voted for it until then"`
+	SellerVoted bool `json:"seller_voted,omitempty" doc:"of what the caller bought or sold: a ballot was handed in for it before the sale. On what it says something that counts it stands: the buyer's does not count for this unit, and no later one of the seller for any"`
 }
 
 func (a *API) listAmendments(ctx context.Context, in *MeetingIn) (*service.Items[Amendment], error) {
@@ -64,12 +65,20 @@ func (a *API) listAmendments(ctx context.Context, in *MeetingIn) (*service.Items
 	out := &service.Items[Amendment]{}
 	out.Body.Items = Amendments(m)
 	who := service.CallerFrom(ctx).Person
+	if who == "" || len(m.Amendments) == 0 {
+		return out, nil
+	}
+	box, err := a.box(ctx, in.Meeting)
+	if err != nil {
+		return nil, err
+	}
+	own, _ := box.Of(who)
 	for i, e := range m.Amendments {
-		if who == "" || e.Person != who {
+		item := &out.Body.Items[i]
+		if item.Yours, item.Sold = e.Person == who, own.Entry != "" && e.From == own.Entry; !item.Yours && !item.Sold {
 			continue
 		}
-		out.Body.Items[i].Yours = true
-		if out.Body.Items[i].SellerVoted, err = a.Board.VotedBefore(ctx, m, i); err != nil {
+		if item.SellerVoted, err = a.Board.VotedBefore(ctx, m, i); err != nil {
 			return nil, err
 		}
 	}
