@@ -146,8 +146,9 @@ func TestARestoredSystemIsTheOneThatWasBackedUp(t *testing.T) {
 	p := newPlaces(t)
 	s, down := up(t, p.data)
 	estate := uuid.NewString()
-	s.take(t, xiushan(t), estate)
-	s.figures(t, estate) // once its meeting is closed
+	s.take(t, papersOf(t, everyPaper, "", "", ""), estate)
+	s.closed(t, estate)
+	told := s.told(t, estate)
 	token, head := s.token, s.head(t)
 	id := onePerson(t, s.store)
 	down()
@@ -170,7 +171,9 @@ func TestARestoredSystemIsTheOneThatWasBackedUp(t *testing.T) {
 		before[part.name] = rows(t, filepath.Join(p.data, "read", part.name+".db"))
 	}
 	again, down := up(t, p.again)
-	again.figures(t, estate)
+	if now := again.told(t, estate); !maps.Equal(now, told) {
+		t.Errorf("it tells %v, told %v", now, told)
+	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, again.url+"/api/v1/tokens", strings.NewReader(`{"person":"`+id+`","expires":"`+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +209,28 @@ func TestARestoredSystemIsTheOneThatWasBackedUp(t *testing.T) {
 		want := names(t, filepath.Join(p.data, bucket))
 		if got := names(t, filepath.Join(p.again, bucket)); len(want) == 0 || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", bucket, got, want)
+		}
+	}
+}
+
+// closed waits until the meeting of an estate is closed and counted, after which
+// nothing happens by itself, and every read model knows of it.
+func (s *site) closed(t *testing.T, estate string) {
+	t.Helper()
+	var meetings struct{ Items []struct{ State string } }
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if s.get(t, "/estates/"+estate+"/meetings", &meetings); len(meetings.Items) == 1 && meetings.Items[0].State == "counted" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the meeting is not counted: %v", meetings)
+		}
+	}
+	for _, part := range s.inside.services {
+		for _, p := range part.Projections {
+			if err := p.WaitFor(t.Context(), s.head(t)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -518,7 +543,7 @@ func TestARestoredSystemSaysHowFarItReaches(t *testing.T) {
 func TestReadModelsAheadOfTheLedgerAreRefused(t *testing.T) {
 	p := backedUp(t)
 	further, down := up(t, p.data)
-	further.take(t, xiushan(t), uuid.NewString())
+	further.take(t, papersOf(t, everyPaper, "", "", ""), uuid.NewString())
 	down()
 	if _, err := p.restore(t.Context()); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func TestABundleIsCheckedByOneFileAndAKey(t *testing.T) {
 	data := t.TempDir()
 	s, down := up(t, data)
 	estate, other := uuid.NewString(), uuid.NewString()
-	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv"), other)
+	s.take(t, papersOf(t, everyPaper, "", "", ""), other)
 	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv", "委托合同.json"), estate)
 	before, then := s.head(t), time.Now()
 	time.Sleep(10 * time.Millisecond)
@@ -189,7 +189,7 @@ func TestWhoHasTheEstatesKeyChecksItsPayments(t *testing.T) {
 	s, down := up(t, data)
 	estate, other := uuid.NewString(), uuid.NewString()
 	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv", "委托合同.json", "预算.csv", "物业费收款.csv"), estate)
-	s.take(t, only(t, xiushan(t), "房屋清册.csv", "业主名册.csv", "委托合同.json", "预算.csv", "物业费收款.csv"), other)
+	s.take(t, papersOf(t, everyPaper, "", "", ""), other)
 	var log struct{ Keys []string }
 	s.get(t, "/ledger/log", &log)
 	export := func(name string, until es.Position) string {

@@ -32,6 +32,9 @@ var asOf = regexp.MustCompile(`at=[0-9]+(\\u0026|&)?`)
 // signed is how far the log was signed when a figure was told.
 var signed = regexp.MustCompile(`,"log":\{[^}]*\}`)
 
+// derivedAt is the position that a figure was derived at.
+var derivedAt = regexp.MustCompile(`"position":[0-9]+,?`)
+
 // read returns what is told at a path, as of a position or as of now.
 func (s *site) read(t *testing.T, path, at string) (text string, position uint64) {
 	t.Helper()
@@ -49,6 +52,17 @@ func (s *site) read(t *testing.T, path, at string) (text string, position uint64
 		t.Fatal(err)
 	}
 	return signed.ReplaceAllString(asOf.ReplaceAllString(string(body), ""), ""), told.Position
+}
+
+// told is what is told of an estate now, by path.
+func (s *site) told(t *testing.T, estate string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, path := range s.paths(t, estate) {
+		text, _ := s.read(t, path, "")
+		all[path] = derivedAt.ReplaceAllString(text, "")
+	}
+	return all
 }
 
 // paths are those of an estate's figures, and of its meetings' as far as they are counted.
@@ -85,8 +99,7 @@ func only(t *testing.T, papers fs.FS, names ...string) fs.FS {
 
 func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 	s, _ := up(t, t.TempDir())
-	estate, other := uuid.NewString(), uuid.NewString()
-	papers := xiushan(t)
+	estate, papers := uuid.NewString(), xiushan(t)
 	type said map[string]string // by path
 	then := map[uint64]said{}
 	for _, names := range [][]string{
@@ -100,7 +113,7 @@ func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 			now[path], at = text, max(at, position)
 		}
 		then[at] = now
-		s.take(t, only(t, papers, names...), other) // it is in none of the first one's figures
+		s.take(t, papersOf(t, everyPaper, "", "", ""), uuid.NewString()) // another estate, which is in none of the first one's figures
 	}
 	for _, at := range slices.Sorted(maps.Keys(then)) {
 		for path, was := range then[at] {
@@ -127,12 +140,12 @@ func TestAFigureAsOfAPositionIsWhatWasSaidThen(t *testing.T) {
 			t.Error("the entries behind a line are not those of then")
 		}
 	})
+	t.Run("and every figure says how far the ledger is signed", func(t *testing.T) { s.signed(t, estate) })
 }
 
-func TestEveryFigureSaysHowFarTheLedgerIsSigned(t *testing.T) {
-	s, _ := up(t, t.TempDir())
-	estate := uuid.NewString()
-	s.take(t, xiushan(t), estate)
+// signed wants every figure of an estate to say how far the ledger is signed.
+func (s *site) signed(t *testing.T, estate string) {
+	t.Helper()
 	var log struct{ Keys []string }
 	s.get(t, "/ledger/log", &log)
 	keys, err := proof.ParseKeys(strings.Join(log.Keys, "\n"))
