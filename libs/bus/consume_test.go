@@ -228,6 +228,7 @@ func TestWhatIsStillThereIsNotSkipped(t *testing.T) {
 }
 
 func TestAMissingCoordinatorIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	cluster, cfg := testBroker(t)
 	topic := newTopic(t, cfg, 1)
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: 2})
@@ -289,6 +290,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 
 // A machine that hangs still accepts connections, and says nothing.
 func TestABrokerThatHangsIsPassedOver(t *testing.T) {
+	t.Parallel()
 	deaf, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -86,6 +86,7 @@ func first(t *testing.T, cfg bus.Config, topic string) (got bus.Message) {
 }
 
 func TestLagGrowsWhileAHandlerIsAtWork(t *testing.T) {
+	t.Parallel()
 	cfg := anyBroker(t)
 	topic := newTopic(t, cfg, 1)
 	var read func() map[string]float64

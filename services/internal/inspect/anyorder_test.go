@@ -36,6 +36,7 @@ func (h handed) counts(revote string) (choices [2]string, any bool) {
 // is what a count by hand comes to, the same after the tables were built anew, and
 // the same where the trail is decided and counted again.
 func TestReplayEqualsLiveWhateverOwnersHandIn(t *testing.T) {
+	t.Parallel()
 	for _, revote := range []string{votes.FirstBallotStands, votes.LastBallotStands} {
 		t.Run(revote, func(t *testing.T) {
 			seed := rand.Uint64()

@@ -189,6 +189,7 @@ func (a *assembly) results() (r1, r2 row) {
 }
 
 func TestClerksEnterPaperAndDisagree(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 6, votes.FirstBallotStands)
 	_, committee := a.Someone(a.estate, registry.Committee)
 	paper, second, hand, unclear := a.handIn("1", ""), a.handIn("2", votes.Paper), a.handIn("3", votes.InMeeting), a.handIn("4", "")
@@ -272,6 +273,7 @@ func TestClerksEnterPaperAndDisagree(t *testing.T) {
 }
 
 func TestAnOwnerEntersNotTheirOwnPaper(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 3, votes.FirstBallotStands)
 	owner := a.homes[0].Owner
 	a.Admin().Post("/people/"+owner+"/roles", body{"role": registry.Clerk, "estate": a.estate}).Want(http.StatusCreated)
@@ -282,6 +284,7 @@ func TestAnOwnerEntersNotTheirOwnPaper(t *testing.T) {
 }
 
 func TestProxiesFromTheMandateToTheCount(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 5, votes.FirstBallotStands)
 	owner := func(n int) *servicetest.Client { return a.Person(a.homes[n].Owner) }
 	as := func(m1, m2 string, more body) body {
@@ -354,6 +357,7 @@ func TestProxiesFromTheMandateToTheCount(t *testing.T) {
 // A proxy hands in the owner's paper: it is read by two like any other, and says
 // what the owner instructed, or does not count.
 func TestAProxyHandsInPaper(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 6, votes.FirstBallotStands)
 	a.Unruly = true
 	mandate := func(n int, m1, m2 string) {
@@ -402,6 +406,7 @@ func TestAProxyHandsInPaper(t *testing.T) {
 // What is written past the services of a proxy's paper is found: at once, or when the
 // ballots are open.
 func TestForgedPaperOfAProxyIsFound(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 4, votes.FirstBallotStands)
 	a.Unruly = true
 	choices, _ := said(votes.Yes, votes.No)
@@ -462,6 +467,7 @@ func TestForgedPaperOfAProxyIsFound(t *testing.T) {
 // once, and the provider's staff hold none (舟山), not even one granted before they
 // were hired.
 func TestMandatesUpToTheCapAndNoneForTheProvider(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 9, votes.FirstBallotStands,
 		body{"name": "proxies.cap", "value": 3, "article": "第十条"},
 		body{"name": "proxies.barred", "value": []string{"provider"}, "article": "第十条"},
@@ -526,6 +532,7 @@ func TestMandatesUpToTheCapAndNoneForTheProvider(t *testing.T) {
 // A hundred tries at once to make one vote count twice, for each way that somebody
 // has thought of: one ballot counts, and it is the owner's.
 func TestOneBallotCountsOnceHoweverManyAreTried(t *testing.T) {
+	t.Parallel()
 	const tries = 100
 	race := func(t *testing.T, try func(i int) *servicetest.Answer) (taken int) {
 		var mu sync.Mutex
@@ -630,6 +637,7 @@ func count(list []string, of string) (n int) {
 // of the API, the log, the metrics or the trail, and not by bytes that are alike
 // where choices are.
 func TestPartialResultsAreForNobody(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 12, votes.LastBallotStands)
 	for i, h := range a.homes[:9] {
 		choice := votes.Yes
@@ -776,6 +784,7 @@ func marksOf(marks []votes.Mark) (list []string) {
 
 // Written past the service, each is found by the replay, and the rule named.
 func TestForgedPaperAndProxiesAreFound(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 8, votes.FirstBallotStands)
 	a.Unruly = true
 	seal := func(id, m1, m2 string) codec.Sealed {
@@ -863,6 +872,7 @@ func TestForgedPaperAndProxiesAreFound(t *testing.T) {
 
 // What marks said before the close is held against what the key opens after it.
 func TestMarksThatLiedAreFoundOnceTheBallotsAreOpen(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 3, votes.FirstBallotStands)
 	a.Unruly = true
 	envelope := a.handIn("1", "")

@@ -210,6 +210,7 @@ func (e *estateOfDecisions) settled() {
 // all was handed to the reactions once more, as after a restart, and again after the
 // read models were built anew.
 func TestWhatOwnersDecideFollowsOnceTheResultIsFinal(t *testing.T) {
+	t.Parallel()
 	e := newEstateOfDecisions(t, false)
 	meeting := "/meetings/" + e.meeting
 
@@ -340,6 +341,7 @@ func (e *estateOfDecisions) again(service, reaction string) {
 
 // Written past the services, what nobody decided is found, and the rule named.
 func TestWhatFollowsFromNoDecisionIsFound(t *testing.T) {
+	t.Parallel()
 	e := newEstateOfDecisions(t, true)
 	e.clerk.Post("/meetings/"+e.meeting+"/final", nil).Want(http.StatusCreated)
 	e.settled()

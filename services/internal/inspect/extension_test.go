@@ -16,6 +16,7 @@ import (
 // 深圳: too few take part, voting is extended once, still too few do; the matter
 // rests for a year, unless the notice says how the question is another.
 func TestVotingIsExtendedOnceAndWhatStillFindsTooFewRestsForAYear(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, withHolidays(t)...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")

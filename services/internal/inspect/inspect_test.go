@@ -249,6 +249,7 @@ const motions = `[{"id":"M1","title":"选聘物业服务人","matter":"民法典
 // Written past the services, each is found, and the rule named that it breaks; and
 // of what the services let pass nothing is.
 func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, parts...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")
@@ -491,6 +492,7 @@ func TestWhatNobodyShouldHaveRecordedIsFound(t *testing.T) {
 }
 
 func TestAPublishedFigureThatTheEventsDoNotLeadToIsNamedWithBoth(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, parts...)
 	estate := s.Estate("秀山花园")
 	s.Homes(estate, "1-101", "1-102")

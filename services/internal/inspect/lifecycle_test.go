@@ -51,6 +51,7 @@ func withHolidays(t *testing.T) []servicetest.Part {
 // From the count to the filing: what the services let pass is found right again,
 // and what somebody writes past them is found, and the rule named.
 func TestAResultIsPostedObjectedToCorrectedAndFiled(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, withHolidays(t)...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")

@@ -18,6 +18,7 @@ import (
 // it turns out that it was the owner's after all. What somebody writes past the
 // services is found.
 func TestABallotIsSetAsideAndTheMeetingCountedAgain(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 4, votes.LastBallotStands)
 	a.Unruly = true
 	for n, said := range [][]string{{votes.Yes, votes.No}, {votes.Yes}, {votes.No}} {
@@ -139,6 +140,7 @@ func TestABallotIsSetAsideAndTheMeetingCountedAgain(t *testing.T) {
 
 // Once the result is final, nobody counts again.
 func TestNoBallotIsSetAsideOnceTheResultIsFinal(t *testing.T) {
+	t.Parallel()
 	a := assemble(t, 3, votes.LastBallotStands)
 	a.Unruly = true
 	cast := a.Person(a.homes[0].Owner).Post(a.at+"/ballots", ballot(votes.Yes, votes.Yes)).Want(http.StatusCreated).ID()

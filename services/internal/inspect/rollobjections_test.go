@@ -20,6 +20,7 @@ import (
 // Objections to the roll are answered before the notice, by who may: what the
 // services let pass is found right again, and what somebody writes past them is found.
 func TestObjectionsToTheRollAreCheckedAgain(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, withHolidays(t)...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")

@@ -16,6 +16,7 @@ import (
 // By which rules an estate decides is decided again, and so is which of them a
 // notice names: neither loosens, and neither is somebody else's.
 func TestTheRulesOfAnEstateAreCheckedAgain(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, parts...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")

@@ -17,6 +17,7 @@ import (
 // What becomes of a key that is held in shares is decided again: who named the
 // trustees, whose share each is, and what key the shares make.
 func TestSharesOfAMeetingsKeyAreCheckedAgain(t *testing.T) {
+	t.Parallel()
 	s := servicetest.New(t, parts...)
 	s.Unruly = true
 	estate := s.Estate("秀山花园")
