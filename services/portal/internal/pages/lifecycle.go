@@ -170,7 +170,7 @@ func postingWords(l Lang, p client.Posting) string {
 	if p.Until != nil {
 		words += l.T(",业主可以提异议到 ", "; owners may object until ") + At(p.Until)
 	}
-	return words + l.T("。结果文件的指纹 ", ". Hash of the result ")
+	return words + l.T("。", ".")
 }
 
 // objectionAbout says what an objection is about.

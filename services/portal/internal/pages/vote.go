@@ -28,6 +28,14 @@ type MeetingModel struct {
 	Read bool   // just now
 }
 
+// unopened says whether too few shares of the key came, so that nobody counted.
+func (m MeetingModel) unopened() bool {
+	return slices.ContainsFunc(m.Timeline.Steps, func(s client.MeetingStep) bool { return s.Event == "ballots-unopened.v1" })
+}
+
+// counted says whether there are ballots that were counted.
+func (m MeetingModel) counted() bool { return m.Posted && !m.unopened() }
+
 // quorum and approval are the shares of the law, to draw the line and to choose
 // how many decimals a share needs. What was decided, and by which arithmetic,
 // is the API's: see [client.Step].
