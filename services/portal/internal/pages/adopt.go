@@ -28,6 +28,20 @@ type AdoptModel struct {
 	Problem  *Problem
 }
 
+// Adopted returns the rules of a place that the estate has adopted or, where a better
+// file took the place of these, that of the same place; "" where it has none.
+func (m AdoptModel) Adopted() string {
+	if m.Rules.Adopted == nil || m.Rules.Adopted.Base == "" {
+		return ""
+	}
+	for _, p := range m.Places {
+		if p.Place == m.Rules.Place {
+			return p.ID
+		}
+	}
+	return ""
+}
+
 // OwnLine is a line of an estate's rules as it was typed.
 type OwnLine struct{ Value, Article string }
 

@@ -38,11 +38,9 @@ func (q *request) adopting() (m pages.AdoptModel, err error) {
 	if m.Rules, err = get[client.Rules](q, q.in("/rules"), nil); err != nil {
 		return m, err
 	}
-	if m.Rules.Adopted != nil {
-		m.Base = m.Rules.Adopted.Base
-	}
 	sets, err := get[client.List[client.RuleSet]](q, "/rules", nil)
 	m.Places = slices.DeleteFunc(sets.Items, func(s client.RuleSet) bool { return s.Kind != "local" })
+	m.Base = m.Adopted()
 	return m, err
 }
 
