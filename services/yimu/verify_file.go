@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/yimu-ledger/yimu/libs/proof"
 )
@@ -66,6 +67,9 @@ func kindOf(text []byte) (noun, is string) {
 	}
 	if _, err := proof.ParseKeys(lines); err == nil {
 		return "public key", "it is a public key, which --key takes"
+	}
+	if len(trimmed) < 4096 && strings.Count(lines, "+") >= 2 && utf8.Valid(text) {
+		return "", "it seems to be of keys, and not all are whole: a letter is wrong, or one is missing"
 	}
 	return "", "it is of a kind that is not known here"
 }

@@ -148,6 +148,7 @@ func TestAFileThatIsNotWhatWasWantedIsTold(t *testing.T) {
 		"a checkpoint":                   {checkpoint, "checkpoint", "it is a checkpoint, which"},
 		"a checkpoint, its lines broken": {strings.ReplaceAll(checkpoint, "\n", "\r\n"), "", "curl -o"},
 		"a key":                          {"yimu.example/log+33f33188+Aaoikc+KSB6dftLh5JyK6BNC6uyCzZ0DhUAUHIKvpsPp\n", "public key", "--key"},
+		"half a key":                     {"# of the site\nyimu.example/log+33f33188+Aaoikc+KSB6dftLh5JyK6BNC6uyCz\n", "", "not all are whole"},
 		"a private key":                  {"PRIVATE+KEY+yimu.example/log+33f33188+AAAA", "", "yimu key show"},
 		"text":                           {"hello", "", "not known here"},
 	} {
