@@ -463,6 +463,18 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 	b.shows(b.post(desk, "key", "52345678", "do", "final"), http.StatusConflict, "提异议的时间还没有过", "什么都没有记录")
 }
 
+func TestEveryPrintedSheetSaysOfWhatItIsAndUpToWhere(t *testing.T) {
+	_, b := open(t)
+	p := b.get(closed)
+	found := regexp.MustCompile(`<p class="running" aria-hidden="true">([^<]*)</p>`).FindStringSubmatch(p.text)
+	if found == nil || !strings.Contains(found[1], "秀山花园 · 秀山花园业主大会第一次会议 · 账本位置 18,204 · 检查点 12 ") {
+		t.Errorf("on top of the sheets stands %q", found)
+	}
+	if p := b.get("/login"); strings.Contains(p.text, "running") {
+		t.Error("a page without figures has one")
+	}
+}
+
 func TestAMatterThatRestsIsPutAgainOnlyWithAWordOnHowItDiffers(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get("/meetings/"+apitest.Withdrawn), http.StatusOK, "参与不足的同一事项不是一个问题", "另一家物业服务人")

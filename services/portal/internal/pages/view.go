@@ -229,3 +229,22 @@ func code(address string) square {
 	side := strconv.Itoa(c.Size + 2*quiet)
 	return square{"0 0 " + side + " " + side, b.String()}
 }
+
+// running is the line on top of every printed sheet: what it is of, and the state of
+// the ledger that its numbers rest on.
+func (v View) running() string {
+	parts := []string{v.Title}
+	if v.Estate != nil && v.Estate.Name != v.Title {
+		parts = []string{v.Estate.Name, v.Title}
+	}
+	if v.High > 0 {
+		parts = append(parts, v.T("账本位置 ", "ledger position ")+grouped(strconv.FormatUint(v.High, 10)))
+	}
+	if v.Signed != nil {
+		// The second line of a checkpoint is the size of the log, the third its root.
+		if lines := strings.Split(v.Signed.Checkpoint, "\n"); len(lines) > 2 {
+			parts = append(parts, v.T("检查点 ", "checkpoint ")+lines[1]+" "+lines[2])
+		}
+	}
+	return strings.Join(parts, " · ")
+}
