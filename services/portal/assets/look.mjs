@@ -77,7 +77,7 @@ try {
       const shot = await page("Page.captureScreenshot", { captureBeyondViewport: true, clip: { x: 0, y: 0, width, height: Math.min(size.height, 8000), scale: 1 } });
       writeFileSync(join(out, `${label ?? path.replace(/\W+/g, "-")}-${name}.png`), Buffer.from(shot.data, "base64"));
       // Links inside a sentence are as high as its line; everything else is a target.
-      const small = await run(`[...document.querySelectorAll("a, button, summary, input:not([type=hidden],[type=radio]), select")].filter((e) => { const r = e.getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.height < 43.5 && !e.closest("p:not(.links):not(.crumb):not(.actions), li:not(.rows li), dd") }).map((e) => e.outerHTML.slice(0, 90) + " " + e.getBoundingClientRect().height)`);
+      const small = await run(`[...document.querySelectorAll("a, button, summary, input:not([type=hidden],[type=radio],[type=checkbox]), select")].filter((e) => { const r = e.getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.height < 43.5 && !e.closest("p:not(.links):not(.crumb):not(.actions), li:not(.rows li), dd") }).map((e) => e.outerHTML.slice(0, 90) + " " + e.getBoundingClientRect().height)`);
       for (const target of small.slice(0, 3)) complain(where, "small target", target);
       await run(axe);
       const { passed, found } = JSON.parse(await run(`axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"].concat(${elder} ? ["wcag2aaa"] : []) }).then((r) => JSON.stringify({ passed: r.passes.length, found: r.violations.map((v) => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 120), v.nodes[0].failureSummary]) }))`));

@@ -41,6 +41,9 @@ func Explain(l Lang, err error) Problem {
 	}
 	if why, known := refusals[p.Code]; known {
 		say(l.T(why[0], why[1]), l.T("什么都没有记录。", "Nothing was recorded."), l.T("请看过最新的情况再试。", "Look at how it stands now, and try again."))
+		if p.Status == http.StatusUnprocessableEntity {
+			out.Do = l.T("你填的内容还在,请改好再提交一次。", "What you filled in is still here: correct it and send it again.")
+		}
 		return out
 	}
 	switch p.Code {

@@ -33,6 +33,7 @@ type deskLink struct {
 	ZH, EN string
 	States []string // none: always
 	Next   []string // states in which it is what to do next
+	Live   bool     // of no use for a meeting of the past
 }
 
 // withResult are the states in which there is a result.
@@ -52,12 +53,12 @@ func Arithmetic(l Lang, r client.Result) string {
 
 // deskLinks are the pages that the desk leads to, in the order of the work.
 var deskLinks = []deskLink{
-	{"", "公开的会议页面", "the public page of the meeting", nil, nil},
-	{"roll", "业主名册和异议", "the roll, and objections to it", afterFreezing, nil},
-	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil, nil},
-	{"delivery", "公告送达:印信、登记送到", "delivery: letters, and who was reached", afterNotice, []string{"noticed"}},
-	{"papers", "纸质票:登记和录入", "paper ballots: taken in and entered", []string{"open", "closing"}, []string{"open", "closing"}},
-	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult, nil},
+	{"", "公开的会议页面", "the public page of the meeting", nil, nil, false},
+	{"roll", "业主名册和异议", "the roll, and objections to it", afterFreezing, nil, false},
+	{"trustees", "谁保管开票密钥", "who keeps the ballots' key", nil, nil, true},
+	{"delivery", "公告送达:印信、登记送到", "delivery: letters, and who was reached", afterNotice, []string{"noticed"}, true},
+	{"papers", "纸质票:登记和录入", "paper ballots: taken in and entered", []string{"open", "closing"}, []string{"open", "closing"}, true},
+	{"recount", "依成立的异议重新计票", "count anew for an upheld objection", withResult, nil, true},
 }
 
 // DiffersField is the field of a form that says of the i-th motion that rests how it
@@ -73,7 +74,7 @@ var (
 // Links are the pages that are of use now.
 func (m DeskModel) links() []deskLink {
 	return slices.DeleteFunc(slices.Clone(deskLinks), func(l deskLink) bool {
-		return len(l.States) > 0 && !slices.Contains(l.States, m.Meeting.State)
+		return len(l.States) > 0 && !slices.Contains(l.States, m.Meeting.State) || m.Meeting.Past && l.Live
 	})
 }
 
@@ -93,6 +94,9 @@ func (m DeskModel) nextLinks() []deskLink {
 // next says in plain words what is to be done now.
 func (m DeskModel) next(l Lang) string {
 	at := m.Meeting
+	if at.Past {
+		return l.T("这次会议是从纸质档案补录的,这里只能查看。公示、异议和备案,以当时的文件为准。", "This meeting was entered from the papers of the past, and is only read here. Of its posting, objections and filing those papers tell.")
+	}
 	switch at.State {
 	case "drafted":
 		return l.T("议题已经拟好。现在请封存业主名册:名册会算出每位业主一票、面积多少,公示以后大家可以核对。", "The motions are drafted. Now freeze the roll: who votes, with which area. It is posted for everyone to check.")
@@ -131,6 +135,10 @@ func (m DeskModel) next(l Lang) string {
 	}
 	return ""
 }
+
+// may says whether a step of these states can be taken: one of the past was held
+// elsewhere, and its papers say the rest.
+func (m DeskModel) may(states ...string) bool { return !m.Meeting.Past && m.in(states...) }
 
 // in says whether the meeting is in one of the states.
 func (m DeskModel) in(states ...string) bool { return slices.Contains(states, m.Meeting.State) }
@@ -322,5 +330,30 @@ var refusals = map[string][2]string{
 	"payment-reversed":             {"这一笔已经冲销过。", "The payment is taken back already."},
 	"reversal-too-early":           {"冲销不能早于那笔付款。", "A payment is taken back on its day or later."},
 	"voucher-changed":              {"这个凭证号已经登记过,内容不一样。", "An entry with this number is in the ledger, with other content."},
+	"meeting-past":                 {"这次会议是从纸质档案补录的,以当时的文件为准。", "This meeting was entered from the papers of the past, which tell the rest."},
+	"notice-not-posted":            {"会议公告还没有张贴。", "The notice is not posted yet."},
+	"voting-not-closed":            {"投票还没有结束。", "Voting is not closed yet."},
+	"paper-entry-open":             {"纸质票还没有录完。请全部录完,再点“纸质票录入完毕”。", "Paper ballots are not all entered: enter them, then declare it complete."},
+	"ballots-unopened":             {"凑不齐足够的密钥,这次会议的选票没有打开。", "Too few shares of the key came: the ballots of this meeting stay closed."},
+	"window-too-short":             {"投票时间太短,规则要求更长。", "The rules give owners more time to vote."},
+	"window-too-long":              {"投票时间太长,规则要求更早截止。", "The rules ask for an earlier close."},
+	"rules-changed":                {"表决规则变了,和草案里选的方式不一样。请撤回草案,重新拟定。", "The rules changed, and fix what the draft decides otherwise: withdraw it and draft it anew."},
+	"silence-not-in-the-rules":     {"现行规则没有规定不交回的票怎么算,不能写进会议。", "The rules do not say how ballots that are not returned count."},
+	"roll-objections-still-open":   {"对名册提异议的时间还没有过,到期以后才能张贴公告。", "Owners may still object to the roll; post the notice after that."},
+	"roll-objections-open":         {"名册的异议还没有全部答复,请先逐条答复。", "Answer every objection to the roll first."},
+	"roll-objection-upheld":        {"名册的异议有成立的,请更正登记,重新封存名册。", "An objection to the roll was upheld: correct the titles, and freeze it anew."},
+	"roll-frozen-anew":             {"名册刚刚重新封存过,请再看一遍。", "The roll was frozen anew just now; look at it again."},
+	"objected-already":             {"这套房屋你已经提过异议,会得到答复。", "You have objected about this unit already; it will be answered."},
+	"objection-withdrawn":          {"这条异议已经撤回。", "The objection was withdrawn."},
+	"delivery-time":                {"送达时间要在公告以后、投票截止以前,也不能晚于现在。", "A notice is delivered after it was posted, before voting closes, and not in the future."},
+	"display-days":                 {"张贴的日子要从公告当天或者以后开始,到投票截止以前。", "A notice stands from the day it was posted, or later, until before voting closes."},
+	"deliveries-closed":            {"投票已经结束,送达不能再补登。", "Voting is closed: what was not recorded before of how owners were told does not count."},
+	"no-silence-rule":              {"这次会议里,不交回的票不算任何一方,不用提醒。", "In this meeting a ballot that is not handed in counts for nobody, so there is nothing to warn of."},
+	"no-letters":                   {"这些业主里没有能用投票码投票的。", "Nobody of these can vote by a code."},
+	"too-many-letters":             {"信太分散,请一栋一栋地打印。", "These letters are scattered all over the roll; print them building by building."},
+	"roll-stands":                  {"公告已经张贴,名册不再改;以后换了业主的房屋,账本自己跟着改。", "The notice is posted, and the roll stands; a unit that changes hands is followed by itself."},
+	"display-too-short":            {"张贴的天数不够,规则要求更长。", "The rules ask that a notice stands longer."},
+	"no-such-unit":                 {"登记里没有这套房屋,请核对房屋编号。", "There is no such unit: check its code."},
+	"no-such-motion":               {"公告上没有这个议题。", "The motion was not on the notice."},
 	"envelopes-waiting":            {"还有交来的纸质票没有录入。", "There are envelopes that are not entered."},
 }

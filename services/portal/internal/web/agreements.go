@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/yimu-ledger/yimu/contracts/agreements"
+	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/services/portal/internal/client"
@@ -83,8 +85,9 @@ func (q *request) proposing() (f pages.AgreementForm, err error) {
 	q.view.Title, q.view.Narrow = q.view.T("拟一份物业合同", "Propose an agreement"), true
 	f = pages.AgreementForm{Estate: *q.view.Estate, Key: key(), Rates: map[string]pages.TypedRate{}}
 	for _, use := range pages.Uses {
-		f.Rates[use] = pages.TypedRate{Per: pages.Pers[0]}
+		f.Rates[use] = pages.TypedRate{Per: agreements.PerM2}
 	}
+	f.Rates[registry.Parking] = pages.TypedRate{Per: agreements.PerPiece}
 	list, err := get[client.List[client.Agreement]](q, q.in("/agreements"), nil)
 	f.InForce = slices.DeleteFunc(list.Items, func(a client.Agreement) bool { return a.State != "active" })
 	return f, err
