@@ -89,6 +89,14 @@ try {
   const gone = new Promise((r) => chromium.once("exit", r));
   chromium.kill();
   await gone;
-  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); // its children end after it
+  for (let tries = 50; ; tries--) { // its children end after it, and write until then
+    try {
+      rmSync(profile, { recursive: true, force: true });
+      break;
+    } catch (err) {
+      if (tries === 0) throw err;
+      await new Promise((r) => setTimeout(r, 100));
+    }
+  }
 }
 process.exit(bad ? 1 : 0);
