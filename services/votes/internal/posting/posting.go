@@ -64,6 +64,8 @@ func Write(w io.Writer, r Result) error {
 func (r Result) head(d *pdf.Document) {
 	m := r.Meeting
 	switch {
+	case m.Past:
+		d.Bold("从纸质档案补录的会议:公示、异议和备案以当时的文件为准")
 	case m.IsFiled():
 		d.Bold("结果已终定,备案号 " + m.Filed.Reference)
 	case m.IsFinal():
