@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"image"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,12 +18,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"rsc.io/qr"
 
 	"github.com/yimu-ledger/yimu/contracts/registry"
 	"github.com/yimu-ledger/yimu/contracts/units"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/browser"
-	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
 )
 
 var (
@@ -30,21 +31,27 @@ var (
 	axe      = flag.String("axe", "../portal/assets/node_modules/axe-core/axe.min.js", "source of axe-core")
 )
 
-// TestOwnersHoldAMeetingInABrowser is a meeting from its draft to its final result,
-// by people who have nothing but the pages; the other owners vote by the API.
+// TestOwnersHoldAMeetingInABrowser is a meeting from its draft to its final result, and
+// what becomes of it in the year after, by people who have nothing but the pages; the
+// other owners vote by the API.
 func TestOwnersHoldAMeetingInABrowser(t *testing.T) {
 	m := assemble(t)
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T, *assembly)
 	}{
+		{"an owner logs in by a link that works once", logIn},
 		{"the committee sets a meeting up", setUp},
 		{"an owner asks about the roll, and is answered", askAboutRoll},
 		{"the notice is posted and delivered", tell},
 		{"an owner votes by keyboard alone on a phone", voteByKeyboard},
 		{"an owner votes by the code of a letter, without scripts", voteByCode},
+		{"a neighbour votes by proxy as instructed, in large letters", voteByProxy},
 		{"two clerks enter a paper and disagree, and a third settles it", enterPaper},
-		{"the committee counts, posts and declares the result", postResult},
+		{"the committee counts and posts the result", postResult},
+		{"an owner objects, and is right: a ballot is set aside", object},
+		{"a regulator looks back, and follows the trail", lookBack},
+		{"who has sold their home is erased, and every proof stays", erase},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, m) }) {
 			t.FailNow() // what follows rests on it
@@ -62,11 +69,14 @@ type assembly struct {
 	ahead   atomic.Int64 // of the machine's clock
 	estate  string
 	meeting string // its page
+	receipt string // page of the ballot that was cast first
 
 	committee *browser.Person // before the notice
+	objector  *browser.Person // to the result
 }
 
-// voters are the homes of the estate, the first four of which vote by what a test does.
+// voters are the homes of the estate. Those from the fifth to the tenth vote by the
+// API, the others by what a test does.
 var voters = []struct {
 	code string
 	area string
@@ -77,7 +87,7 @@ var voters = []struct {
 
 func (m *assembly) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
 
-// at sets the clock of the system to a time in Beijing.
+// at sets the clock of the system to a time in Beijing. Tokens have run out by then.
 func (m *assembly) at(moment string) {
 	m.t.Helper()
 	then, err := time.ParseInLocation(time.DateTime, moment, units.Shanghai)
@@ -85,6 +95,9 @@ func (m *assembly) at(moment string) {
 		m.t.Fatal(err)
 	}
 	m.ahead.Store(int64(time.Until(then)))
+	if m.site != nil {
+		m.token()
+	}
 }
 
 func assemble(t *testing.T) *assembly {
@@ -100,22 +113,40 @@ func assemble(t *testing.T) *assembly {
 	}})
 	m.demo = demo{url: m.site.url}
 	m.token()
-	papers := fstest.MapFS{}
 	var list, titles strings.Builder
 	list.WriteString("房屋编号,楼栋,单元,房号,用途,专有部分面积(㎡),面积依据,交付状态\n")
-	titles.WriteString("房屋编号,业主姓名,证件类型,证件号,手机,份额,表决代表\n")
 	for _, h := range voters {
 		part := strings.Split(h.code, "-")
 		fmt.Fprintf(&list, "%s,%s,%s,%s,住宅,%s,登记,已交付\n", h.code, part[0], part[1], part[2], h.area)
-		fmt.Fprintf(&titles, "%s,业主%s,身份证,X%s,,1/1,是\n", h.code, h.code, h.code)
+		titles.WriteString(titleOf(h.code, h.code))
 	}
-	papers["房屋清册.csv"], papers["业主名册.csv"] = &fstest.MapFile{Data: []byte(list.String())}, &fstest.MapFile{Data: []byte(titles.String())}
-	result, err := office.Import{Server: m.site.url, Token: m.demo.token, Estate: m.estate, Papers: papers, Folder: "梅苑小区"}.Run(t.Context())
+	m.takes(t, fstest.MapFS{
+		"房屋清册.csv": {Data: []byte(list.String())},
+		"业主名册.csv": {Data: []byte(titleHeadings + titles.String())},
+		"预算.csv":   {Data: []byte("年度,期间,方向,科目,预算金额(元)\n2026,2026-01~2026-12,收入,公共收益-停车,12000.00\n2026,2026-01~2026-12,支出,保洁绿化,6000.00\n2026,2026-01~2026-12,支出,设施维修,5000.00\n")},
+		"收支凭证.csv": {Data: []byte(voucherHeadings + "2026-01-20,PZ001,收入,公共收益-停车,2400.00,一季度停车费,,\n2026-02-10,PZ002,支出,保洁绿化,900.00,补种冬青,梅园苗圃,\n")},
+	})
+	m.browser = browser.Start(t)
+	return m
+}
+
+const voucherHeadings = "日期,凭证号,方向,科目,金额(元),摘要,对方,附件sha256\n"
+
+// titleOf is a row of the title list: the whole of a home is of the person who is
+// called by a home's code.
+func titleOf(home, who string) string {
+	return fmt.Sprintf("%s,业主%s,身份证,X%s,,1/1,是\n", home, who, who)
+}
+
+// takes takes papers of the estate in, as its office does.
+func (m *assembly) takes(t *testing.T, papers fstest.MapFS) {
+	t.Helper()
+	office := m.site.imports(papers, m.estate)
+	office.Folder = "梅苑小区"
+	result, err := office.Run(t.Context())
 	if err != nil || !result.OK() {
 		t.Fatalf("%v %+v", err, result)
 	}
-	m.browser = browser.Start(t)
-	return m
 }
 
 // token gives the office that makes people known a token that is good now.
@@ -125,15 +156,21 @@ func (m *assembly) token() {
 	if m.demo.token, err = m.inside.issueToken(m.t.Context(), tokenCmd{Role: "administrator", Life: time.Hour}); err != nil {
 		m.t.Fatal(err)
 	}
+	m.site.token = m.demo.token
 }
 
 // ask is a command of the office.
-func (m *assembly) ask(path string, body any) (answer struct{ ID, Code string }) {
+func (m *assembly) ask(path string, body any) (answer struct{ ID, Code, Token, Words string }) {
 	m.t.Helper()
-	if err := m.post(m.t.Context(), path, body, &answer); err != nil {
-		m.t.Fatal(err)
+	text := ""
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		text = string(encoded)
 	}
-	return answer
+	return m.site.ask(m.t, m.site.token, http.MethodPost, path, text)
 }
 
 // owner is the id of the owner of a home.
@@ -144,7 +181,6 @@ func (m *assembly) owner(code string) string {
 // sits has someone sit down before a screen, who has a role or owns a home.
 func (m *assembly) sits(t *testing.T, who string, role registry.Role, width int) *browser.Person {
 	t.Helper()
-	m.token()
 	p := m.browser.Person(who, width).With(t)
 	p.Open(m.site.url + "/login#" + m.code(who, role)).Filled("一次性登录码").Follow("登录").See("退出登录")
 	return p
@@ -160,10 +196,11 @@ func (m *assembly) code(who string, role registry.Role) string {
 	return m.ask("/people/"+id+"/login-codes", nil).Code
 }
 
-// keep judges a page, and keeps its picture where pictures are wanted.
+// keep judges a page, and keeps its picture where pictures are wanted and it has a
+// name.
 func (m *assembly) keep(p *browser.Person, name string, high int) {
 	p.Judge(m.axe)
-	if *pictures != "" {
+	if *pictures != "" && name != "" {
 		if err := os.WriteFile(filepath.Join(*pictures, name+".png"), p.Picture(high), 0o644); err != nil {
 			m.t.Fatal(err)
 		}
@@ -186,13 +223,29 @@ func wantPDF(t *testing.T, file []byte, what string) {
 	}
 }
 
-const title = "梅苑小区 2026 年第一次业主大会"
+const meetingTitle = "梅苑小区 2026 年第一次业主大会"
+
+func logIn(t *testing.T, m *assembly) {
+	code := m.code("1-1-202", "")
+	owner := m.browser.Person("an owner who is sent a link", 390).With(t)
+	owner.Open(m.site.url + "/login#" + code).Filled("一次性登录码")
+	if strings.Contains(owner.Where(), code) {
+		t.Error("the code stays in the address")
+	}
+	owner.Open(m.site.url + "/login#" + code).Filled("一次性登录码") // a preview of the link used nothing up
+	owner.Follow("登录").See("我的房屋", "1-1-202").Lacks(code)
+	m.keep(owner, "", 0)
+	owner.Follow("退出登录").Open(m.site.url + "/me").See("这一步需要先登录")
+
+	late := m.browser.Person("somebody who finds the link", 390).NoScripts().With(t)
+	late.Open(m.site.url+"/login#"+code).TabTo("一次性登录码").Type(code).Enter().See("这个登录码用不了", "换一个新的").Lacks("我的房屋")
+}
 
 func setUp(t *testing.T, m *assembly) {
 	m.committee = m.sits(t, "业委会", registry.Committee, 1280)
 	committee := m.committee
 	committee.Open(m.site.url + "/estates/" + m.estate + "/meetings").Follow("筹备一次业主大会").See("谁召集")
-	committee.Fill("会议名称", title).Follow("下一步:议题").See("还没有议题")
+	committee.Fill("会议名称", meetingTitle).Follow("下一步:议题").See("还没有议题")
 	for i, motion := range [][2]string{{"选聘物业服务企业", "选聘和解聘物业服务企业"}, {"把架空层改成老年活动室", "改变共有部分的用途"}} {
 		committee.Follow("加一个议题").Fill("要业主决定什么", motion[0]).Choose("是哪一类事项", motion[1])
 		if i == 0 {
@@ -209,7 +262,7 @@ func setUp(t *testing.T, m *assembly) {
 
 func askAboutRoll(t *testing.T, m *assembly) {
 	owner := m.sits(t, "1-1-101", "", 390)
-	owner.See(title).Follow("核对业主名册").Fill("房屋编号", "1-1-101").Follow("查").See("89.50").Lacks("76.20")
+	owner.See(meetingTitle).Follow("核对业主名册").Fill("房屋编号", "1-1-101").Follow("查").See("89.50").Lacks("76.20")
 	owner.Follow("我要提出异议").Fill("房屋编号", "1-1-101").Fill("哪里不对", "产权证上写的是 90.10 平方米").Follow("提交异议").See("已经记入账本", "等待答复").Lacks("90.10")
 
 	committee := m.committee.With(t)
@@ -238,7 +291,6 @@ func tell(t *testing.T, m *assembly) {
 
 func voteByKeyboard(t *testing.T, m *assembly) {
 	m.at("2026-03-18 10:00:00")
-	m.token()
 	owner := m.browser.Person("an owner at a keyboard", 390).With(t)
 	owner.Open(m.site.url + "/login#" + m.code("1-1-101", "")).Filled("一次性登录码")
 	owner.TabTo("一次性登录码").Enter().See("我的房屋", "正在投票")
@@ -249,8 +301,54 @@ func voteByKeyboard(t *testing.T, m *assembly) {
 	m.keep(owner, "review-390", 1300)
 	owner.TabTo("确认提交").Enter().See("你的票已经记入账本", "✓ 已收下")
 	m.keep(owner, "receipt-390", 1700)
-	checkReceipt(t, owner.Download(func() { owner.TabTo("下载回执").Press(browser.Enter) }))
+	file := owner.Download(func() { owner.TabTo("下载回执").Press(browser.Enter) })
+	checkReceipt(t, file)
+	m.receipt = owner.Where()
+	owner.Click("二维码里的文字").See("yimu1.")
+	onPaper := owner.Read("#paper")
+	wantCode(t, owner.Shot(".keep svg"), onPaper)
 	owner.TabTo("我的全部回执").Enter().See("选择已封存").Lacks("赞成")
+
+	// Whoever scans the code is led to the same receipt, and learns no choice.
+	reader := m.browser.Person("who scans a receipt", 390).With(t)
+	reader.Open(onPaper).See("你的票已经记入账本", "它不说明你投了什么").Lacks("赞成", "反对")
+	if again := reader.Download(func() { reader.Click("下载回执") }); !sameEvent(t, file, again) {
+		t.Errorf("the code leads to another receipt: %.200q", again)
+	}
+}
+
+// wantCode wants a picture of the QR code of a text, every module of it where a
+// camera looks for it.
+func wantCode(t *testing.T, picture image.Image, text string) {
+	t.Helper()
+	code, err := qr.Encode(text, qr.M)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const quiet = 4
+	side, box := code.Size+2*quiet, picture.Bounds()
+	if box.Dx() < 3*side {
+		t.Errorf("a code of %d modules is only %d px wide", side, box.Dx())
+	}
+	for y := range side {
+		for x := range side {
+			light, _, _, _ := picture.At(box.Min.X+(2*x+1)*box.Dx()/(2*side), box.Min.Y+(2*y+1)*box.Dy()/(2*side)).RGBA()
+			if black := light < 0x8000; black != code.Black(x-quiet, y-quiet) {
+				t.Fatalf("module %d, %d of the code is wrong", x, y)
+			}
+		}
+	}
+}
+
+// sameEvent says whether two receipts are of one event.
+func sameEvent(t *testing.T, one, other []byte) bool {
+	t.Helper()
+	a, err := proof.ParseReceipt(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := proof.ParseReceipt(other)
+	return err == nil && a.Event.ID == b.Event.ID && a.Leaf == b.Leaf
 }
 
 // checkReceipt wants a receipt that says nothing of the choices.
@@ -266,7 +364,6 @@ func checkReceipt(t *testing.T, file []byte) {
 }
 
 func voteByCode(t *testing.T, m *assembly) {
-	m.token()
 	id := strings.TrimPrefix(m.meeting, m.site.url+"/meetings/")
 	scanner := m.browser.Person("an owner who scans", 390).With(t)
 	scanner.Open(m.meeting + "/code#" + m.letter(t, id, "1-1-102"))
@@ -320,19 +417,49 @@ func (m *assembly) letter(t *testing.T, meeting, home string) string {
 func (m *assembly) others(t *testing.T, meeting string) {
 	t.Helper()
 	for i, h := range voters[4:10] {
-		token, _, err := m.inside.sessions().Start(t.Context(), m.owner(h.code))
-		if err != nil {
-			t.Fatal(err)
-		}
 		second := "赞成"
 		if i == 0 {
 			second = "反对"
 		}
-		voter := demo{url: m.site.url, token: token}
-		if err := voter.post(t.Context(), "/meetings/"+meeting+"/ballots", map[string]any{"choices": []map[string]string{{"motion": "M1", "choice": "赞成"}, {"motion": "M2", "choice": second}}}, nil); err != nil {
-			t.Fatal(err)
-		}
+		m.vote(t, meeting, h.code, "赞成", second)
 	}
+}
+
+// vote has the owner of a home vote by the API, in the order of the motions.
+func (m *assembly) vote(t *testing.T, meeting, home string, choices ...string) {
+	t.Helper()
+	token, _, err := m.inside.sessions().Start(t.Context(), m.owner(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := make([]map[string]string, len(choices))
+	for i, choice := range choices {
+		list[i] = map[string]string{"motion": fmt.Sprintf("M%d", i+1), "choice": choice}
+	}
+	voter := demo{url: m.site.url, token: token}
+	if err := voter.post(t.Context(), "/meetings/"+meeting+"/ballots", map[string]any{"choices": list}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func voteByProxy(t *testing.T, m *assembly) {
+	away, wavers := m.sits(t, "1-2-301", "", 390), m.sits(t, "1-2-302", "", 390)
+	for _, owner := range []*browser.Person{away, wavers} {
+		owner.Open(m.meeting).Follow("委托他人投票").Fill("受托人的房屋编号", "1-1-202").Choose("选聘物业服务企业", "赞成").Choose("架空层", "赞成")
+		if owner == away {
+			m.keep(owner, "proxy-390", 1300)
+		}
+		owner.Follow("委托").See("委托已登记")
+	}
+	wavers.Open(m.site.url + "/me").Reload("别人代你投票: 有效").Follow("撤回").Follow("撤回").See("委托已撤回")
+
+	holder := m.sits(t, "1-1-202", "", 390)
+	holder.Follow("长辈模式").Reload("你代他投票: 已撤回").See("你代他投票: 有效").Follow("代投").See("代 1-2-301 投票").Lacks("1-2-302")
+	holder.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和委托书上写的不一样")
+	m.keep(holder, "", 0)
+	holder.Choose("架空层", "赞成").Follow("提交").See("你的票已经记入账本", "✓ 已收下")
+	m.keep(holder, "", 0)
+	away.Open(m.meeting).Reload("9人").Lacks("赞成")
 }
 
 func enterPaper(t *testing.T, m *assembly) {
@@ -366,11 +493,10 @@ func postResult(t *testing.T, m *assembly) {
 	wantPDF(t, committee.Download(func() { committee.Click("结果公示(PDF") }), "result")
 	committee.Follow("已经张贴,登记").See("结果正在公示")
 	committee.Judge(m.axe)
-	committee.Open(m.meeting).See("通过", "未通过")
+	committee.Open(m.meeting).See("通过", "未通过", "7 / 10 人 · 70.00%")
 	m.keep(committee, "result-1280", 2400)
 	elder := m.browser.Person("an elder", 390).With(t)
 	elder.Open(m.meeting).Follow("长辈模式").See("通过", "未通过")
 	m.keep(elder, "result-elder", 2400)
 	wantPDF(t, elder.Download(func() { elder.Click("结果公示 (PDF") }), "result-public")
-	committee.Open(m.meeting + "/desk").Follow("宣布终定").See("结果已经终定")
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,10 +34,12 @@ const Patience = 90 * time.Second
 
 // Keys that a person presses.
 const (
-	Tab   = kb.Tab
-	Enter = kb.Enter
-	Space = " "
-	Right = kb.ArrowRight
+	Tab      = kb.Tab
+	Enter    = kb.Enter
+	Space    = " "
+	Right    = kb.ArrowRight
+	Home     = kb.Home
+	PageDown = kb.PageDown
 )
 
 //go:embed seen.js
@@ -264,18 +268,26 @@ func (p *Person) Choose(question, words string) *Person {
 // value is set, as by the browser's own picker.
 func (p *Person) Fill(label, value string) *Person {
 	p.t.Helper()
-	kind := await(p, func(kind string) bool { return kind != "" }, fmt.Sprintf("the field %q", label), `field(%s)?.type ?? ""`, label)
+	return p.FillIn("", label, value)
+}
+
+// FillIn is Fill where several questions of a form have such a field: it writes into
+// that of the question with these words.
+func (p *Person) FillIn(question, label, value string) *Person {
+	p.t.Helper()
+	const field = `field(%s, %s)`
+	kind := await(p, func(kind string) bool { return kind != "" }, fmt.Sprintf("the field %q", label), field+`?.type ?? ""`, label, question)
 	switch kind {
 	case "date", "datetime-local", "time", "select-one":
-		set, err := ask[bool](p, `(() => { const f = field(%s); const o = [...(f.options ?? [])].find((o) => text(o) === %s || o.textContent.trim() === %s);
-			f.value = o ? o.value : %s; f.dispatchEvent(new Event("input", { bubbles: true })); f.dispatchEvent(new Event("change", { bubbles: true })); return f.value !== "" })()`, label, value, value, value)
+		set, err := ask[bool](p, `(() => { const f = `+field+`; const o = [...(f.options ?? [])].find((o) => text(o) === %s || o.textContent.trim() === %s);
+			f.value = o ? o.value : %s; f.dispatchEvent(new Event("input", { bubbles: true })); f.dispatchEvent(new Event("change", { bubbles: true })); return f.value !== "" })()`, label, question, value, value, value)
 		if err != nil || !set {
 			p.t.Fatalf("%s cannot choose %q as %q (%v)%s", p.Name, value, label, err, p.describe())
 		}
 		return p
 	}
-	p.clickAt(fmt.Sprintf("the field %q", label), `field(%s)`, label)
-	await(p, yes, fmt.Sprintf("the focus in %q", label), `(() => { const f = field(%s); f.select?.(); return document.activeElement === f })()`, label)
+	p.clickAt(fmt.Sprintf("the field %q", label), field, label, question)
+	await(p, yes, fmt.Sprintf("the focus in %q", label), `(() => { const f = `+field+`; f.select?.(); return document.activeElement === f })()`, label, question)
 	p.do(command(input.InsertText, input.InsertTextParams{Text: value}))
 	return p
 }
@@ -395,6 +407,13 @@ func (p *Person) Where() string {
 	return await(p, func(s string) bool { return s != "" }, "an address", `location.href`)
 }
 
+// Read waits until something of the page is shown that a CSS selector names, and
+// returns its words.
+func (p *Person) Read(selector string) string {
+	p.t.Helper()
+	return await(p, func(s string) bool { return s != "" }, "words in "+selector, `text(found(%s, ""))`, selector)
+}
+
 // Chosen are the choices that are marked on the page.
 func (p *Person) Chosen() []string {
 	p.t.Helper()
@@ -416,20 +435,36 @@ func (p *Person) Reload(words string) *Person {
 	}
 }
 
-// Picture is the page as they see it, up to so many pixels high.
+// Picture is the page as they see it, up to so many pixels high, as a PNG.
 func (p *Person) Picture(high int) []byte {
 	p.t.Helper()
 	height, err := ask[float64](p, `(() => { document.activeElement?.blur(); scrollTo(0, 0); return document.documentElement.scrollHeight })()`)
 	if err != nil {
 		p.t.Fatalf("%s: %v", p.Name, err)
 	}
+	return p.shoot(page.Viewport{Width: float64(p.width), Height: min(height, float64(high)), Scale: 1})
+}
+
+// Shot is what they see of something of the page that a CSS selector names.
+func (p *Person) Shot(selector string) image.Image {
+	p.t.Helper()
+	box := await(p, func(b *page.Viewport) bool { return b != nil }, "a picture of "+selector,
+		`(() => { const e = found(%s, ""); if (!e) return null; const b = e.getBoundingClientRect(); return { x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height, scale: 1 } })()`, selector)
+	shot, err := png.Decode(bytes.NewReader(p.shoot(*box)))
+	if err != nil {
+		p.t.Fatalf("%s: %v", p.Name, err)
+	}
+	return shot
+}
+
+// shoot takes a picture of a part of the page.
+func (p *Person) shoot(part page.Viewport) []byte {
+	p.t.Helper()
 	yes := true
 	ctx, stop := context.WithTimeout(p.ctx, Patience)
 	defer stop()
 	shot, err := chromedp.Run(ctx, func(ctx context.Context, t *chromedp.Target) (page.CaptureScreenshotResult, error) {
-		return cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
-			CaptureBeyondViewport: &yes, Clip: &page.Viewport{Width: float64(p.width), Height: min(height, float64(high)), Scale: 1},
-		})
+		return cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &yes, Clip: &part})
 	})
 	if err == nil && !bytes.HasPrefix(shot.Data, []byte("\x89PNG")) {
 		err = errors.New("no PNG")

@@ -22,16 +22,16 @@ const point = (e) => {
   return null;
 };
 const clickable = (words) => [document.querySelector("main"), document.body].map((part) => part && found("a[href], button, summary, label", words, part)).find(Boolean);
-const field = (label) => {
-  const e = found("label", label);
+// A question of a form, by the words over it.
+const group = (question) => [...document.querySelectorAll("fieldset, [role=group]")].filter(shown).reverse()
+  .find((g) => text(g.querySelector("legend")).includes(question) || text(document.getElementById(g.getAttribute("aria-labelledby"))).includes(question));
+const field = (label, question) => {
+  const within = question ? group(question) : document;
+  const e = within && found("label", label, within);
   return e?.control ?? e?.querySelector("input, select, textarea") ?? null;
 };
-// A choice of a question, by the words over it and its own.
-const choice = (question, words) => {
-  const group = [...document.querySelectorAll("fieldset, [role=group]")].filter(shown).reverse()
-    .find((g) => text(g.querySelector("legend")).includes(question) || text(document.getElementById(g.getAttribute("aria-labelledby"))).includes(question));
-  return group && found("label", words, group);
-};
+// A choice of a question, by its words.
+const choice = (question, words) => group(question) && found("label", words, group(question));
 
 // What has the focus, in words, and what a person who looks for it would miss.
 const focused = () => {
