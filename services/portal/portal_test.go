@@ -162,7 +162,7 @@ func TestPagesShowTheFiguresOfThePapers(t *testing.T) {
 	_, b := open(t)
 	for path, words := range map[string][]string{
 		"/":                         {"秀山花园", "新苑小区"},
-		estate:                      {"−11.2", "万元", "89.4", "83.3", "支出比收入多", "超出预算", "186,041.00", "预算 210,000.00 · 88.6%", "7月 7.4% → 12月 83.3%", "暂收待查", "位置 ", "18,204", "津头街道办事处、秀山社区居民委员会委托阳光居乐物业公司,2022-07-21 至 2023-07-20"},
+		estate:                      {"−11.2", "万元", "89.4", "83.3", "支出比收入多", "超出预算", "186,041.00", "预算 210,000.00 · 88.6%", "7月 7.4% → 12月 83.3%", "暂收待查", "位置 ", "18,204", "津头街道办事处、秀山社区居民委员会委托阳光居乐物业公司，2022-07-21 至 2023-07-20"},
 		"/estates/" + apitest.Empty: {"还没有公开预算", "还没有工单", "还没有开过业主大会", "还没有导入房屋清册"},
 		estate + "/entries?category=人员工资":  {"合计 9 笔", "186,041.00"},
 		estate + "/workorders":             {"215", "66.0", "142 / 215", "87.3", "登录后报修"},
@@ -170,11 +170,11 @@ func TestPagesShowTheFiguresOfThePapers(t *testing.T) {
 		estate + "/explore":                {"2022-12-28", "data-fen="},
 		"/vouchers/" + "voucher-of-PZ0068": {"1,570.00", "已被 PZ0068-冲 冲销"},
 		closed: {"760 / 976 人 · 77.86%", "68,432.00 ㎡ · 77.75%", "通过", "未通过", "未形成有效决定",
-			"3 × 760 = 2,280", "2 × 976 = 1,952", "4 × 4,957,966 = 19,831,864", "3 × 6,843,200 = 20,529,600", "已有电子票,电子票算数", "民法典第二百七十八条第一款第(八)项", "只涉及 5 栋的业主"},
+			"3 × 760 = 2,280", "2 × 976 = 1,952", "4 × 4,957,966 = 19,831,864", "3 × 6,843,200 = 20,529,600", "已有电子票，电子票算数", "民法典第二百七十八条第一款第（八）项", "只涉及 5 栋的业主"},
 		estate + "/rules": {"本小区的表决规则", "公告至少提前", "20日", "本小区议事规则 · 第九条 · 读过原文", "本地 · 北京的做法 · 仅见引用", "全国 · 民法典 第二百七十八条",
 			"选聘和解聘物业服务企业", "物业服务人的工作人员", "没有规定的", "投票时间不超过", "议事规则全文", "cn-civil-code-2021.2+beijing+estate"},
-		estate + "/decisions": {"业主决定的事", "因为业主在 2022-12-30 终定的表决中通过了", `"/meetings/` + apitest.Closed + `#M3"`, "128,000.00", "64,000.00", "已冲销", "2023-03-01 起算六十日通知期,合同到 2023-04-30 为止",
-			"公共收益", "60,000.00", "没有办成:合同在决定生效以前已经终止。"},
+		estate + "/decisions": {"业主决定的事", "因为业主在 2022-12-30 终定的表决中通过了", `"/meetings/` + apitest.Closed + `#M3"`, "128,000.00", "64,000.00", "已冲销", "2023-03-01 起算六十日通知期，合同到 2023-04-30 为止",
+			"公共收益", "60,000.00", "没有办成：合同在决定生效以前已经终止。"},
 		"/estates/" + apitest.Empty + "/decisions": {"还没有这样的决定"},
 		"/meetings/" + apitest.Posted:              {"期限", "没有按时", estate + "/rules"},
 		voting:                                     {"412", "42.2%", "不公布谁投了什么", "我要投票"},
@@ -257,7 +257,7 @@ func TestAFileSpeaksTheLanguageOfItsReader(t *testing.T) {
 	_, b := open(t)
 	chinese := map[string][]string{
 		estate + "/entries.csv": {"日期,凭证号,类型", ",冲销,支出,"}, estate + "/workorders.csv": {"已评价"},
-		closed + "/results.csv": {"议题,标题", "特别事项(四分之三)", "全体业主", "未通过"}, closed + "/rejected.csv": {"议题不涉及这位业主的房屋"},
+		closed + "/results.csv": {"议题,标题", "特别事项（四分之三）", "全体业主", "未通过"}, closed + "/rejected.csv": {"议题不涉及这位业主的房屋"},
 	}
 	english := map[string][]string{
 		estate + "/entries.csv": {"Date,Voucher,Kind", ",reversal,expenditure,"}, estate + "/workorders.csv": {"rated"},
@@ -377,9 +377,9 @@ func TestAReceiptSaysWhatWasTakenAndWhatWasRefused(t *testing.T) {
 	_, b := open(t)
 	for path, words := range map[string][]string{
 		"/receipts/" + apitest.MixedBallots + "/0":         {"<h1>你的票已经记入账本", "收下的票", "M1", "M2", "秀山花园业主大会第二次会议"},
-		"/receipts/" + apitest.MixedBallots + "/1":         {"<h1>这张票只收下了一部分", "收下的票", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋"},
-		"/receipts/" + apitest.MixedBallots + "/2":         {"<h1>这张票只收下了一部分", "没有计入的票,和原因", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋"},
-		"/receipts/" + apitest.MixedBallots + "/3":         {"<h1>这张票没有计入", "没有计入的票,和原因", "✗ 没有计入:之前已投过,先投的算数"},
+		"/receipts/" + apitest.MixedBallots + "/1":         {"<h1>这张票只收下了一部分", "收下的票", "✓ 已收下", "✗ 没有计入：议题不涉及这位业主的房屋"},
+		"/receipts/" + apitest.MixedBallots + "/2":         {"<h1>这张票只收下了一部分", "没有计入的票，和原因", "✓ 已收下", "✗ 没有计入：议题不涉及这位业主的房屋"},
+		"/receipts/" + apitest.MixedBallots + "/3":         {"<h1>这张票没有计入", "没有计入的票，和原因", "✗ 没有计入：之前已投过，先投的算数"},
 		"/receipts/workorder-" + apitest.FirstOrder + "/0": {"<h1>已经记入账本", "报事报修"},
 	} {
 		p := b.get(path)
@@ -395,7 +395,7 @@ func TestABallotThatIsTakenInPartLeadsToTheReceiptOfThatPart(t *testing.T) {
 	b.login(apitest.OwnerCode)
 	api.Set(func(a *apitest.API) { a.Partly = true })
 	p := b.post(voting+"/ballot", "key", "12345678", "step", "cast", "choice-M1", "赞成", "choice-M2", "赞成")
-	b.shows(p, http.StatusOK, "<h1>这张票只收下了一部分", "<dd>收下的票</dd>", "✓ 已收下", "✗ 没有计入:议题不涉及这位业主的房屋")
+	b.shows(p, http.StatusOK, "<h1>这张票只收下了一部分", "<dd>收下的票</dd>", "✓ 已收下", "✗ 没有计入：议题不涉及这位业主的房屋")
 	if strings.Contains(p.text, "你的票已经记入账本") {
 		t.Error("it reads as if all was recorded")
 	}
@@ -404,9 +404,9 @@ func TestABallotThatIsTakenInPartLeadsToTheReceiptOfThatPart(t *testing.T) {
 func TestWhoVotedAlreadyIsToldBeforeVotingAgain(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
-	b.shows(b.get(voting+"/ballot"), http.StatusOK, "你已经投过票:M1、M2。", "先投的算数", "2026-11-21 11:32")
+	b.shows(b.get(voting+"/ballot"), http.StatusOK, "你已经投过票：M1、M2。", "先投的算数", "2026-11-21 11:32")
 	b.shows(b.post(voting+"/ballot", "key", "12345678", "step", "review", "choice-M1", "赞成"), http.StatusOK, "你已经投过票")
-	b.shows(b.get("/me"), http.StatusOK, "<b>2<u>张", "未计入:之前已投过") // of three, one was refused
+	b.shows(b.get("/me"), http.StatusOK, "<b>2<u>张", "未计入：之前已投过") // of three, one was refused
 }
 
 func TestARefusalOfABallotSaysWhyInWords(t *testing.T) {
@@ -416,7 +416,7 @@ func TestARefusalOfABallotSaysWhyInWords(t *testing.T) {
 		a.Fail["POST /api/v1"+voting+"/ballots"] = problem.Conflict("already-voted", "the first ballot stands")
 	})
 	p := b.post(voting+"/ballot", "key", "12345678", "step", "cast", "choice-M1", "赞成")
-	b.shows(p, http.StatusConflict, "这张票没有计入:之前已投过,先投的算数", "都记进了账本")
+	b.shows(p, http.StatusConflict, "这张票没有计入：之前已投过，先投的算数", "都记进了账本")
 }
 
 func TestWhatIsNotConfirmedYetIsLookedForAgain(t *testing.T) {
@@ -445,8 +445,8 @@ func TestTheDeskSaysWhatToDoNextAndTakesEachStep(t *testing.T) {
 	b.login(apitest.ClerkCode)
 	b.shows(b.get(desk), http.StatusOK, "下一步", "请逐条答复", "宣布终定", "撤回公示的结果", "17 号的异议", "等待答复", "公布结果的最后一天", "一张纸质票重复录入")
 	b.shows(b.post(desk, "do", "read", "objection", apitest.Objection), http.StatusOK, "我家的票没有录进去。")
-	b.shows(b.post(desk, "key", "12345678", "do", "reject", "objection", apitest.Objection, "answer", "经核对,票数无误。"), http.StatusOK, "已经记入账本")
-	if c := api.Commands[0]; c.Path != "/api/v1/meetings/"+apitest.Posted+"/objections/"+apitest.Objection+"/answer" || c.Body["upheld"] != false || c.Body["answer"] != "经核对,票数无误。" {
+	b.shows(b.post(desk, "key", "12345678", "do", "reject", "objection", apitest.Objection, "answer", "经核对，票数无误。"), http.StatusOK, "已经记入账本")
+	if c := api.Commands[0]; c.Path != "/api/v1/meetings/"+apitest.Posted+"/objections/"+apitest.Objection+"/answer" || c.Body["upheld"] != false || c.Body["answer"] != "经核对，票数无误。" {
 		t.Errorf("recorded %+v", c)
 	}
 	b.shows(b.get(voting+"/desk"), http.StatusOK, "延长投票", "取消这次会议", `href="`+voting+`/roll"`, `href="`+voting+`/trustees"`, `href="`+voting+`/delivery"`, `href="`+voting+`/papers"`)
@@ -499,7 +499,7 @@ func TestAContractIsProposedAndSignedOnPages(t *testing.T) {
 	api, b := open(t)
 	form := estate + "/agreements/new"
 	b.shows(b.get(form), http.StatusUnauthorized, "先登录")
-	b.shows(b.get("/agreements/agreement-2"), http.StatusOK, "安居物业公司", "公示中", "秀山花园业主大会", ":已签", ":未签", "请在业主大会里提出", `href="/agreements/agreement-1"`)
+	b.shows(b.get("/agreements/agreement-2"), http.StatusOK, "安居物业公司", "公示中", "秀山花园业主大会", "：已签", "：未签", "请在业主大会里提出", `href="/agreements/agreement-1"`)
 	b.login(apitest.ClerkCode)
 	b.shows(b.get(estate+"/decisions"), http.StatusOK, `href="`+form+`"`, `href="/agreements/agreement-1"`)
 	b.shows(b.get(form), http.StatusOK, "正式合同", "接替哪份合同", `value="agreement-1"`)
@@ -579,8 +579,8 @@ func TestABallotIsSetAsideForAnUpheldObjection(t *testing.T) {
 func TestWhoBoughtOrSoldAUnitDuringTheVoteIsToldBeforeVoting(t *testing.T) {
 	_, b := open(t)
 	b.login(apitest.OwnerCode)
-	b.shows(b.get(voting+"/ballot"), http.StatusOK, "5-1-101:你在投票期间买下了这套房", "卖方在转让以前已经交了票",
-		"5-1-102:你在投票期间转让了这套房,转让以前已经交了票", "再投也不会改变")
+	b.shows(b.get(voting+"/ballot"), http.StatusOK, "5-1-101：你在投票期间买下了这套房", "卖方在转让以前已经交了票",
+		"5-1-102：你在投票期间转让了这套房，转让以前已经交了票", "再投也不会改变")
 }
 
 func TestTheDeskIsNotForEveryOwner(t *testing.T) {
@@ -593,7 +593,7 @@ func TestTheDeskIsNotForEveryOwner(t *testing.T) {
 func TestAnOwnerObjectsToAResult(t *testing.T) {
 	api, b := open(t)
 	at := "/meetings/" + apitest.Posted
-	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次,更正后", "投票延长", "异议成立", "经过", "期限已过", "没有按时;最后一天放假", "请求法院撤销的最后一天", "还没有开始算")
+	b.shows(b.get(at), http.StatusOK, "结果公示中", "对结果提出异议", "第 2 次，更正后", "投票延长", "异议成立", "经过", "期限已过", "没有按时；最后一天放假", "请求法院撤销的最后一天", "还没有开始算")
 	b.shows(b.get(at+"/objection"), http.StatusUnauthorized)
 	b.shows(b.get(at+"/objections.csv"), http.StatusOK, "经核对,异议成立。", "等待答复")
 	b.shows(b.get(closed+"/results.csv"), http.StatusOK, "3 × 760 = 2,280 ≥ 2 × 976 = 1,952", "参与人数占全体", "77.9")
@@ -671,14 +671,14 @@ func TestAPageClaimsNoPositionThatItsAnswersDoNotSay(t *testing.T) {
 	api, b := open(t)
 	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code> 及之前的全部记录")
 	api.Set(func(a *apitest.API) { a.Silent = true }) // the budget still says it, in its body
-	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code>,另一部分没有说明算到哪里")
+	b.shows(b.get(estate), http.StatusOK, "<code>18,204</code>，另一部分没有说明算到哪里")
 	b.shows(b.get(closed), http.StatusOK, "没有得到账本的位置")
 }
 
 func TestTheLedgerIsSearchedByWhatIsInTheAddress(t *testing.T) {
 	_, b := open(t)
 	p := b.get("/trail")
-	b.shows(p, http.StatusOK, "全部记录,最新的在前", "公开选票的密钥", "第 125 条", "更早的记录", "<optgroup", "秀山花园")
+	b.shows(p, http.StatusOK, "全部记录，最新的在前", "公开选票的密钥", "第 125 条", "更早的记录", "<optgroup", "秀山花园")
 	if n := strings.Count(p.text, `href="/trail/`); n != 50 {
 		t.Errorf("a page has %d records", n)
 	}
@@ -689,7 +689,7 @@ func TestTheLedgerIsSearchedByWhatIsInTheAddress(t *testing.T) {
 	p = b.get(more[1])
 	b.shows(p, http.StatusOK, "第 75 条", "回到最新的")
 	p = b.get("/trail?estate=" + apitest.Estate + "&kind=voting-closed.v1&actor=reaction:votes_close&by=happened&since=2023-01-01&until=2023-01-31&stream=meeting-" + apitest.Closed + "&about=meeting-x")
-	b.shows(p, http.StatusOK, "查的是:小区是“秀山花园”,记录的是“投票截止”,在记录流 meeting-"+apitest.Closed+" 里,与 业主大会 x 有关,由 reaction:votes_close 提交,2023-01-01 至 2023-01-31发生。",
+	b.shows(p, http.StatusOK, "查的是：小区是“秀山花园”，记录的是“投票截止”，在记录流 meeting-"+apitest.Closed+" 里，与 业主大会 x 有关，由 reaction:votes_close 提交，2023-01-01 至 2023-01-31发生。",
 		"2023-01-28 18:01:00 发生", `value="2023-01-31"`, "selected")
 	if strings.Contains(p.text, "更早的记录") {
 		t.Error("there is nothing earlier")
@@ -737,17 +737,17 @@ func TestRubbishIsNotSearchedFor(t *testing.T) {
 func TestTheLifeOfAThingShowsCausesAndEffects(t *testing.T) {
 	api, b := open(t)
 	p := b.get("/trail/meeting-" + apitest.Closed)
-	b.shows(p, http.StatusOK, "会议草案", "861 条", "起因:到了规定的时间", "在别处:", "合同 9", `class="life lanes4"`, `class="arm"`, "&#34;meeting&#34;", "about=meeting-"+apitest.Closed)
+	b.shows(p, http.StatusOK, "会议草案", "861 条", "起因：到了规定的时间", "在别处：", "合同 9", `class="life lanes4"`, `class="arm"`, "&#34;meeting&#34;", "about=meeting-"+apitest.Closed)
 	id := func(n string) string { return "e-e0000000-0000-4000-8000-0000000000" + n }
 	for effect, cause := range map[string]string{id("04"): id("03"), id("10"): id("03"), id("11"): id("04"), id("12"): id("10")} {
 		_, item, _ := strings.Cut(p.text, `<li id="`+effect+`"`)
 		item, _, _ = strings.Cut(item, "</li>")
-		if !strings.Contains(item, `起因:<a href="#`+cause+`"`) {
+		if !strings.Contains(item, `起因：<a href="#`+cause+`"`) {
 			t.Errorf("%s does not lead back to %s", effect, cause)
 		}
 		_, item, _ = strings.Cut(p.text, `<li id="`+cause+`"`)
 		item, _, _ = strings.Cut(item, "</li>")
-		if _, effects, _ := strings.Cut(item, "引起了:"); !strings.Contains(effects, `href="#`+effect+`"`) {
+		if _, effects, _ := strings.Cut(item, "引起了："); !strings.Contains(effects, `href="#`+effect+`"`) {
 			t.Errorf("%s does not lead on to %s", cause, effect)
 		}
 	}
@@ -767,7 +767,7 @@ func TestAnEstateIsComparedWithItself(t *testing.T) {
 	b.shows(b.get(compare), http.StatusOK, "比较两个时间的账", `name="from_day"`)
 	p := b.get(compare + "?from=200")
 	b.shows(p, http.StatusOK, "位置 200 → 现在", "支出 · 人员工资 · 实际", "184,441.00", "186,041.00", "+1,600.00", "−1,600.00", "秀山花园业主大会第二次会议 · 状态", "新有的", "没有变的")
-	_, changed, _ := strings.Cut(p.text, "个数字中,变了 <b>")
+	_, changed, _ := strings.Cut(p.text, "个数字中，变了 <b>")
 	if n, _, _ := strings.Cut(changed, "<"); n != "6" { // wages, all expenditure, the balance; state, heads and area of the second meeting
 		t.Errorf("%s figures changed", n)
 	}
@@ -987,9 +987,9 @@ func TestTheProofOfTheLedgerSaysHowFarItGoes(t *testing.T) {
 
 func TestAPageSaysHowFarItsNumbersAreSigned(t *testing.T) {
 	api, b := open(t)
-	b.shows(b.get(estate), http.StatusOK, "签名,到位置 <code>18,204</code>", "这些数字都在签名之内", "— apitest.example/log ")
+	b.shows(b.get(estate), http.StatusOK, "签名，到位置 <code>18,204</code>", "这些数字都在签名之内", "— apitest.example/log ")
 	api.Set(func(a *apitest.API) { a.Signed = 18203 })
-	b.shows(b.get(estate), http.StatusOK, "签名,到位置 <code>18,203</code>", "等下一次签名")
+	b.shows(b.get(estate), http.StatusOK, "签名，到位置 <code>18,203</code>", "等下一次签名")
 	b.shows(b.get(estate+"?at=17000"), http.StatusOK, "这些数字都在签名之内")
 	if p := b.get(estate + "/explore"); !strings.Contains(p.text, "检查点") {
 		t.Error("a page that reads its estate says nothing of the signature")

@@ -133,7 +133,7 @@ func (m AdoptModel) value(name string) any {
 		}
 		threshold["heads"], threshold["area"] = typed, typed
 		threshold["words"] = map[string]string{
-			"zh": "本小区议事规则:" + takes(Chinese, name == "quorum", false, false, typed, typed) + "。",
+			"zh": "本小区议事规则：" + takes(Chinese, name == "quorum", false, false, typed, typed) + "。",
 			"en": "The estate's rules of procedure: " + takes(English, name == "quorum", false, false, typed, typed) + ".",
 		}
 		return threshold
@@ -218,17 +218,17 @@ func (m AdoptModel) wrongLine(l Lang, name, part string) string {
 func loosened(f problem.Field) string {
 	switch f.Code {
 	case "too-few":
-		return "不能放宽:比 " + f.Source + " 的 " + f.Bound + " 还少"
+		return "不能放宽：比 " + f.Source + " 的 " + f.Bound + " 还少"
 	case "too-many":
-		return "不能放宽:比 " + f.Source + " 的 " + f.Bound + " 还多"
+		return "不能放宽：比 " + f.Source + " 的 " + f.Bound + " 还多"
 	case "below-the-law":
-		return "不能放宽:比法律要求的还低"
+		return "不能放宽：比法律要求的还低"
 	case "not-in-the-place":
-		return "法律和本地规定都没有允许,小区不能自己增加"
+		return "法律和本地规定都没有允许，小区不能自己增加"
 	case "not-a-number":
 		return "请写大于零的整数"
 	case "fixed":
-		return "这一条已由 " + f.Source + " 规定,小区不能另定"
+		return "这一条已由 " + f.Source + " 规定，小区不能另定"
 	}
 	return "这一条不能这样写"
 }
@@ -244,13 +244,13 @@ func (m AdoptModel) wrongField(l Lang, name string) string {
 		case l == English:
 			return f.Detail
 		case f.Code == "before-the-last":
-			return "不能早于上一次规则开始的日子:" + f.Bound
+			return "不能早于上一次规则开始的日子：" + f.Bound
 		case name == "from":
-			return "请选今天或者以后的日子:已经发出的公告,仍按当时的规则"
+			return "请选今天或者以后的日子：已经发出的公告，仍按当时的规则"
 		case name == "document" && f.Code == "too-long":
-			return "太长了,最多二十万字"
+			return "太长了，最多二十万字"
 		case name == "document":
-			return "写了小区自己的要求,就要把议事规则全文放上来"
+			return "写了小区自己的要求，就要把议事规则全文放上来"
 		default:
 			return "请重新选一项"
 		}
@@ -262,7 +262,7 @@ func (m AdoptModel) wrongField(l Lang, name string) string {
 func (m AdoptModel) lawSays(l Lang, of ruleLine) string {
 	for _, line := range m.Rules.Lines {
 		if line.Name == of.name {
-			return l.T("现在:", "now: ") + ruleValue(l, of, line) + l.T("(", " (") + ruleFrom(l, line) + l.T(")", ")")
+			return l.T("现在：", "now: ") + ruleValue(l, of, line) + l.T("（", " (") + ruleFrom(l, line) + l.T("）", ")")
 		}
 	}
 	return l.T("现在没有规定", "nothing is said of it now")
@@ -276,7 +276,7 @@ func (m AdoptModel) opened(group []ruleLine) bool {
 // unitOf is how the number of a line is counted, in brackets.
 func unitOf(l Lang, line adoptable) string {
 	if unit := strings.TrimSpace(l.T(line.unit[0], line.unit[1])); len(line.choices) == 0 && unit != "" {
-		return l.T("(", " (") + unit + l.T(")", ")")
+		return l.T("（", " (") + unit + l.T("）", ")")
 	}
 	return ""
 }

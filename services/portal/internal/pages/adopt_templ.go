@@ -65,9 +65,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var4 string
-			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("业主大会通过议事规则以后,在这里登记。小区的要求只能比法律和本地规定更严,不能更松;没有写的,按法律和本地规定。", "Once the owners have adopted them. An estate may ask for more than the law and its place, never for less; what it leaves out is as by law."))
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("业主大会通过议事规则以后，在这里登记。小区的要求只能比法律和本地规定更严，不能更松；没有写的，按法律和本地规定。", "Once the owners have adopted them. An estate may ask for more than the law and its place, never for less; what it leaves out is as by law."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 9, Col: 329}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 9, Col: 337}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -205,9 +205,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("这一天和以后发出的公告按新规则;已经发出的不变", "for notices of that day and later; those posted before stay as they are"))
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("这一天和以后发出的公告按新规则；已经发出的不变", "for notices of that day and later; those posted before stay as they are"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 25, Col: 175}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 25, Col: 177}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 			if templ_7745c5c3_Err != nil {
@@ -265,9 +265,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var16 string
-			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("贴在这里,或者在下面选一个文本文件(.txt)。任何人都能看到,永远不能删除,所以不要有姓名、电话。", "Paste them, or choose a text file below. Everyone can read them for ever, so they name nobody."))
+			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("贴在这里，或者在下面选一个文本文件(.txt)。任何人都能看到，永远不能删除，所以不要有姓名、电话。", "Paste them, or choose a text file below. Everyone can read them for ever, so they name nobody."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 31, Col: 263}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 31, Col: 269}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 			if templ_7745c5c3_Err != nil {
@@ -325,9 +325,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var20 string
-			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("选了文件,就用文件里的文字", "its text takes the place of what is pasted"))
+			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("选了文件，就用文件里的文字", "its text takes the place of what is pasted"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 37, Col: 116}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 37, Col: 118}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 			if templ_7745c5c3_Err != nil {
@@ -407,9 +407,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var24 string
-			templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("登记,记入账本", "Adopt them: record it"))
+			templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("登记，记入账本", "Adopt them: record it"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 49, Col: 100}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 49, Col: 102}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var24))
 			if templ_7745c5c3_Err != nil {

@@ -46,17 +46,17 @@ func (m AgreementModel) waits() bool {
 func (m AgreementModel) next(l Lang) string {
 	switch a := m.Agreement; {
 	case a.State == "proposed":
-		return l.T("合同拟好了,还没有公示。公示以后,业主能看到全部条款,各方才能签字,业主大会才能表决。", "It is drafted and not posted yet. Once it is, owners can read every term, the parties can sign, and the assembly can decide on it.")
+		return l.T("合同拟好了，还没有公示。公示以后，业主能看到全部条款，各方才能签字，业主大会才能表决。", "It is drafted and not posted yet. Once it is, owners can read every term, the parties can sign, and the assembly can decide on it.")
 	case a.State == "posted" && m.waits():
-		return l.T("已经公示。请在业主大会里提出“选聘物业”的议题,选中这份合同;各方也可以现在签字。", "It is posted. Put a motion to appoint the provider by it to an owners' meeting; the parties may sign meanwhile.")
+		return l.T("已经公示。请在业主大会里提出“选聘物业”的议题，选中这份合同；各方也可以现在签字。", "It is posted. Put a motion to appoint the provider by it to an owners' meeting; the parties may sign meanwhile.")
 	case a.State == "posted":
-		return l.T("已经公示,等各方签字。", "It is posted, and the parties are to sign.")
+		return l.T("已经公示，等各方签字。", "It is posted, and the parties are to sign.")
 	case a.State == "signed" && m.waits():
-		return l.T("各方都签了,还要业主大会通过、结果终定,合同才能生效。", "All have signed. It comes into force once the assembly has appointed the provider by it, finally.")
+		return l.T("各方都签了，还要业主大会通过、结果终定，合同才能生效。", "All have signed. It comes into force once the assembly has appointed the provider by it, finally.")
 	case a.State == "signed":
-		return l.T("各方都签了,可以让合同生效。", "All have signed: it may come into force.")
+		return l.T("各方都签了，可以让合同生效。", "All have signed: it may come into force.")
 	case a.State == "active" && a.Dismissed != nil:
-		return l.T("六十日通知期正在计算,到期由账本自动终止。", "The 60 days of notice run; the clock ends it.")
+		return l.T("六十日通知期正在计算，到期由账本自动终止。", "The 60 days of notice run; the clock ends it.")
 	case a.State == "active":
 		return l.T("合同正在履行。", "It is in force.")
 	}

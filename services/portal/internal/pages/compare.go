@@ -160,7 +160,7 @@ func (m CompareModel) groups(l Lang) []FigureGroup {
 			year = strconv.Itoa(state.Budget.Year)
 		}
 	}
-	group(l.T("收入和支出(元)· ", "Income and expenditure (yuan) · ")+year, func(s *sides, i int, state *State) {
+	group(l.T("收入和支出（元）· ", "Income and expenditure (yuan) · ")+year, func(s *sides, i int, state *State) {
 		b := state.Budget
 		if b == nil {
 			return
@@ -180,7 +180,7 @@ func (m CompareModel) groups(l Lang) []FigureGroup {
 			}
 		}
 	})
-	group(l.T("物业费收缴(元)", "Fees (yuan)"), func(s *sides, i int, state *State) {
+	group(l.T("物业费收缴（元）", "Fees (yuan)"), func(s *sides, i int, state *State) {
 		for _, c := range state.Collection {
 			s.yuan(i, string(c.Period)+l.T(" · 应收", " · billed"), c.Billed)
 			s.yuan(i, string(c.Period)+l.T(" · 实收", " · collected"), c.Collected)
@@ -204,14 +204,14 @@ func (m CompareModel) groups(l Lang) []FigureGroup {
 		for _, meeting := range state.Meetings {
 			s.text(i, meeting.Title+l.T(" · 状态", " · state"), MeetingState(l, meeting.State))
 			s.count(i, meeting.Title+l.T(" · 参与人数", " · heads that took part"), meeting.Turnout.Heads)
-			s.square(i, meeting.Title+l.T(" · 参与面积(㎡)", " · area that took part (㎡)"), meeting.Turnout.Area)
+			s.square(i, meeting.Title+l.T(" · 参与面积（㎡）", " · area that took part (㎡)"), meeting.Turnout.Area)
 			for _, r := range meeting.Results {
 				name := meeting.Title + " · " + r.Motion
 				s.text(i, name+l.T(" · 结果", " · outcome"), Outcome(l, r.Outcome))
 				s.count(i, name+l.T(" · 同意人数", " · heads for"), r.YesHeads)
-				s.square(i, name+l.T(" · 同意面积(㎡)", " · area for (㎡)"), r.YesArea)
+				s.square(i, name+l.T(" · 同意面积（㎡）", " · area for (㎡)"), r.YesArea)
 				s.count(i, name+l.T(" · 反对人数", " · heads against"), r.NoHeads)
-				s.square(i, name+l.T(" · 反对面积(㎡)", " · area against (㎡)"), r.NoArea)
+				s.square(i, name+l.T(" · 反对面积（㎡）", " · area against (㎡)"), r.NoArea)
 			}
 		}
 	})
@@ -234,7 +234,7 @@ func (m CompareModel) groups(l Lang) []FigureGroup {
 		}
 		if e := state.Electorate; e != nil {
 			s.count(i, l.T("有表决权的人数", "heads that may vote"), e.Heads)
-			s.square(i, l.T("有表决权的面积(㎡)", "area that may vote (㎡)"), e.Area)
+			s.square(i, l.T("有表决权的面积（㎡）", "area that may vote (㎡)"), e.Area)
 		}
 	})
 	return all

@@ -139,10 +139,10 @@ var EffectKinds = []string{votes.AppointProvider, votes.DismissProvider, votes.D
 // effectName says what kind of thing follows from a motion.
 func effectName(l Lang, kind string) string {
 	return lookup(l, map[string][2]string{
-		votes.AppointProvider:    {"选聘物业:公示的合同可以正式生效", "appointing: the posted contract may come into force"},
-		votes.DismissProvider:    {"解聘物业:开始计算六十日的通知期", "dismissing: the 60 days of notice begin"},
-		votes.DrawMaintenance:    {"使用维修资金:可以支取,不超过写明的金额", "maintenance fund: so much may be drawn"},
-		votes.BudgetCommonIncome: {"公共收益:定下预算里的一行", "common income: a line of the budget is set"},
+		votes.AppointProvider:    {"选聘物业：公示的合同可以正式生效", "appointing: the posted contract may come into force"},
+		votes.DismissProvider:    {"解聘物业：开始计算六十日的通知期", "dismissing: the 60 days of notice begin"},
+		votes.DrawMaintenance:    {"使用维修资金：可以支取，不超过写明的金额", "maintenance fund: so much may be drawn"},
+		votes.BudgetCommonIncome: {"公共收益：定下预算里的一行", "common income: a line of the budget is set"},
 	}, kind)
 }
 
@@ -151,9 +151,9 @@ func EffectWords(l Lang, e client.Effect) string {
 	words := effectName(l, e.Kind)
 	switch e.Kind {
 	case votes.DrawMaintenance:
-		return words + l.T(",", ": ") + Yuan(e.Amount) + l.T(" 元", " yuan")
+		return words + l.T("，", ": ") + Yuan(e.Amount) + l.T(" 元", " yuan")
 	case votes.BudgetCommonIncome:
-		return words + l.T(":", ": ") + strconv.Itoa(e.Year) + l.T(" 年 ", " ") + Direction(l, e.Direction) + l.T("“", " “") + e.Category + l.T("”", "” ") + Yuan(e.Amount) + l.T(" 元", " yuan")
+		return words + l.T("：", ": ") + strconv.Itoa(e.Year) + l.T(" 年 ", " ") + Direction(l, e.Direction) + l.T("“", " “") + e.Category + l.T("”", "” ") + Yuan(e.Amount) + l.T(" 元", " yuan")
 	}
 	return words
 }
@@ -515,15 +515,15 @@ func takes(l Lang, quorum, all, objectors bool, heads, area string) string {
 	h, a := partWords(l, heads), partWords(l, area)
 	switch {
 	case objectors:
-		return l.T("反对的人数"+h+"、面积"+a+",就通过", "adopted where objectors are "+h+" of the heads and "+a+" of the area")
+		return l.T("反对的人数"+h+"、面积"+a+"，就通过", "adopted where objectors are "+h+" of the heads and "+a+" of the area")
 	case quorum:
-		return l.T("参与的人数要"+h+",面积也要"+a, "who takes part: "+h+" of all heads and "+a+" of all area")
+		return l.T("参与的人数要"+h+"，面积也要"+a, "who takes part: "+h+" of all heads and "+a+" of all area")
 	case all && heads == ">= 1/1":
 		return l.T("有利害关系的业主要全部同意", "all affected owners must agree")
 	case all:
-		return l.T("同意的人数要占全体"+h+",面积也要占全体"+a, h+" of all heads and "+a+" of all area must agree")
+		return l.T("同意的人数要占全体"+h+"，面积也要占全体"+a, h+" of all heads and "+a+" of all area must agree")
 	}
-	return l.T("参与的人里,同意的人数"+h+",面积也"+a, "of those taking part "+h+" of the heads and "+a+" of the area must agree")
+	return l.T("参与的人里，同意的人数"+h+"，面积也"+a, "of those taking part "+h+" of the heads and "+a+" of the area must agree")
 }
 
 // partWords says a share such as "> 1/2".
@@ -559,7 +559,7 @@ func (m ConveneModel) says(l Lang, name string) string {
 	for _, group := range ruleGroups {
 		for _, known := range group.lines {
 			if known.name == name {
-				return l.T(known.zh, known.en) + l.T(" ", " ") + ruleValue(l, known, line) + l.T("(", " (") + ruleFrom(l, line) + l.T(")", ")")
+				return l.T(known.zh, known.en) + l.T(" ", " ") + ruleValue(l, known, line) + l.T("（", " (") + ruleFrom(l, line) + l.T("）", ")")
 			}
 		}
 	}
@@ -641,7 +641,7 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 	}
 	parts := indexed.FindStringSubmatch(w.Name)
 	if parts == nil {
-		return "这一项不对,请改正"
+		return "这一项不对，请改正"
 	}
 	of := func(list []string) string {
 		i, err := strconv.Atoi(parts[2])
@@ -652,14 +652,14 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 	}
 	days := func(name string) string {
 		if line, ok := m.rule(name); ok {
-			return string(line.Value) + " 日(" + ruleFrom(l, line) + ")"
+			return string(line.Value) + " 日（" + ruleFrom(l, line) + "）"
 		}
 		return ""
 	}
 	switch parts[1] {
 	case "title":
 		if w.Code == "too-long" {
-			return "太长了,请写短一些"
+			return "太长了，请写短一些"
 		}
 		return "这一项不能为空"
 	case "kind":
@@ -667,23 +667,23 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 	case "convener":
 		switch w.Code {
 		case "committee-of-the-first":
-			return "首次会议才选出业主委员会,不能由它召集,请另选召集人"
+			return "首次会议才选出业主委员会，不能由它召集，请另选召集人"
 		case "not-the-first":
-			return "首次业主大会会议筹备组只召集首次会议,请另选召集人"
+			return "首次业主大会会议筹备组只召集首次会议，请另选召集人"
 		}
 		return "请选谁召集"
 	case "asked_by_owners":
 		return "业主提议召开的是临时会议"
 	case "matter":
 		if w.Code == "not-of-elections" {
-			return "有名额和候选人的,只能是选举业委会或者更换委员的事项;不是选举的,请把名额和候选人清空"
+			return "有名额和候选人的，只能是选举业委会或者更换委员的事项；不是选举的，请把名额和候选人清空"
 		}
 		return "请选这是哪一类事项"
 	case "scope":
 		if w.Code == "not-the-estate" {
-			return "这个效果关系到全体业主,只能由全小区的业主表决"
+			return "这个效果关系到全体业主，只能由全小区的业主表决"
 		}
-		return "请选由谁表决;选了楼栋或者单元的,还要选是哪一个"
+		return "请选由谁表决；选了楼栋或者单元的，还要选是哪一个"
 	case "units":
 		if parts[2] != "" {
 			return of(Codes(m.Motion.Units)) + "不是本小区登记的房屋编号"
@@ -694,7 +694,7 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 			return of(Codes(m.Motion.Candidates)) + "不是本小区登记的房屋编号"
 		}
 		if w.Code == "not-more-than-seats" {
-			return "现行规则要求差额选举,候选人要多于名额"
+			return "现行规则要求差额选举，候选人要多于名额"
 		}
 		return "请列出候选人的房屋编号"
 	case "seats":
@@ -703,50 +703,50 @@ func (m ConveneModel) explain(l Lang, w problem.Field) string {
 		return "委员会总人数不能少于这次要选的名额"
 	case "approvals":
 		if w.Code == "not-within-seats" {
-			return "现行规则要求:一张票最多赞成的人数要写明,而且不能超过名额"
+			return "现行规则要求：一张票最多赞成的人数要写明，而且不能超过名额"
 		}
-		return "一张票最多赞成的人数,不能超过候选人数"
+		return "一张票最多赞成的人数，不能超过候选人数"
 	case "effect":
 		return effectWrong(parts[3], w.Code)
 	case "secret":
 		return secretRefused
 	case "policy":
 		if fixed := m.fixed(parts[3]); fixed != "" {
-			return "现行规则已经规定:" + ruleWord(l, fixed)
+			return "现行规则已经规定：" + ruleWord(l, fixed)
 		}
 		return "请选一项"
 	case "notice":
 		if w.Code == "too-early" {
 			if said := days("roll_objection_days"); said != "" && units.DayOf(m.Days.Notice) > m.Today {
-				return "名册公布以后要留 " + said + " 给业主提异议,公告最早 " + string(units.DayOf(m.Days.Notice))
+				return "名册公布以后要留 " + said + " 给业主提异议，公告最早 " + string(units.DayOf(m.Days.Notice))
 			}
-			return "公告日已经过去了,最早是 " + string(units.DayOf(m.Days.Notice))
+			return "公告日已经过去了，最早是 " + string(units.DayOf(m.Days.Notice))
 		}
 	case "opens":
 		if w.Code == "too-early" {
 			longer := ""
 			if len(m.Plan.Motions) > 0 && m.elects() && days("election.candidates_posted_days") != "" {
-				longer = ",候选人要公示 " + days("election.candidates_posted_days")
+				longer = "，候选人要公示 " + days("election.candidates_posted_days")
 			}
 			if m.special() && days("special_notice_days") != "" {
-				longer += ",临时会议要提前 " + days("special_notice_days")
+				longer += "，临时会议要提前 " + days("special_notice_days")
 			}
-			return "公告以后要满 " + days("notice_days") + longer + "才能开始投票,最早是 " + At(&m.Days.Opens)
+			return "公告以后要满 " + days("notice_days") + longer + "才能开始投票，最早是 " + At(&m.Days.Opens)
 		}
 	case "closes":
 		switch w.Code {
 		case "not-after-opens":
 			return "截止要晚于开始"
 		case "too-early":
-			return "投票时间不能少于 " + days("window.min_days") + ",最早截止 " + At(m.Days.Closes)
+			return "投票时间不能少于 " + days("window.min_days") + "，最早截止 " + At(m.Days.Closes)
 		case "too-late":
-			return "投票时间不能超过 " + days("window.max_days") + ",最晚截止 " + At(m.Days.ClosesBy)
+			return "投票时间不能超过 " + days("window.max_days") + "，最晚截止 " + At(m.Days.ClosesBy)
 		}
 	}
 	if w.Code == "not-a-day" {
-		return "这不是一个日期,请重新选"
+		return "这不是一个日期，请重新选"
 	}
-	return "这一项不对,请改正"
+	return "这一项不对，请改正"
 }
 
 // special says whether it is a special meeting.
@@ -769,40 +769,40 @@ func (m ConveneModel) electionWrong(code string) string {
 	}
 	switch code {
 	case "too-few":
-		return "业主委员会至少 " + bound("election.min_seats") + " 人;只补选几个人的,请另外写明委员会总人数"
+		return "业主委员会至少 " + bound("election.min_seats") + " 人；只补选几个人的，请另外写明委员会总人数"
 	case "too-many":
 		return "业主委员会最多 " + bound("election.max_seats") + " 人"
 	case "not-odd":
 		return "业主委员会的人数要是单数"
 	}
-	return "请写这次要选几个人,至少 1 人"
+	return "请写这次要选几个人，至少 1 人"
 }
 
 // effectWrong says what is wrong with what would follow from a motion.
 func effectWrong(field, code string) string {
 	switch field {
 	case "kind":
-		return "上面选的那一类事项,不会有这个效果。选聘、解聘要选第(四)项,使用维修资金选第(五)项,公共收益选第(八)项或第(九)项"
+		return "上面选的那一类事项，不会有这个效果。选聘、解聘要选第（四）项，使用维修资金选第（五）项，公共收益选第（八）项或第（九）项"
 	case "agreement":
 		switch code {
 		case "ended":
 			return "这份合同已经终止"
 		case "not-active":
-			return "这份合同还没有生效,谈不上解聘"
+			return "这份合同还没有生效，谈不上解聘"
 		case "active":
-			return "这份合同已经在履行,不用再选聘"
+			return "这份合同已经在履行，不用再选聘"
 		case "not-posted":
-			return "这份合同还没有公示:业主要先能看到条款,才能决定"
+			return "这份合同还没有公示：业主要先能看到条款，才能决定"
 		}
 		return "请选一份合同"
 	case "amount_fen":
-		return "请写大于零的金额,最多两位小数,例如 80000.00"
+		return "请写大于零的金额，最多两位小数，例如 80000.00"
 	case "direction":
 		return "请选收入还是支出"
 	case "category":
-		return "请写预算科目,例如:电梯广告收入"
+		return "请写预算科目，例如：电梯广告收入"
 	case "year":
-		return "请写年度,例如 2027"
+		return "请写年度，例如 2027"
 	}
 	if code == "duplicate" {
 		return "另一个议题已经有同样的效果"
@@ -810,7 +810,7 @@ func effectWrong(field, code string) string {
 	return "选举的议题不会有这个效果"
 }
 
-const secretRefused = "暂时不能无记名投票:要计票就得拆开单张的票,经手的人会看到谁投了什么;户数少的,光从合计也能推出个人的选择。请用记名方式:计票以前谁也看不到,公布时只写房号和面积,不写姓名。"
+const secretRefused = "暂时不能无记名投票：要计票就得拆开单张的票，经手的人会看到谁投了什么；户数少的，光从合计也能推出个人的选择。请用记名方式：计票以前谁也看不到，公布时只写房号和面积，不写姓名。"
 
 // FirstStep are the fields of the first step.
 var FirstStep = []string{"title", "kind", "convener", "asked_by_owners"}
@@ -869,7 +869,7 @@ func (m ConveneModel) blocked(l Lang) (list []Link) {
 	if open, upheld := m.objected(); open > 0 {
 		list = append(list, Link{Href: at + "/roll#objections", Text: fmt.Sprintf(l.T("名册有 %d 条异议没有答复", "%d objections to the roll are not answered"), open)})
 	} else if upheld > 0 {
-		list = append(list, Link{Href: at + "/convene", Text: l.T("有异议成立,请更正登记以后重新封存名册", "an objection was upheld: correct the titles, and freeze the roll anew")})
+		list = append(list, Link{Href: at + "/convene", Text: l.T("有异议成立，请更正登记以后重新封存名册", "an objection was upheld: correct the titles, and freeze the roll anew")})
 	}
 	if left := len(m.Trust.Trustees) - m.taken(); left > 0 {
 		list = append(list, Link{Href: at + "/trustees", Text: fmt.Sprintf(l.T("还有 %d 位保管人没有领走密钥", "%d trustees have not taken their share"), left)})
@@ -954,9 +954,9 @@ func (m ConveneModel) life(l Lang) (list []foreseenStep) {
 func deadlineNote(l Lang, d client.Deadline) string {
 	switch {
 	case d.HolidaysUnknown:
-		return l.T("那一年的放假安排还没有公布,日期可能会变", "the holidays of that year are not announced, and the day may move")
+		return l.T("那一年的放假安排还没有公布，日期可能会变", "the holidays of that year are not announced, and the day may move")
 	case d.Moved:
-		return l.T("最后一天放假,顺延到下一个工作日", "moved to the next working day")
+		return l.T("最后一天放假，顺延到下一个工作日", "moved to the next working day")
 	}
 	return ""
 }

@@ -34,12 +34,12 @@ func TestWhatAThresholdTakesIsSaidInAFewWords(t *testing.T) {
 		rules.Lines = append(rules.Lines, client.RuleLine{Name: name, Value: json.RawMessage(value)})
 	}
 	for threshold, want := range map[string]string{
-		"quorum":    "参与的人数要达到三分之二,面积也要达到三分之二",
-		"ordinary":  "参与的人里,同意的人数过半,面积也过半",
-		"special":   "参与的人里,同意的人数达到四分之三,面积也达到四分之三",
+		"quorum":    "参与的人数要达到三分之二，面积也要达到三分之二",
+		"ordinary":  "参与的人里，同意的人数过半，面积也过半",
+		"special":   "参与的人里，同意的人数达到四分之三，面积也达到四分之三",
 		"unanimity": "有利害关系的业主要全部同意",
-		"objection": "反对的人数不超过三分之一、面积不超过三分之一,就通过",
-		"stricter":  "参与的人里,同意的人数超过5 分之 3,面积也达到5 分之 4",
+		"objection": "反对的人数不超过三分之一、面积不超过三分之一，就通过",
+		"stricter":  "参与的人里，同意的人数超过5 分之 3，面积也达到5 分之 4",
 		"unknown":   "unknown",
 	} {
 		if got := Takes(Chinese, rules, threshold); got != want {
@@ -111,15 +111,15 @@ func TestWhatIsWrongIsSaidByItsCode(t *testing.T) {
 	m.Days.Closes = &first
 	for field, want := range map[problem.Field]string{
 		{Name: "motions[0].title", Code: "missing"}:               "这一项不能为空",
-		{Name: "motions[0].title", Code: "too-long"}:              "太长了,请写短一些",
-		{Name: "motions[0].scope", Code: "not-the-estate"}:        "这个效果关系到全体业主,只能由全小区的业主表决",
-		{Name: "motions[0].seats", Code: "too-few"}:               "业主委员会至少 5 人;只补选几个人的,请另外写明委员会总人数",
+		{Name: "motions[0].title", Code: "too-long"}:              "太长了，请写短一些",
+		{Name: "motions[0].scope", Code: "not-the-estate"}:        "这个效果关系到全体业主，只能由全小区的业主表决",
+		{Name: "motions[0].seats", Code: "too-few"}:               "业主委员会至少 5 人；只补选几个人的，请另外写明委员会总人数",
 		{Name: "motions[0].seats", Code: "too-many"}:              "业主委员会最多 11 人",
 		{Name: "motions[0].seats", Code: "not-odd"}:               "业主委员会的人数要是单数",
-		{Name: "motions[0].effect.agreement", Code: "not-posted"}: "这份合同还没有公示:业主要先能看到条款,才能决定",
+		{Name: "motions[0].effect.agreement", Code: "not-posted"}: "这份合同还没有公示：业主要先能看到条款，才能决定",
 		{Name: "motions[0].effect", Code: "duplicate"}:            "另一个议题已经有同样的效果",
 		{Name: "closes", Code: "not-after-opens"}:                 "截止要晚于开始",
-		{Name: "opens", Code: "not-a-day"}:                        "这不是一个日期,请重新选",
+		{Name: "opens", Code: "not-a-day"}:                        "这不是一个日期，请重新选",
 	} {
 		if got := m.explain(Chinese, field); got != want {
 			t.Errorf("%s %s: %s, want %s", field.Name, field.Code, got, want)
@@ -129,11 +129,11 @@ func TestWhatIsWrongIsSaidByItsCode(t *testing.T) {
 		t.Errorf("too early a close is %s", got)
 	}
 	for field, want := range map[problem.Field]string{
-		{Code: "too-few", Bound: "15", Source: "物业管理条例第十四条"}: "不能放宽:比 物业管理条例第十四条 的 15 还少",
-		{Code: "too-many", Bound: "60", Source: "业主大会议事规则"}:  "不能放宽:比 业主大会议事规则 的 60 还多",
-		{Code: "fixed", Bound: "true", Source: "北京市物业管理条例"}:  "这一条已由 北京市物业管理条例 规定,小区不能另定",
-		{Code: "below-the-law"}:    "不能放宽:比法律要求的还低",
-		{Code: "not-in-the-place"}: "法律和本地规定都没有允许,小区不能自己增加",
+		{Code: "too-few", Bound: "15", Source: "物业管理条例第十四条"}: "不能放宽：比 物业管理条例第十四条 的 15 还少",
+		{Code: "too-many", Bound: "60", Source: "业主大会议事规则"}:  "不能放宽：比 业主大会议事规则 的 60 还多",
+		{Code: "fixed", Bound: "true", Source: "北京市物业管理条例"}:  "这一条已由 北京市物业管理条例 规定，小区不能另定",
+		{Code: "below-the-law"}:    "不能放宽：比法律要求的还低",
+		{Code: "not-in-the-place"}: "法律和本地规定都没有允许，小区不能自己增加",
 	} {
 		if got := loosened(field); got != want {
 			t.Errorf("%s: %s, want %s", field.Code, got, want)

@@ -42,7 +42,7 @@ func TestAResultShowsItsFiguresBeforeAndAfterSilence(t *testing.T) {
 	}}
 	page := shown(t, r)
 	says(t, page, "2 人、200.00 ㎡", "按议事规则计入同意", "5 人<br><small>500.00 ㎡", "7 人<br><small>700.00 ㎡", "未形成有效决定", "通过",
-		"9 分之 7,77.77%", "7 分之 5,71.42%", "900.00 分之 700.00,77.77%", "百分数一律去尾", "合计", "电子票", "纸质票")
+		"9 分之 7，77.77%", "7 分之 5，71.42%", "900.00 分之 700.00，77.77%", "百分数一律去尾", "合计", "电子票", "纸质票")
 	r.Silence.CountsAs, r.Figures = "", before
 	says(t, shown(t, r), "所以不计入")
 }
@@ -61,7 +61,7 @@ func TestAnElectionShowsItsCandidates(t *testing.T) {
 			{Candidate: client.Candidate{ID: "c3", Unit: "5-1-103"}, Status: votes.NotElected, Figures: figures(2, votes.NotAdopted)},
 		}},
 	})
-	says(t, page, "应选 3 人,选出 1 人,空缺 2 席", "c2<br>5-1-102", "第 1 名", "票数相同,待业主再投", "未当选", "2 × 9 = 18", "12 分之 10,83.33%")
+	says(t, page, "应选 3 人，选出 1 人，空缺 2 席", "c2<br>5-1-102", "第 1 名", "票数相同，待业主再投", "未当选", "2 × 9 = 18", "12 分之 10，83.33%")
 	if strings.Contains(page, "同意人数</span>") || strings.Contains(page, "占参与") {
 		t.Error("the motion of an election has no yes and no of its own")
 	}
@@ -76,7 +76,7 @@ func TestAnObjectionVoteShowsWhoObjects(t *testing.T) {
 		}},
 	}
 	page := shown(t, r)
-	says(t, page, "反对人数", "3 × 3 = 9", "3 × 30,000 = 90,000", "没有超过全体的三分之一", "占全体", "9 分之 3,33.33%")
+	says(t, page, "反对人数", "3 × 3 = 9", "3 × 30,000 = 90,000", "没有超过全体的三分之一", "占全体", "9 分之 3，33.33%")
 	if strings.Contains(page, "参与人数</span>") {
 		t.Error("nothing is asked of who takes part")
 	}
@@ -115,8 +115,8 @@ func TestHeadsThatSalesChangedAreSaidBesideThoseOfTheFrozenRoll(t *testing.T) {
 		want string
 	}{
 		{"nothing was sold", client.Result{Motion: "M1", Scope: "estate", ElectorateHeads: 976}, ""},
-		{"one head more", client.Result{Motion: "M1", Scope: "estate", ElectorateHeads: 977}, "封存的名册上是 976 人。投票期间有房屋转让,按每套房屋由谁投票计,是 977 人;总面积不变。"},
-		{"of listed units", client.Result{Motion: "M3", Scope: "units", ElectorateHeads: 1}, "封存的名册上是 2 人。投票期间有房屋转让,按每套房屋由谁投票计,是 1 人;总面积不变。"},
+		{"one head more", client.Result{Motion: "M1", Scope: "estate", ElectorateHeads: 977}, "封存的名册上是 976 人。投票期间有房屋转让，按每套房屋由谁投票计，是 977 人；总面积不变。"},
+		{"of listed units", client.Result{Motion: "M3", Scope: "units", ElectorateHeads: 1}, "封存的名册上是 2 人。投票期间有房屋转让，按每套房屋由谁投票计，是 1 人；总面积不变。"},
 	} {
 		if got := soldWords("zh", m, c.r); got != c.want {
 			t.Errorf("%s: %q", c.name, got)

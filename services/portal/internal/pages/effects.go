@@ -68,15 +68,15 @@ func followingWords(l Lang, m MeetingModel, motion string) string {
 	final := m.Meeting.State == "final" || m.Meeting.State == "filed"
 	switch {
 	case outcomeOf(m, motion) != votes.Adopted:
-		return l.T("没有通过,不办理。", "Not adopted: nothing follows.")
+		return l.T("没有通过，不办理。", "Not adopted: nothing follows.")
 	case !final:
-		return l.T("通过了。结果终定以后才办理:现在业主还可以提出异议。", "Adopted. It follows once the result is final: owners may still object.")
+		return l.T("通过了。结果终定以后才办理：现在业主还可以提出异议。", "Adopted. It follows once the result is final: owners may still object.")
 	case known && f.Done:
-		return l.T("已经办理,", "Done, ") + string(units.DayOf(f.At)) + l.T(" 生效。", " it took effect.")
+		return l.T("已经办理，", "Done, ") + string(units.DayOf(f.At)) + l.T(" 生效。", " it took effect.")
 	case known && f.Refused != nil:
-		return l.T("没有办成:", "Not done: ") + whyNot(l, f.Refused.Code) + l.T("请业主委员会处理。", " The committee must act.")
+		return l.T("没有办成：", "Not done: ") + whyNot(l, f.Refused.Code) + l.T("请业主委员会处理。", " The committee must act.")
 	}
-	return l.T("结果已经终定,正在办理。", "The result is final, and it is being done.")
+	return l.T("结果已经终定，正在办理。", "The result is final, and it is being done.")
 }
 
 // whyNot says why nothing came of a decision.
@@ -103,7 +103,7 @@ func anchor(e client.Effect) string {
 
 // noticeWords says until when a dismissed provider stays.
 func noticeWords(l Lang, d client.Dismissal) string {
-	return l.T("业主决定解聘:", "Dismissed: ") + string(d.On) + l.T(" 起算六十日通知期,合同到 ", " begins the notice of 60 days, and the agreement ends on ") + string(d.Ends) + l.T(" 为止(民法典第九百四十六条)", " (Civil Code art. 946)")
+	return l.T("业主决定解聘：", "Dismissed: ") + string(d.On) + l.T(" 起算六十日通知期，合同到 ", " begins the notice of 60 days, and the agreement ends on ") + string(d.Ends) + l.T(" 为止（民法典第九百四十六条）", " (Civil Code art. 946)")
 }
 
 func yearOf(f client.Followed) string { return strconv.Itoa(f.Effect.Year) }

@@ -133,7 +133,7 @@ func columnsLabel(l Lang, items []client.Collection) string {
 		return ""
 	}
 	first, last := items[0], items[len(items)-1]
-	return l.T("按月收缴率,从 ", "collection rate by month, from ") + Share(int64(first.Collected), int64(first.Billed)) + l.T(" 到 ", " to ") + Share(int64(last.Collected), int64(last.Billed))
+	return l.T("按月收缴率，从 ", "collection rate by month, from ") + Share(int64(first.Collected), int64(first.Billed)) + l.T(" 到 ", " to ") + Share(int64(last.Collected), int64(last.Billed))
 }
 
 // EntriesModel is the entries behind one line.
@@ -147,7 +147,7 @@ type EntriesModel struct {
 
 // words says what the list is: a year, a direction, or everything.
 func (m EntriesModel) words(l Lang) string {
-	s := l.T("每一笔都在这里,冲销的也不删除。金额单位:元", "Every entry is here, reversed ones too. Amounts in yuan")
+	s := l.T("每一笔都在这里，冲销的也不删除。金额单位：元", "Every entry is here, reversed ones too. Amounts in yuan")
 	if m.Direction != "" {
 		s = Direction(l, m.Direction) + l.T("。", ". ") + s
 	}
@@ -191,7 +191,7 @@ func entryText(l Lang, e client.Entry) string {
 
 // agreementWords is who entrusted whom, until when, as a sentence.
 func agreementWords(a client.Agreement) string {
-	s := strings.Join(a.Principals, "、") + "委托" + a.Provider + "," + string(a.Starts) + " 至 " + string(a.Ends) + "。"
+	s := strings.Join(a.Principals, "、") + "委托" + a.Provider + "，" + string(a.Starts) + " 至 " + string(a.Ends) + "。"
 	if a.Change != "" {
 		s += a.Change + "。"
 	}

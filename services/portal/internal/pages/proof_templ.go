@@ -68,9 +68,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var4 string
-			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("账本只能增加,不能改动。这一点不用相信谁:全部记录按顺序编进一本日志,运营方不断为它签名。谁留着一个旧签名,就能查出以后的任何改动。", "The ledger is only added to, never changed. Nobody has to be believed for that: all records stand in a log, in their order, which the operator signs again and again. Whoever keeps an older signature finds any later change."))
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("账本只能增加，不能改动。这一点不用相信谁：全部记录按顺序编进一本日志，运营方不断为它签名。谁留着一个旧签名，就能查出以后的任何改动。", "The ledger is only added to, never changed. Nobody has to be believed for that: all records stand in a log, in their order, which the operator signs again and again. Whoever keeps an older signature finds any later change."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 15, Col: 443}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 15, Col: 451}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -233,9 +233,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var15 string
-				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("写在这里只为对照:不要因为这个网站这么写就相信它,请向运营方当面要一份。", "Here to compare with: do not trust them because this site says so; get them from the operator's hand."))
+				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("写在这里只为对照：不要因为这个网站这么写就相信它，请向运营方当面要一份。", "Here to compare with: do not trust them because this site says so; get them from the operator's hand."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 36, Col: 230}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 36, Col: 234}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 				if templ_7745c5c3_Err != nil {
@@ -311,9 +311,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var21 string
-				templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("今天:下载检查点,和公钥一起放在这个网站够不着的地方。", "Today: download the checkpoint and keep it with the public key, out of this site's reach."))
+				templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("今天：下载检查点，和公钥一起放在这个网站够不着的地方。", "Today: download the checkpoint and keep it with the public key, out of this site's reach."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 44, Col: 187}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 44, Col: 191}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var21))
 				if templ_7745c5c3_Err != nil {
@@ -324,9 +324,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var22 string
-				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("以后:下载从它到那时的延续证明,核对中间只有增加、没有改动。", "Later: download the extension from it to then, and check that the log was only added to."))
+				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("以后：下载从它到那时的延续证明，核对中间只有增加、没有改动。", "Later: download the extension from it to then, and check that the log was only added to."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 46, Col: 192}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 46, Col: 196}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 				if templ_7745c5c3_Err != nil {
@@ -350,9 +350,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var24 string
-				templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("一条记录在不在:下载它的回执核对。每条记录的回执都在“查账本”里。", "Whether a record is in it: check its receipt. Each record's is found by searching the ledger."))
+				templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("一条记录在不在：下载它的回执核对。每条记录的回执都在“查账本”里。", "Whether a record is in it: check its receipt. Each record's is found by searching the ledger."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 50, Col: 208}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 50, Col: 210}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var24))
 				if templ_7745c5c3_Err != nil {
@@ -363,9 +363,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var25 string
-				templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("全部重算:在小区任何一页的末尾下载全部证据,不联网也能核对每一个字节、每一条规则和每一个公开的数字。", "All of it again: download all the evidence at the end of any page of an estate, and check every byte, every rule and every public figure, without a network."))
+				templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("全部重算：在小区任何一页的末尾下载全部证据，不联网也能核对每一个字节、每一条规则和每一个公开的数字。", "All of it again: download all the evidence at the end of any page of an estate, and check every byte, every rule and every public figure, without a network."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 54, Col: 320}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 54, Col: 324}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 				if templ_7745c5c3_Err != nil {
@@ -376,9 +376,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var26 string
-				templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("程序 yimu 是开源的,一个文件,不用安装。也可以用别人写的工具:日志的格式是公开的标准 (C2SP tlog-tiles)。", "The program yimu is open source, one file, nothing to install. Tools by others work too: the log is in a public format (C2SP tlog-tiles)."))
+				templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("程序 yimu 是开源的，一个文件，不用安装。也可以用别人写的工具：日志的格式是公开的标准 (C2SP tlog-tiles)。", "The program yimu is open source, one file, nothing to install. Tools by others work too: the log is in a public format (C2SP tlog-tiles)."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 58, Col: 294}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 58, Col: 300}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 				if templ_7745c5c3_Err != nil {
@@ -402,9 +402,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var28 string
-				templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能证明记下来的事是真的:写错的金额,也只是永远留下了写错的记录。", "That what is recorded is true: a wrong amount stays there as a wrong amount."))
+				templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能证明记下来的事是真的：写错的金额，也只是永远留下了写错的记录。", "That what is recorded is true: a wrong amount stays there as a wrong amount."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 61, Col: 192}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 61, Col: 196}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var28))
 				if templ_7745c5c3_Err != nil {
@@ -415,9 +415,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var29 string
-				templ_7745c5c3_Var29, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能证明没有漏记:交了表格却没有得到回执的,请去问。", "That nothing was left out before it was recorded: whoever sent a form and got no receipt should ask."))
+				templ_7745c5c3_Var29, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能证明没有漏记：交了表格却没有得到回执的，请去问。", "That nothing was left out before it was recorded: whoever sent a form and got no receipt should ask."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 62, Col: 195}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 62, Col: 199}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var29))
 				if templ_7745c5c3_Err != nil {
@@ -428,9 +428,9 @@ func ProofPage(v View, m ProofModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var30 string
-				templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能单独证明大家看到的是同一本账:请和别人比一比检查点。条数一样而内容不一样的两个检查点,就是证据。", "By itself, that everybody is shown the same: compare checkpoints with others. Two of the same size that differ are evidence."))
+				templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("不能单独证明大家看到的是同一本账：请和别人比一比检查点。条数一样而内容不一样的两个检查点，就是证据。", "By itself, that everybody is shown the same: compare checkpoints with others. Two of the same size that differ are evidence."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 63, Col: 291}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `proof.templ`, Line: 63, Col: 295}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var30))
 				if templ_7745c5c3_Err != nil {

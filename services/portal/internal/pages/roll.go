@@ -70,8 +70,8 @@ func rollObjectionState(l Lang, state string) string {
 		"open":       {"等待答复", "waits for an answer"},
 		"withdrawn":  {"已撤回", "withdrawn"},
 		"not-upheld": {"不成立", "not upheld"},
-		"upheld":     {"成立,名册待更正", "upheld, to be corrected"},
-		"corrected":  {"成立,名册已更正", "upheld, corrected"},
+		"upheld":     {"成立，名册待更正", "upheld, to be corrected"},
+		"corrected":  {"成立，名册已更正", "upheld, corrected"},
 	}, state)
 }
 

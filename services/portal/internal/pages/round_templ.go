@@ -55,9 +55,9 @@ func roundForm(v View, meeting string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var3 string
-		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("表格文件(CSV 或 .xlsx),第一行是标题:房号、方式(当面签收 或 邮寄)、时间、凭证哈希、告知(是 或 否)、未送达原因、下一步。重复上传不会重复登记。", "A table (CSV or .xlsx) with the headings 房号, 方式, 时间, 凭证哈希, 告知, 未送达原因, 下一步. Sent twice, it is recorded once."))
+		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("表格文件（CSV 或 .xlsx），第一行是标题：房号、方式（当面签收 或 邮寄）、时间、凭证哈希、告知（是 或 否）、未送达原因、下一步。重复上传不会重复登记。", "A table (CSV or .xlsx) with the headings 房号, 方式, 时间, 凭证哈希, 告知, 未送达原因, 下一步. Sent twice, it is recorded once."))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 13, Col: 376}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 13, Col: 392}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 		if templ_7745c5c3_Err != nil {
@@ -342,9 +342,9 @@ func Round(v View, m RoundModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var22 string
-				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("改好以后把整张表再上传一次就可以,登记过的不会重复。", "Mend them and send the whole list again: what is recorded is not recorded twice."))
+				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("改好以后把整张表再上传一次就可以，登记过的不会重复。", "Mend them and send the whole list again: what is recorded is not recorded twice."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 37, Col: 175}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 37, Col: 177}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 				if templ_7745c5c3_Err != nil {
@@ -463,9 +463,9 @@ func Round(v View, m RoundModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var30 string
-					templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(v.T(" 处,先列出前面的。", "; the first are listed."))
+					templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(v.T(" 处，先列出前面的。", "; the first are listed."))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 59, Col: 146}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 59, Col: 148}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var30))
 					if templ_7745c5c3_Err != nil {
@@ -487,9 +487,9 @@ func Round(v View, m RoundModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var31 string
-				templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("没有用到的列:", "Columns that were left alone: "))
+				templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("没有用到的列：", "Columns that were left alone: "))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 64, Col: 66}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `round.templ`, Line: 64, Col: 68}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var31))
 				if templ_7745c5c3_Err != nil {

@@ -53,7 +53,7 @@ var ruleGroups = []struct {
 		{name: "extension.times", zh: "参与不够时可延长", en: "Extensions where too few take part", unit: [2]string{"次", ""}},
 		{name: "extension.months", zh: "每次延长最多", en: "Each extension, at most", unit: [2]string{"个月", " months"}},
 		{name: "extension.days", zh: "每次延长最多", en: "Each extension, at most", unit: inDays},
-		{name: "extension.rest_years", zh: "延长后仍不够,不得再提", en: "After it lapsed, not again for", unit: inYears},
+		{name: "extension.rest_years", zh: "延长后仍不够，不得再提", en: "After it lapsed, not again for", unit: inYears},
 	}},
 	{"怎么投票", "How owners vote", []ruleLine{
 		{name: "revote", zh: "同一渠道投了两次", en: "Voting twice in one channel"},
@@ -167,8 +167,8 @@ func ruleValue(l Lang, of ruleLine, line client.RuleLine) string {
 func ruleWord(l Lang, word string) string {
 	known := map[string][2]string{
 		"named":                       {"由共有人推举的一人投票", "the one whom they named votes"},
-		"seller-who-voted-else-buyer": {"卖方已投票的以卖方的票为准,否则由买方投票", "the seller's ballot stands; else the buyer votes"},
-		"unit-and-area":               {"按房号和面积公布,不公布姓名", "by unit and area, without names"},
+		"seller-who-voted-else-buyer": {"卖方已投票的以卖方的票为准，否则由买方投票", "the seller's ballot stands; else the buyer votes"},
+		"unit-and-area":               {"按房号和面积公布，不公布姓名", "by unit and area, without names"},
 		"provider":                    {"物业服务人的工作人员", "the provider's staff"},
 	}
 	if w, ok := known[word]; ok {

@@ -83,9 +83,9 @@ func (m TrailModel) words(l Lang) string {
 		}
 	}
 	if len(parts) == 0 {
-		return l.T("全部记录,最新的在前。", "All records, the latest first.")
+		return l.T("全部记录，最新的在前。", "All records, the latest first.")
 	}
-	return l.T("查的是:"+strings.Join(parts, ",")+"。最新的在前。", "Records "+strings.Join(parts, ", ")+"; the latest first.")
+	return l.T("查的是："+strings.Join(parts, "，")+"。最新的在前。", "Records "+strings.Join(parts, ", ")+"; the latest first.")
 }
 
 func (m TrailModel) estateName(id string) string {
@@ -296,7 +296,7 @@ func (e LifeEvent) when(l Lang) string {
 	if d := e.Recorded.Sub(*e.Happened); d > -time.Minute && d < time.Minute {
 		return happened
 	}
-	return happened + l.T(",记录于 ", ", recorded ") + recorded
+	return happened + l.T("，记录于 ", ", recorded ") + recorded
 }
 
 // mostShown is how many bytes of an event's content stand in a page.

@@ -75,9 +75,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var4 string
-				templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("这次会议没有指定保管人:选票由本站加密封存,截止以后自动开启。", "No trustees are named: the site keeps the ballots sealed and opens them after the close."))
+				templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("这次会议没有指定保管人：选票由本站加密封存，截止以后自动开启。", "No trustees are named: the site keeps the ballots sealed and opens them after the close."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 15, Col: 209}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 15, Col: 213}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 				if templ_7745c5c3_Err != nil {
@@ -93,9 +93,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var5 string
-				templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("开票密钥分成 %d 份,各方各持一份,凑齐 %d 份才能开启选票。全部领走以后,截止以前任何一方单独都看不到投票内容,本站也不能。", "The key is dealt in %d shares; %d of them open the ballots. Once all are taken, no one party can see a ballot before the close, nor can this site."), len(m.Trust.Trustees), m.Trust.Needed))
+				templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("开票密钥分成 %d 份，各方各持一份，凑齐 %d 份才能开启选票。全部领走以后，截止以前任何一方单独都看不到投票内容，本站也不能。", "The key is dealt in %d shares; %d of them open the ballots. Once all are taken, no one party can see a ballot before the close, nor can this site."), len(m.Trust.Trustees), m.Trust.Needed))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 17, Col: 401}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 17, Col: 409}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 				if templ_7745c5c3_Err != nil {
@@ -112,9 +112,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var6 string
-					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("规定期限内没有凑齐,选票没有开启,这次表决不形成决定。可以重新召集会议。", "Too few shares came in time: the ballots were not opened, and this vote decides nothing. A meeting may be called anew."))
+					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("规定期限内没有凑齐，选票没有开启，这次表决不形成决定。可以重新召集会议。", "Too few shares came in time: the ballots were not opened, and this vote decides nothing. A meeting may be called anew."))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 20, Col: 262}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 20, Col: 266}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 					if templ_7745c5c3_Err != nil {
@@ -130,9 +130,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var7 string
-					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("份数已经凑齐,选票已经开启。", "Enough shares came; the ballots are open."))
+					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("份数已经凑齐，选票已经开启。", "Enough shares came; the ballots are open."))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 22, Col: 122}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 22, Col: 124}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 					if templ_7745c5c3_Err != nil {
@@ -148,9 +148,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var8 string
-					templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("投票已经截止,等待保管人交出密钥:已交 %d 份,需要 %d 份。", "Voting is closed; shares are awaited: %d of %d needed."), m.given(), m.Trust.Needed))
+					templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("投票已经截止，等待保管人交出密钥：已交 %d 份，需要 %d 份。", "Voting is closed; shares are awaited: %d of %d needed."), m.given(), m.Trust.Needed))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 207}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 213}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 					if templ_7745c5c3_Err != nil {
@@ -163,7 +163,7 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 					var templ_7745c5c3_Var9 string
 					templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("最晚 ", "Until "))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 236}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 242}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 					if templ_7745c5c3_Err != nil {
@@ -172,16 +172,16 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 					var templ_7745c5c3_Var10 string
 					templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(At(m.Trust.Until))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 257}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 263}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var11 string
-					templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(v.T(";过期凑不齐,这次表决不形成决定。", "; if too few come, this vote decides nothing."))
+					templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("；过期凑不齐，这次表决不形成决定。", "; if too few come, this vote decides nothing."))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 364}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 24, Col: 374}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var11))
 					if templ_7745c5c3_Err != nil {
@@ -197,9 +197,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var12 string
-					templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("已有 %d 份领走。全部领走以后才能发公告,因为在那以前密钥还在本站。", "%d are taken. The notice follows when all are: until then the site has the key."), m.taken()))
+					templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(fmt.Sprintf(v.T("已有 %d 份领走。全部领走以后才能发公告，因为在那以前密钥还在本站。", "%d are taken. The notice follows when all are: until then the site has the key."), m.taken()))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 26, Col: 234}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 26, Col: 236}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 					if templ_7745c5c3_Err != nil {
@@ -215,9 +215,9 @@ func Trustees(v View, m TrusteesModel) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var13 string
-					templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("全部领走,本站已经没有密钥。", "All are taken; the site has no key any more."))
+					templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("全部领走，本站已经没有密钥。", "All are taken; the site has no key any more."))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 28, Col: 125}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 28, Col: 127}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 					if templ_7745c5c3_Err != nil {
@@ -431,9 +431,9 @@ func nameTrustees(v View, m TrusteesModel) templ.Component {
 			}
 		} else {
 			var templ_7745c5c3_Var25 string
-			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("重新指定(已领的作废)", "Name them anew; shares that were taken become void"))
+			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("重新指定（已领的作废）", "Name them anew; shares that were taken become void"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 62, Col: 95}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 62, Col: 99}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 			if templ_7745c5c3_Err != nil {
@@ -801,9 +801,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var46 string
-				templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("把下面 12 组字母数字抄在纸上,或者打印出来,单独收好,不要拍照外传。确认以后,这里不再显示,本站也不再保存。", "Write these twelve groups on paper, or print them, and keep them apart. Once you confirm, they are shown no more, and the site has them no more."))
+				templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("把下面 12 组字母数字抄在纸上，或者打印出来，单独收好，不要拍照外传。确认以后，这里不再显示，本站也不再保存。", "Write these twelve groups on paper, or print them, and keep them apart. Once you confirm, they are shown no more, and the site has them no more."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 109, Col: 327}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 109, Col: 337}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var46))
 				if templ_7745c5c3_Err != nil {
@@ -837,9 +837,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var48 string
-				templ_7745c5c3_Var48, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("只有大写字母和 2 到 7 的数字:圆圈都是字母 O,竖线都是字母 I。", "There are only capital letters and the digits 2 to 7: a circle is the letter O, a stroke the letter I."))
+				templ_7745c5c3_Var48, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("只有大写字母和 2 到 7 的数字：圆圈都是字母 O，竖线都是字母 I。", "There are only capital letters and the digits 2 to 7: a circle is the letter O, a stroke the letter I."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 115, Col: 219}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 115, Col: 223}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var48))
 				if templ_7745c5c3_Err != nil {
@@ -876,9 +876,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var51 string
-				templ_7745c5c3_Var51, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("看着你的纸,输入最后一组", "From your paper, type the last group"))
+				templ_7745c5c3_Var51, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("看着你的纸，输入最后一组", "From your paper, type the last group"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 119, Col: 89}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 119, Col: 91}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var51))
 				if templ_7745c5c3_Err != nil {
@@ -923,9 +923,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var54 string
-				templ_7745c5c3_Var54, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("我已抄好,请销毁本站的副本", "I have it; destroy the site's copy"))
+				templ_7745c5c3_Var54, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("我已抄好，请销毁本站的副本", "I have it; destroy the site's copy"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 123, Col: 133}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 123, Col: 135}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var54))
 				if templ_7745c5c3_Err != nil {
@@ -959,9 +959,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var56 string
-				templ_7745c5c3_Var56, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("选票的事已经了结,你的一份不再需要。", "The ballots are settled; your share is not needed any more."))
+				templ_7745c5c3_Var56, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("选票的事已经了结，你的一份不再需要。", "The ballots are settled; your share is not needed any more."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 128, Col: 146}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 128, Col: 148}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var56))
 				if templ_7745c5c3_Err != nil {
@@ -977,9 +977,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var57 string
-				templ_7745c5c3_Var57, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("投票已经截止。请照着你的纸输入全部 12 组;大小写、空格和横线都不要紧。交出以后这一份就公开了。", "Voting is closed. Type all twelve groups from your paper; case, spaces and hyphens do not matter. Once given, your share is public."))
+				templ_7745c5c3_Var57, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("投票已经截止。请照着你的纸输入全部 12 组；大小写、空格和横线都不要紧。交出以后这一份就公开了。", "Voting is closed. Type all twelve groups from your paper; case, spaces and hyphens do not matter. Once given, your share is public."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 130, Col: 301}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 130, Col: 303}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var57))
 				if templ_7745c5c3_Err != nil {
@@ -1081,9 +1081,9 @@ func OwnShare(v View, m ShareModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var64 string
-				templ_7745c5c3_Var64, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("你已经领走这一份,它只在你的纸上。请保管到投票截止,再回到这里交出。", "You have taken your share; it is on your paper only. Keep it until voting is closed, then come back here."))
+				templ_7745c5c3_Var64, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("你已经领走这一份，它只在你的纸上。请保管到投票截止，再回到这里交出。", "You have taken your share; it is on your paper only. Keep it until voting is closed, then come back here."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 141, Col: 238}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trustees.templ`, Line: 141, Col: 242}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var64))
 				if templ_7745c5c3_Err != nil {

@@ -161,9 +161,9 @@ func (v View) login() string { return "/login?" + url.Values{"next": {v.URI}}.En
 // rest on.
 func (v View) signedEnough() string {
 	if v.Signed.Position >= v.High {
-		return v.T(",这些数字都在签名之内。", ", and with it all that these numbers rest on.")
+		return v.T("，这些数字都在签名之内。", ", and with it all that these numbers rest on.")
 	}
-	return v.T(";最后一秒钟的记录还在等下一次签名。", "; what was recorded in the last second waits for the next signature.")
+	return v.T("；最后一秒钟的记录还在等下一次签名。", "; what was recorded in the last second waits for the next signature.")
 }
 
 func (v View) htmlClass() string {

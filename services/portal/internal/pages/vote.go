@@ -198,16 +198,16 @@ func metClass(ok bool) string {
 // ruleWords is the rule of a motion as a neighbour would say it, for a motion
 // that has no result yet; a result brings the words of its own rule set.
 func ruleWords(l Lang, rule string) string {
-	s := l.T("参与表决的业主,人数和面积都要达到全体的三分之二;", "Those who take part must be at least two thirds of all owners, by heads and by area; ")
+	s := l.T("参与表决的业主，人数和面积都要达到全体的三分之二；", "Those who take part must be at least two thirds of all owners, by heads and by area; ")
 	switch rule {
 	case "special":
-		return s + l.T("同意的,人数和面积都要达到参与者的四分之三。", "those in favour at least three quarters of the participants, by both.")
+		return s + l.T("同意的，人数和面积都要达到参与者的四分之三。", "those in favour at least three quarters of the participants, by both.")
 	case ruleUnanimity:
-		return l.T("受影响的业主要全部同意;没有表态的不算同意。", "All affected owners must agree; silence is not consent.")
+		return l.T("受影响的业主要全部同意；没有表态的不算同意。", "All affected owners must agree; silence is not consent.")
 	case ruleObjection:
-		return l.T("反对的,人数和面积都不超过全体的三分之一,就通过;没有表态的不算反对。", "Adopted if those against are at most one third of all owners, by heads and by area; silence objects to nothing.")
+		return l.T("反对的，人数和面积都不超过全体的三分之一，就通过；没有表态的不算反对。", "Adopted if those against are at most one third of all owners, by heads and by area; silence objects to nothing.")
 	case "ordinary":
-		return s + l.T("同意的,人数和面积都要超过参与者的一半。", "those in favour more than half of the participants, by both.")
+		return s + l.T("同意的，人数和面积都要超过参与者的一半。", "those in favour more than half of the participants, by both.")
 	}
 	return ""
 }
@@ -248,13 +248,13 @@ type BallotForm struct {
 func tradedWords(l Lang, a client.Amendment) string {
 	switch {
 	case a.Sold && a.SellerVoted:
-		return a.Unit + l.T(":你在投票期间转让了这套房,转让以前已经交了票。那张票答过的议题以那张票为准,再投也不会改变。", ": you sold this unit during the vote, and had handed in a ballot before. On what that ballot answers it stands, and no later one of yours changes it.")
+		return a.Unit + l.T("：你在投票期间转让了这套房，转让以前已经交了票。那张票答过的议题以那张票为准，再投也不会改变。", ": you sold this unit during the vote, and had handed in a ballot before. On what that ballot answers it stands, and no later one of yours changes it.")
 	case a.Sold:
-		return a.Unit + l.T(":你在投票期间转让了这套房,当时还没有投票,这套房由买方投票。", ": you sold this unit during the vote without having voted. Its buyer votes for it.")
+		return a.Unit + l.T("：你在投票期间转让了这套房，当时还没有投票，这套房由买方投票。", ": you sold this unit during the vote without having voted. Its buyer votes for it.")
 	case a.SellerVoted:
-		return a.Unit + l.T(":你在投票期间买下了这套房,卖方在转让以前已经交了票。卖方那张票有效的议题,以那张票为准,你的票不再为这套房计入。", ": you bought this unit during the vote, and its seller had handed in a ballot before. On what that ballot counts it stands, and yours does not count for this unit.")
+		return a.Unit + l.T("：你在投票期间买下了这套房，卖方在转让以前已经交了票。卖方那张票有效的议题，以那张票为准，你的票不再为这套房计入。", ": you bought this unit during the vote, and its seller had handed in a ballot before. On what that ballot counts it stands, and yours does not count for this unit.")
 	}
-	return a.Unit + l.T(":你在投票期间买下了这套房,卖方没有投过票,这套房由你投票。", ": you bought this unit during the vote. Its seller had not voted, and you vote for it.")
+	return a.Unit + l.T("：你在投票期间买下了这套房，卖方没有投过票，这套房由你投票。", ": you bought this unit during the vote. Its seller had not voted, and you vote for it.")
 }
 
 // soldWords says where units sold during the vote changed the heads of a motion.
@@ -264,7 +264,7 @@ func soldWords(l Lang, m client.Meeting, r client.Result) string {
 	}
 	for _, s := range m.Roll.Scopes {
 		if (s.Scope == r.Scope || s.Scope == r.Scope+":"+r.Motion) && s.Heads != r.ElectorateHeads {
-			return l.T("封存的名册上是 ", "On the frozen roll there are ") + Count(s.Heads) + l.T(" 人。投票期间有房屋转让,按每套房屋由谁投票计,是 ", " heads. Units were sold during the vote; by who votes for each, there are ") + Count(r.ElectorateHeads) + l.T(" 人;总面积不变。", ". The area is the same.")
+			return l.T("封存的名册上是 ", "On the frozen roll there are ") + Count(s.Heads) + l.T(" 人。投票期间有房屋转让，按每套房屋由谁投票计，是 ", " heads. Units were sold during the vote; by who votes for each, there are ") + Count(r.ElectorateHeads) + l.T(" 人；总面积不变。", ". The area is the same.")
 		}
 	}
 	return ""
@@ -333,9 +333,9 @@ func candidate(m client.Motion, id string) string {
 
 // electionHint says how an election is answered.
 func electionHint(l Lang, m client.Motion) string {
-	hint := l.T("应选 ", "Seats: ") + Count(m.Seats) + l.T(" 人。每位候选人分别选择;没有选的算弃权。", ". Choose for each candidate; one left out is abstained on.")
+	hint := l.T("应选 ", "Seats: ") + Count(m.Seats) + l.T(" 人。每位候选人分别选择；没有选的算弃权。", ". Choose for each candidate; one left out is abstained on.")
 	if m.Approvals > 0 {
-		hint += l.T("最多赞成 ", " Approve at most ") + Count(m.Approvals) + l.T(" 人,超过的整项作废。", ": more, and the election is void on your ballot.")
+		hint += l.T("最多赞成 ", " Approve at most ") + Count(m.Approvals) + l.T(" 人，超过的整项作废。", ": more, and the election is void on your ballot.")
 	}
 	return hint + l.T("候选人的姓名见张贴的公告。", " Names of candidates are on the posted notice.")
 }
@@ -409,16 +409,16 @@ func (d Voted) words(l Lang) string {
 	case d.Ballots[0].Channel == votes.Paper:
 		return PolicyWords(l, d.Policy.PaperAndElectronic) + l.T("。", ".")
 	case d.Policy.Revote == votes.FirstBallotStands:
-		return l.T("先投的算数:这些议题再投一次也不会计入。", "The first ballot stands: another one on these motions does not count.")
+		return l.T("先投的算数：这些议题再投一次也不会计入。", "The first ballot stands: another one on these motions does not count.")
 	case d.Policy.Revote == votes.LastBallotStands:
-		return l.T("后投的算数:再投一次,会替换这些议题上原来的选择。", "The last ballot stands: another one replaces your choice on these motions.")
+		return l.T("后投的算数：再投一次，会替换这些议题上原来的选择。", "The last ballot stands: another one replaces your choice on these motions.")
 	}
 	return ""
 }
 
 // resultWords says what an outcome means, and for whom.
 func resultWords(l Lang, r client.Result) string {
-	return l.T("范围:", "Concerns ") + Scope(l, r.Scope) + l.T("。", ". ") + means(l, r)
+	return l.T("范围：", "Concerns ") + Scope(l, r.Scope) + l.T("。", ". ") + means(l, r)
 }
 
 // lawWords names the item of the law, and says the rule. The rule's own words
@@ -431,7 +431,7 @@ func lawWords(l Lang, matter, rule string, words client.Words) string {
 	if _, rest, ok := strings.Cut(said, ":"); ok {
 		said = strings.TrimSpace(rest)
 	}
-	return Matter(l, matter) + l.T(":", ": ") + said
+	return Matter(l, matter) + l.T("：", ": ") + said
 }
 
 // choiceWords is a whole ballot in one line.
@@ -443,7 +443,7 @@ func choiceWords(l Lang, choices []client.Choice) string {
 			parts[i] += " (" + Reason(l, c.Reason) + ")"
 		}
 	}
-	return strings.Join(parts, l.T(";", "; "))
+	return strings.Join(parts, l.T("；", "; "))
 }
 
 // answeredBy are the motions that a ballot answers and that were not refused.

@@ -35,10 +35,10 @@ func (n Notice) Post(d *pdf.Document) {
 	n.called(d)
 	n.body(d)
 	d.Heading("怎样投票")
-	d.Text("每户收到的信上有一个二维码和一次性投票码,扫码就能投票;也可以登录本网站投票。")
+	d.Text("每户收到的信上有一个二维码和一次性投票码，扫码就能投票；也可以登录本网站投票。")
 	n.onPaper(d)
 	address := n.Address + "/meetings/" + n.Meeting.ID
-	d.QR(address, 34, "会议页面", "扫码看议题、规则和进展,不用登录。", address)
+	d.QR(address, 34, "会议页面", "扫码看议题、规则和进展，不用登录。", address)
 	n.signature(d)
 }
 
@@ -50,8 +50,8 @@ func (n Notice) Letter(d *pdf.Document, l client.Letter) {
 	if l.Name != "" {
 		to += " " + l.Name
 	}
-	d.Bold("致:" + to)
-	d.Small(fmt.Sprintf("名册第 %s 号,计入面积 %s ㎡。名下的房屋合并算一票,面积相加。", l.Entry, l.Area))
+	d.Bold("致：" + to)
+	d.Small(fmt.Sprintf("名册第 %s 号，计入面积 %s ㎡。名下的房屋合并算一票，面积相加。", l.Entry, l.Area))
 	d.Title("业主大会会议通知")
 	d.Subtitle(n.Estate + " · " + n.Meeting.Title)
 	n.called(d)
@@ -59,11 +59,11 @@ func (n Notice) Letter(d *pdf.Document, l client.Letter) {
 	d.Heading("怎样投票")
 	if l.Code != "" {
 		address := n.Address + "/meetings/" + n.Meeting.ID + "/code"
-		d.QR(address+"#"+l.Code, 38, "手机扫码投票", "一次性投票码:"+l.Code,
-			"只能用一次,只能投你这一票。不要给别人。")
-		d.Small("不能扫码的,在手机或电脑上打开 " + address + " ,输入投票码。")
+		d.QR(address+"#"+l.Code, 38, "手机扫码投票", "一次性投票码："+l.Code,
+			"只能用一次，只能投你这一票。不要给别人。")
+		d.Small("不能扫码的，在手机或电脑上打开 " + address + " ，输入投票码。")
 	} else {
-		d.Text("名册上没有为这些房屋登记可以用投票码投票的人,请用纸质票。")
+		d.Text("名册上没有为这些房屋登记可以用投票码投票的人，请用纸质票。")
 	}
 	n.onPaper(d)
 	n.signature(d)
@@ -84,22 +84,22 @@ func (n Notice) body(d *pdf.Document) {
 	d.Heading("议题")
 	for i, motion := range m.Motions {
 		d.Item(fmt.Sprintf("%d.", i+1), motion.Title)
-		d.Small(fmt.Sprintf("%s;%s;%s。", pages.Matter(zh, motion.Matter), pages.Scope(zh, motion.Scope), pages.Rule(zh, motion.Rule)))
+		d.Small(fmt.Sprintf("%s；%s；%s。", pages.Matter(zh, motion.Matter), pages.Scope(zh, motion.Scope), pages.Rule(zh, motion.Rule)))
 		if motion.Seats > 0 {
-			d.Small(fmt.Sprintf("应选 %d 人。候选人(房屋编号,姓名另附):%s。", motion.Seats, candidates(motion)))
+			d.Small(fmt.Sprintf("应选 %d 人。候选人（房屋编号，姓名另附）：%s。", motion.Seats, candidates(motion)))
 		}
 		if motion.Effect != nil {
-			d.Small("通过并且终定以后:" + pages.EffectWords(zh, *motion.Effect) + "。")
+			d.Small("通过并且终定以后：" + pages.EffectWords(zh, *motion.Effect) + "。")
 		}
 	}
-	d.Text("只有公告上的议题可以表决。参与表决的面积和人数都要达到三分之二以上,决定才有效(民法典第二百七十八条)。")
+	d.Text("只有公告上的议题可以表决。参与表决的面积和人数都要达到三分之二以上，决定才有效（民法典第二百七十八条）。")
 	d.Heading("时间")
-	d.Text("投票开始:" + clock(m.Opens))
-	d.Bold("投票截止:" + clock(m.Closes) + "。正好在截止时刻交的票不再计入。")
+	d.Text("投票开始：" + clock(m.Opens))
+	d.Bold("投票截止：" + clock(m.Closes) + "。正好在截止时刻交的票不再计入。")
 	d.Heading("规则")
 	rules := ""
 	if m.RuleSet != "" {
-		rules = "(适用规则 " + m.RuleSet + ")"
+		rules = "（适用规则 " + m.RuleSet + "）"
 	}
 	d.Text(pages.PolicyWords(zh, m.Policy.Revote) + "。" + pages.PolicyWords(zh, m.Policy.PaperAndElectronic) + "。" + rules)
 	d.Bold(Silence(m.Policy.Unreturned))
@@ -118,17 +118,17 @@ func candidates(m client.Motion) string {
 func Silence(unreturned string) string {
 	switch unreturned {
 	case votes.UnreturnedTakesPart:
-		return "请注意:按业主大会议事规则,收到本通知而没有交票的,算参与表决,不算赞成也不算反对。"
+		return "请注意：按业主大会议事规则，收到本通知而没有交票的，算参与表决，不算赞成也不算反对。"
 	case votes.UnreturnedWithMajority:
-		return "请注意:按业主大会议事规则,收到本通知而没有交票的,计入已投票中多数的一方。"
+		return "请注意：按业主大会议事规则，收到本通知而没有交票的，计入已投票中多数的一方。"
 	}
-	return "没有交回的票不计入任何一方,也不算参与。"
+	return "没有交回的票不计入任何一方，也不算参与。"
 }
 
 func (n Notice) onPaper(d *pdf.Document) {
-	text := "不用手机的,可以领取纸质票,填好后在截止以前装进信封当面交回,工作人员会登记。"
+	text := "不用手机的，可以领取纸质票，填好后在截止以前装进信封当面交回，工作人员会登记。"
 	if n.Office != "" {
-		text += "地点和电话:" + n.Office + "。"
+		text += "地点和电话：" + n.Office + "。"
 	}
 	d.Text(text)
 }
@@ -148,7 +148,7 @@ func (n Notice) signature(d *pdf.Document) {
 	}
 	convener := n.Estate + "业主大会召集人"
 	if n.Meeting.Convener != "" {
-		convener += ":" + n.Meeting.Convener
+		convener += "：" + n.Meeting.Convener
 	}
 	d.Signed(convener + " " + at.In(units.Shanghai).Format("2006年1月2日"))
 }
@@ -157,5 +157,5 @@ func clock(t *time.Time) string {
 	if t == nil {
 		return "未定"
 	}
-	return t.In(units.Shanghai).Format("2006年1月2日 15:04") + "(北京时间)"
+	return t.In(units.Shanghai).Format("2006年1月2日 15:04") + "（北京时间）"
 }

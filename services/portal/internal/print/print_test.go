@@ -63,18 +63,18 @@ func has(t *testing.T, got string, wants ...string) {
 
 func TestTheNoticeSaysWhatIsVotedOnWhenAndByWhichRules(t *testing.T) {
 	got := strings.Join(text(t, notice(votes.UnreturnedNone).Post), "")
-	has(t, got, "业主大会会议公告", "秀山花园", "是否同意选聘新的物业服务人", "民法典第二百七十八条第一款第(四)项", "全体业主", "一般事项(过半数)", "三分之二以上",
-		"投票开始:2030年5月17日12:00", "投票截止:2030年5月31日12:00", "同一渠道重复投票,先投的算数", "没有交回的票不计入任何一方", "纸质票", "028-12345678",
+	has(t, got, "业主大会会议公告", "秀山花园", "是否同意选聘新的物业服务人", "民法典第二百七十八条第一款第（四）项", "全体业主", "一般事项（过半数）", "三分之二以上",
+		"投票开始：2030年5月17日12:00", "投票截止：2030年5月31日12:00", "同一渠道重复投票，先投的算数", "没有交回的票不计入任何一方", "纸质票", "028-12345678",
 		"https://yimu.example.org/meetings/3f0c1d0a-5b1e-4c7a-9d20-6f1a00013556", "2030年5月1日")
 	if strings.Contains(got, "#") {
 		t.Error("a code is on the wall")
 	}
-	if strings.Contains(got, "召集人:") {
+	if strings.Contains(got, "召集人：") {
 		t.Error("who calls it is named, and was not said")
 	}
 	n := notice(votes.UnreturnedNone)
 	n.Meeting.Kind, n.Meeting.Convener, n.Meeting.AskedByOwners = votes.Special, votes.OfResidents, true
-	has(t, strings.Join(text(t, n.Post), ""), "临时会议,居民委员会召集,百分之二十以上的业主提议召开。", "业主大会召集人:居民委员会2030年5月1日")
+	has(t, strings.Join(text(t, n.Post), ""), "临时会议，居民委员会召集，百分之二十以上的业主提议召开。", "业主大会召集人：居民委员会2030年5月1日")
 }
 
 func TestALetterIsToAUnitAndWarnsOfWhatSilenceMeans(t *testing.T) {
@@ -83,7 +83,7 @@ func TestALetterIsToAUnitAndWarnsOfWhatSilenceMeans(t *testing.T) {
 	got := strings.Join(text(t, func(d *pdf.Document) {
 		n.Letter(d, client.Letter{Entry: "12", Units: []string{"1-1-101", "P-7"}, Area: 10150, Code: "ABCD-EFGH-IJKL-MNOP"})
 	}), "")
-	has(t, got, "致:1-1-101、P-7业主", "名册第12号", "101.50㎡", "一次性投票码:ABCD-EFGH-IJKL-MNOP", "/meetings/3f0c1d0a-5b1e-4c7a-9d20-6f1a00013556/code", "计入已投票中多数的一方", "只能用一次")
+	has(t, got, "致：1-1-101、P-7业主", "名册第12号", "101.50㎡", "一次性投票码：ABCD-EFGH-IJKL-MNOP", "/meetings/3f0c1d0a-5b1e-4c7a-9d20-6f1a00013556/code", "计入已投票中多数的一方", "只能用一次")
 	if strings.Contains(got, "地点和电话") {
 		t.Error("an office that is not named is named")
 	}
@@ -96,7 +96,7 @@ func TestWhoHasNoCodeIsToldToVoteOnPaper(t *testing.T) {
 	}
 	got := strings.Join(text(t, func(d *pdf.Document) { notice("").Letter(d, client.Letter{Entry: "1", Units: many}) }), "")
 	has(t, got, "等40套业主", "请用纸质票")
-	if strings.Contains(got, "投票码:") {
+	if strings.Contains(got, "投票码：") {
 		t.Error("a code that is none")
 	}
 }
@@ -109,7 +109,7 @@ func TestEachLetterBeginsOnAPageOfItsOwn(t *testing.T) {
 	})
 	to := 0
 	for _, p := range pages {
-		if strings.Contains(p, "致:") {
+		if strings.Contains(p, "致：") {
 			to++
 			has(t, p, "业主王堃", "第1页")
 		}

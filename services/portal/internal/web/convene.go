@@ -468,7 +468,7 @@ func (s *site) freezeRoll(w http.ResponseWriter, q *request) error {
 // redo withdraws the draft of a meeting, and opens its motions to be drafted anew.
 func (q *request) redo(w http.ResponseWriter, m pages.ConveneModel) error {
 	if !announced(m.Meeting) {
-		reason := "议题或者表决方式要修改,撤回重新拟定。"
+		reason := "议题或者表决方式要修改，撤回重新拟定。"
 		if _, err := q.command(http.MethodPost, q.of("/cancellation"), formKey(q), map[string]any{"reason": reason}); err != nil {
 			return err
 		}

@@ -270,17 +270,17 @@ func (s *site) openBallot(w http.ResponseWriter, q *request) error {
 
 // codeProblem says in plain words why a code opens nothing.
 func codeProblem(q *request, err error) *pages.Problem {
-	p := &pages.Problem{Status: http.StatusUnprocessableEntity, Do: q.view.T("可以登录投票,领取纸质票,或者请业委会重新打印一封信。", "Log in, ask for a paper ballot, or have the letter printed again.")}
+	p := &pages.Problem{Status: http.StatusUnprocessableEntity, Do: q.view.T("可以登录投票，领取纸质票，或者请业委会重新打印一封信。", "Log in, ask for a paper ballot, or have the letter printed again.")}
 	refusal, _ := problem.From(err)
 	switch refusal.Code {
 	case "code-used":
-		p.What, p.Then = q.view.T("这个投票码已经用过了。", "This code was used already."), q.view.T("每个码只能用一次。如果不是你用的,请马上告诉业委会。", "Each works once. If it was not you, tell the committee now.")
+		p.What, p.Then = q.view.T("这个投票码已经用过了。", "This code was used already."), q.view.T("每个码只能用一次。如果不是你用的，请马上告诉业委会。", "Each works once. If it was not you, tell the committee now.")
 	case "code-expired":
 		p.What, p.Then = q.view.T("投票已经截止。", "Voting is over."), q.view.T("投票码也就到期了。", "The code ended with it.")
 	case "code-elsewhere":
 		p.What, p.Then = q.view.T("这个投票码是另一次会议的。", "This code is for another meeting."), q.view.T("请用这一次会议的信。", "Use the letter of this meeting.")
 	default:
-		p.What, p.Then = q.view.T("这个投票码用不了。", "This code does not work."), q.view.T("可能抄错了,或者后来又打印过新的信,旧码作废了。", "It may be mistyped, or a newer letter has taken its place.")
+		p.What, p.Then = q.view.T("这个投票码用不了。", "This code does not work."), q.view.T("可能抄错了，或者后来又打印过新的信，旧码作废了。", "It may be mistyped, or a newer letter has taken its place.")
 	}
 	return p
 }

@@ -101,7 +101,7 @@ func (s *site) readObjection(w http.ResponseWriter, q *request, m pages.DeskMode
 func (q *request) objectionWords(at string) (string, error) {
 	words, err := own[client.ObjectionWords](q, at+"/words")
 	if words.Erased {
-		return q.view.T("这位业主已经注销,原话谁也看不到了。", "The owner's data was erased: nobody can read the words any more."), err
+		return q.view.T("这位业主已经注销，原话谁也看不到了。", "The owner's data was erased: nobody can read the words any more."), err
 	}
 	return words.Words, err
 }

@@ -89,8 +89,8 @@ func (s *site) login(w http.ResponseWriter, q *request) error {
 		}
 		form.Problem = &pages.Problem{
 			What: q.view.T("这个登录码用不了。", "This code does not work."),
-			Then: q.view.T("它可能已经用过、过期,或者抄错了。", "It may have been used, have run out, or be mistyped."),
-			Do:   q.view.T("请再核对一次;还是不行,请联系给你登录码的人换一个新的。", "Check it once more, or ask for a new one."),
+			Then: q.view.T("它可能已经用过、过期，或者抄错了。", "It may have been used, have run out, or be mistyped."),
+			Do:   q.view.T("请再核对一次；还是不行，请联系给你登录码的人换一个新的。", "Check it once more, or ask for a new one."),
 		}
 		q.view.Title, q.view.Narrow, q.view.URI = q.view.T("登录", "Log in"), true, "/login"
 		return q.render(w, http.StatusUnprocessableEntity, pages.Login(q.view, form))

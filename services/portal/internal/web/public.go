@@ -426,14 +426,14 @@ func (s *site) meeting(w http.ResponseWriter, q *request) error {
 		q.view.Files = []pages.Link{
 			{Href: at + "/results.csv", Text: q.view.T("表决结果", "Results")},
 			{Href: at + "/rejected.csv", Text: q.view.T("未计入的原因", "Reasons")},
-			{Href: at + "/ballots.csv", Text: q.view.T("每张票(无姓名)", "Ballots, no names"), Now: true},
+			{Href: at + "/ballots.csv", Text: q.view.T("每张票（无姓名）", "Ballots, no names"), Now: true},
 		}
 	}
 	if len(model.Objections) > 0 {
 		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/objections.csv", Text: q.view.T("异议和答复", "Objections")})
 	}
 	if m.Roll != nil {
-		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/roll.csv", Text: q.view.T("名册(无姓名)", "Roll, no names"), Now: true})
+		q.view.Files = append(q.view.Files, pages.Link{Href: at + "/roll.csv", Text: q.view.T("名册（无姓名）", "Roll, no names"), Now: true})
 	}
 	return q.render(w, http.StatusOK, pages.Meeting(q.view, model))
 }

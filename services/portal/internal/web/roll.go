@@ -25,7 +25,7 @@ func (q *request) readRoll() (pages.RollModel, error) {
 	if m.Roll == nil {
 		return model, nil
 	}
-	q.view.Files = []pages.Link{{Href: q.of("/roll.csv"), Text: q.view.T("名册(无姓名)", "Roll, no names"), Now: true}}
+	q.view.Files = []pages.Link{{Href: q.of("/roll.csv"), Text: q.view.T("名册（无姓名）", "Roll, no names"), Now: true}}
 	ask := url.Values{"limit": {strconv.Itoa(rollPage)}}
 	if model.Unit != "" {
 		ask.Set("unit", model.Unit)

@@ -14,9 +14,9 @@ import (
 
 func TestAComparisonIsSpelledOut(t *testing.T) {
 	for want, s := range map[string]meeting.Step{
-		"参与人数:3 × 760 = 2280 ≥ 2 × 976 = 1952,达到": {
+		"参与人数：3 × 760 = 2280 ≥ 2 × 976 = 1952，达到": {
 			Test: "quorum", Measure: "heads", Left: meeting.Term{Factor: 3, Value: 760, Product: 2280}, Compare: "≥", Right: meeting.Term{Factor: 2, Value: 976, Product: 1952}, Met: true},
-		"同意面积(单位 0.01 ㎡):2 × 50 = 100 ≤ 1 × 100 = 100,未达到": {
+		"同意面积（单位 0.01 ㎡）：2 × 50 = 100 ≤ 1 × 100 = 100，未达到": {
 			Test: "approval", Measure: "area_centi_m2", Left: meeting.Term{Factor: 2, Value: 50, Product: 100}, Compare: "≤", Right: meeting.Term{Factor: 1, Value: 100, Product: 100}},
 	} {
 		if got := posting.Arithmetic(s); got != want {
