@@ -245,7 +245,7 @@ func setUp(t *testing.T, m *assembly) {
 	m.committee = m.sits(t, "业委会", registry.Committee, 1280)
 	committee := m.committee
 	committee.Open(m.site.url + "/estates/" + m.estate + "/meetings").Follow("筹备一次业主大会").See("谁召集")
-	committee.Fill("会议名称", meetingTitle).Follow("下一步:议题").See("还没有议题")
+	committee.Fill("会议名称", meetingTitle).Follow("下一步：议题").See("还没有议题")
 	for i, motion := range [][2]string{{"选聘物业服务企业", "选聘和解聘物业服务企业"}, {"把架空层改成老年活动室", "改变共有部分的用途"}} {
 		committee.Follow("加一个议题").Fill("要业主决定什么", motion[0]).Choose("是哪一类事项", motion[1])
 		if i == 0 {
@@ -253,8 +253,8 @@ func setUp(t *testing.T, m *assembly) {
 		}
 		committee.Follow("记下这个议题").See(motion[0])
 	}
-	committee.Follow("下一步:时间").Fill("开始投票", "2026-03-10T09:00").Fill("投票截止", "2026-03-25T18:00").Follow("下一步:核对").See("公告以后要满 15 日")
-	committee.Follow("改成").See("公告最晚要在").Fill("开始投票", "2026-03-18T09:00").Follow("下一步:核对").See("拟定会议")
+	committee.Follow("下一步：时间").Fill("开始投票", "2026-03-10T09:00").Fill("投票截止", "2026-03-25T18:00").Follow("下一步：核对").See("公告以后要满 15 日")
+	committee.Follow("改成").See("公告最晚要在").Fill("开始投票", "2026-03-18T09:00").Follow("下一步：核对").See("拟定会议")
 	committee.Follow("拟定会议").See("业主名册").Follow("生成并封存名册").See("已经记入账本", "1,028.70")
 	committee.Follow("看整本名册").See("1-2-302").Lacks("业主1-2-302")
 	m.meeting = strings.TrimSuffix(committee.Where(), "/roll")
@@ -268,22 +268,22 @@ func askAboutRoll(t *testing.T, m *assembly) {
 	committee := m.committee.With(t)
 	committee.Open(m.meeting + "/convene/notice").Reload("名册有 1 条异议没有答复")
 	committee.Open(m.meeting).Follow("会议工作台").Follow("业主名册和异议").See("等待答复").Follow("查看原话").See("90.10")
-	committee.Fill("答复", "以不动产登记为准,登记面积是 89.50 平方米。").Follow("答复:异议不成立").See("已经记入账本", "不成立")
+	committee.Fill("答复", "以不动产登记为准,登记面积是 89.50 平方米。").Follow("答复：异议不成立").See("已经记入账本", "不成立")
 	m.keep(committee, "roll-1280", 1500)
 	owner.Reload("登记面积是 89.50 平方米")
 }
 
 func tell(t *testing.T, m *assembly) {
 	committee := m.committee.With(t)
-	committee.Open(m.meeting).Follow("会议工作台").Follow("继续筹备").Follow("下一步:通读和公告").See("下面就是业主会看到的")
+	committee.Open(m.meeting).Follow("会议工作台").Follow("继续筹备").Follow("下一步：通读和公告").See("下面就是业主会看到的")
 	committee.Follow("现在公告").See("公告已经张贴", "2026-03-18 09:00")
 	m.keep(committee, "desk-1280", 1500)
-	committee.Follow("公告送达:印信").See("还没有送到", "12")
+	committee.Follow("公告送达：印信").See("还没有送到", "12")
 	wantPDF(t, committee.Download(func() { committee.Click("公告 PDF") }), "notice")
 	wantPDF(t, committee.Download(func() { committee.Click("生成信件 PDF") }), "letters")
 	for _, entry := range []string{"1", "2"} {
 		committee.Fill("名册号", entry)
-		committee.Attach("签名或回执的照片", photograph(t)).Follow("已经送到,登记").See("已经记入账本")
+		committee.Attach("签名或回执的照片", photograph(t)).Follow("已经送到，登记").See("已经记入账本")
 	}
 	committee.See("10户")
 	m.keep(committee, "delivery-1280", 1500)
@@ -297,7 +297,7 @@ func voteByKeyboard(t *testing.T, m *assembly) {
 	owner.TabTo("我要投票").Enter().See("不着急")
 	owner.TabTo("选聘物业服务企业").Press(browser.Space).TabTo("架空层").Press(browser.Space + browser.Right)
 	m.keep(owner, "ballot-390", 1300)
-	owner.TabTo("下一步:核对").Enter().See("请核对你的选择", "赞成", "反对")
+	owner.TabTo("下一步：核对").Enter().See("请核对你的选择", "赞成", "反对")
 	m.keep(owner, "review-390", 1300)
 	owner.TabTo("确认提交").Enter().See("你的票已经记入账本", "✓ 已收下")
 	m.keep(owner, "receipt-390", 1700)
@@ -375,8 +375,8 @@ func voteByCode(t *testing.T, m *assembly) {
 	owner := m.browser.Person("an owner without scripts", 390).NoScripts().With(t)
 	owner.Open(m.meeting + "/code").TabTo("一次性投票码").Type("AAAA-BBBB-CCCC-DDDD").Enter().See("这个投票码用不了")
 	owner.TabTo("一次性投票码").Type(m.letter(t, id, "1-1-102")).Enter().See("不着急").Lacks("我的账单")
-	owner.TabTo("选聘物业服务企业").Press(browser.Space).TabTo("架空层").Press(browser.Space).TabTo("下一步:核对").Enter().See("请核对你的选择")
-	owner.TabTo("返回修改").Enter().See("不着急").TabTo("下一步:核对").Enter().See("请核对你的选择")
+	owner.TabTo("选聘物业服务企业").Press(browser.Space).TabTo("架空层").Press(browser.Space).TabTo("下一步：核对").Enter().See("请核对你的选择")
+	owner.TabTo("返回修改").Enter().See("不着急").TabTo("下一步：核对").Enter().See("请核对你的选择")
 	owner.TabTo("确认提交").Enter().See("你的票已经记入账本", "✓ 已收下")
 	checkReceipt(t, owner.Download(func() { owner.TabTo("下载回执").Press(browser.Enter) }))
 
@@ -451,10 +451,10 @@ func voteByProxy(t *testing.T, m *assembly) {
 		}
 		owner.Follow("委托").See("委托已登记")
 	}
-	wavers.Open(m.site.url + "/me").Reload("别人代你投票: 有效").Follow("撤回").Follow("撤回").See("委托已撤回")
+	wavers.Open(m.site.url + "/me").Reload("别人代你投票：有效").Follow("撤回").Follow("撤回").See("委托已撤回")
 
 	holder := m.sits(t, "1-1-202", "", 390)
-	holder.Follow("长辈模式").Reload("你代他投票: 已撤回").See("你代他投票: 有效").Follow("代投").See("代 1-2-301 投票").Lacks("1-2-302")
+	holder.Follow("长辈模式").Reload("你代他投票：已撤回").See("你代他投票：有效").Follow("代投").See("代 1-2-301 投票").Lacks("1-2-302")
 	holder.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和委托书上写的不一样")
 	m.keep(holder, "", 0)
 	holder.Choose("架空层", "赞成").Follow("提交").See("你的票已经记入账本", "✓ 已收下")
@@ -464,7 +464,7 @@ func voteByProxy(t *testing.T, m *assembly) {
 
 func enterPaper(t *testing.T, m *assembly) {
 	first, second, third := m.sits(t, "录入员甲", registry.Clerk, 1280), m.sits(t, "录入员乙", registry.Clerk, 1280), m.sits(t, "录入员丙", registry.Clerk, 390)
-	first.Open(m.meeting).Follow("纸质票录入台").Fill("房屋编号", "1-1-201").Follow("登记").See("已登记,可以登记下一份", "还没有人录")
+	first.Open(m.meeting).Follow("纸质票录入台").Fill("房屋编号", "1-1-201").Follow("登记").See("已登记，可以登记下一份", "还没有人录")
 	first.Follow("录入下一份").See("你是第一个录这张票的人").Attach("选票的扫描件", photograph(t)).Filled("扫描件指纹")
 	first.Choose("选聘物业服务企业", "赞成").Choose("架空层", "赞成").Follow("提交").See("还要另一个人再录一次", "你录过了").Lacks("录入下一份")
 
@@ -473,10 +473,10 @@ func enterPaper(t *testing.T, m *assembly) {
 		t.Errorf("the second clerk is shown %q", chosen)
 	}
 	m.keep(second, "paper-second-1280", 1300)
-	second.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和前面录的不一样(M2)", "录入不一致:M2").Lacks("赞成", "反对")
+	second.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和前面录的不一样(M2)", "录入不一致：M2").Lacks("赞成", "反对")
 	m.keep(second, "paper-differ-1280", 1300)
 
-	third.Open(m.meeting).Follow("纸质票录入台").Reload("录入不一致:M2").Lacks("赞成", "反对").Follow("录入下一份").See("你看不到他录了什么")
+	third.Open(m.meeting).Follow("纸质票录入台").Reload("录入不一致：M2").Lacks("赞成", "反对").Follow("录入下一份").See("你看不到他录了什么")
 	if chosen := third.Chosen(); len(chosen) > 0 {
 		t.Errorf("the third clerk is shown %q", chosen)
 	}
@@ -491,7 +491,7 @@ func postResult(t *testing.T, m *assembly) {
 	committee := m.sits(t, "业委会", registry.Committee, 1280)
 	committee.Open(m.meeting + "/desk").Reload("计票已经完成")
 	wantPDF(t, committee.Download(func() { committee.Click("结果公示(PDF") }), "result")
-	committee.Follow("已经张贴,登记").See("结果正在公示")
+	committee.Follow("已经张贴，登记").See("结果正在公示")
 	committee.Judge(m.axe)
 	committee.Open(m.meeting).See("通过", "未通过", "7 / 10 人 · 70.00%")
 	m.keep(committee, "result-1280", 2400)

@@ -29,7 +29,7 @@ func TestTrusteesHoldTheKeyInABrowser(t *testing.T) {
 		}
 		m.ask(meeting+"/notice", map[string]string{"opens": "2026-03-18T09:00:00+08:00", "closes": "2026-03-25T18:00:00+08:00"})
 	}
-	keepers[0].Open(m.site.url + opened + "/trustees").Reload("全部领走,本站已经没有密钥")
+	keepers[0].Open(m.site.url + opened + "/trustees").Reload("全部领走，本站已经没有密钥")
 
 	m.at("2026-03-18 10:00:00")
 	for _, meeting := range []string{opened, sealed} {
@@ -47,7 +47,7 @@ func TestTrusteesHoldTheKeyInABrowser(t *testing.T) {
 	keepers[0].Fill("我的一份", paper[opened][1]).Follow("交出").See("和你保管的一份对不上")
 	keepers[0].Fill("我的一份", strings.ToLower(strings.ReplaceAll(paper[opened][0], "-", " "))).Follow("交出").See("你已经交出这一份")
 	anyone := m.browser.Person("anyone", 390)
-	anyone.Open(m.site.url + opened + "/trustees").Reload("已交 1 份,需要 2 份").Lacks(paper[opened][0])
+	anyone.Open(m.site.url + opened + "/trustees").Reload("已交 1 份，需要 2 份").Lacks(paper[opened][0])
 	m.keep(anyone, "", 0)
 	anyone.Open(m.site.url + opened).See("等待").Lacks("通过")
 	keepers[1].Open(m.site.url+opened+"/share").Fill("我的一份", paper[opened][1]).Follow("交出").See("你已经交出这一份")
@@ -56,7 +56,7 @@ func TestTrusteesHoldTheKeyInABrowser(t *testing.T) {
 
 	keepers[0].Open(m.site.url+sealed+"/share").Fill("我的一份", paper[sealed][0]).Follow("交出").See("你已经交出这一份")
 	m.at("2026-04-09 18:03:00")
-	anyone.Open(m.site.url + sealed + "/trustees").Reload("规定期限内没有凑齐,选票没有开启,这次表决不形成决定")
+	anyone.Open(m.site.url + sealed + "/trustees").Reload("规定期限内没有凑齐，选票没有开启，这次表决不形成决定")
 	m.keep(anyone, "", 0)
 	anyone.Open(m.site.url+sealed).See("没有在规定期限内交齐所需份数").Lacks("通过", "赞成", "项选择", "不到三分之二")
 	m.keep(anyone, "unopened-390", 1500)

@@ -162,7 +162,7 @@ func TestACommitteeProposesTheContractThatItsMeetingDecidesOn(t *testing.T) {
 	appoint := []string{"title", "选聘安居物业公司", "matter", "民法典278-1-4", "scope", "estate", "effect", "appoint-provider", "agreement", strings.TrimPrefix(deal.path, "/agreements/"), "do", "save"}
 	b.at(b.post(motion, appoint...), motion, 422, "这份合同还没有公示")
 	b.at(b.post(deal.path, "key", deal.field("key"), "do", "post"), deal.path, 200, "已经记入账本", "公示中", "请在业主大会里提出")
-	b.at(b.post(motion, appoint...), strings.TrimSuffix(motion, "/1"), 200, "选聘物业:公示的合同可以正式生效")
+	b.at(b.post(motion, appoint...), strings.TrimSuffix(motion, "/1"), 200, "选聘物业：公示的合同可以正式生效")
 	for _, party := range []string{"业主大会", "安居物业公司"} {
 		b.at(b.post(deal.path, "key", uuid.NewString(), "do", "sign", "party", party), deal.path, 200, "已经记入账本")
 	}
@@ -178,8 +178,8 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b := surf(t, s, estate, "committee")
 
 	b.at(b.get("/estates/"+estate+"/meetings"), "/estates/"+estate+"/meetings", 200, "筹备一次业主大会")
-	b.at(b.get(at), at, 200, "公告至少提前 15日", "物业管理条例 第十四条", "年业主大会定期会议(业主委员会召集)")
-	b.at(b.get(at+"/days"), at, 200, "下一步:议题")
+	b.at(b.get(at), at, 200, "公告至少提前 15日", "物业管理条例 第十四条", "年业主大会定期会议（业主委员会召集）")
+	b.at(b.get(at+"/days"), at, 200, "下一步：议题")
 	b.at(b.post(at, "kind", "首次", "convener", "业主委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
 
 	// Rubbish in every field: each is said beside it, and stays.
@@ -188,12 +188,12 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(b.get(at+"/motions/1"), at+"/motions/1", 200, `value="zwei"`)
 	b.at(b.get(at+"/motions/3"), at+"/motions/3", 404)
 	b.at(b.post(at+"/motions/1", "title", "续聘物业公司三年", "matter", "民法典278-1-4", "scope", "estate", "do", "save"), at+"/motions", 200,
-		"M1　续聘物业公司三年", "参与的人里,同意的人数过半,面积也过半")
+		"M1　续聘物业公司三年", "参与的人里，同意的人数过半，面积也过半")
 	b.at(b.post(at+"/motions/2", "title", "选举", "matter", "民法典278-1-3", "scope", "estate", "seats", "4", "candidates", "1-101\n1-102", "do", "save"), at+"/motions/2", 422, "业主委员会至少 5 人")
 	b.at(b.post(at+"/motions/2", "title", "选举业主委员会", "matter", "民法典278-1-3", "scope", "estate", "seats", "5", "candidates", "1-101、1-102;2-101", "do", "save"), at+"/motions", 200, "C3　2-101", "应选 5 人")
 	door := []string{"title", "一号楼换门禁", "matter", "民法典278-1-5", "scope", "place", "place", "building:1", "do", "save"}
 	for _, wrong := range [][]string{
-		{"effect", "appoint-provider", "agreement", "", "上面选的那一类事项,不会有这个效果", "请选一份合同"},
+		{"effect", "appoint-provider", "agreement", "", "上面选的那一类事项，不会有这个效果", "请选一份合同"},
 		{"effect", "budget-common-income", "amount", "many", "请写大于零的金额", "请选收入还是支出", "请写预算科目", "请写年度"},
 		{"effect", "draw-maintenance-fund", "amount", "1.234", "请写大于零的金额"},
 	} {
@@ -212,9 +212,9 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", soon, "secret", "yes", "do", "next"), at+"/days", 422, "公告以后要满 15 日", "改成 "+strings.Replace(opens, "T", " ", 1), "暂时不能无记名投票")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", "never", "do", "next"), at+"/days", 422, "这不是一个日期")
 	b.at(b.post(at+"/days", "notice", notice, "opens", soon, "closes", closes, "offer", "opens "+opens), at+"/days", 200, "公告最晚要在", `value="`+opens+`"`)
-	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "trustees", "yes", "do", "next"), at+"/review", 200, "首次会议才选出业主委员会", "先投的算数", "首次会议,业主委员会召集")
+	b.at(b.post(at+"/days", "notice", notice, "opens", opens, "closes", closes, "revote", "first-ballot-stands", "paper_and_electronic", "paper-stands", "trustees", "yes", "do", "next"), at+"/review", 200, "首次会议才选出业主委员会", "先投的算数", "首次会议，业主委员会召集")
 	b.at(b.post(at, "kind", "临时", "convener", "居民委员会", "title", "", "asked_by_owners", "yes"), at+"/motions", 200)
-	b.at(b.get(at+"/review"), at+"/review", 200, "拟定会议", "临时会议,居民委员会召集,百分之二十以上的业主提议召开")
+	b.at(b.get(at+"/review"), at+"/review", 200, "拟定会议", "临时会议，居民委员会召集，百分之二十以上的业主提议召开")
 
 	roll := b.post(at+"/review", "do", "draft")
 	if !strings.HasPrefix(roll.path, "/meetings/") || !strings.HasSuffix(roll.path, "/convene") {
@@ -246,9 +246,9 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	frozen := b.post(roll.path, "key", roll.field("key"), "do", "freeze")
 	b.at(frozen, roll.path, 200, "已经记入账本", "270.00", "通读和公告")
 	last := b.get(roll.path + "/notice")
-	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "80,000.50 元", "年业主大会临时会议(居民委员会召集)", "C1　1-101")
+	b.at(last, roll.path+"/notice", 200, "续聘物业公司三年", "现在公告", "80,000.50 元", "年业主大会临时会议（居民委员会召集）", "C1　1-101")
 	page := strings.TrimSuffix(roll.path, "/convene")
-	b.at(b.get(page), page, 200, "临时会议,居民委员会召集,百分之二十以上的业主提议召开")
+	b.at(b.get(page), page, 200, "临时会议，居民委员会召集，百分之二十以上的业主提议召开")
 	var drafted votes.Convened
 	if err := json.Unmarshal([]byte(b.get("/api/v1"+page).text), &drafted); err != nil || drafted != (votes.Convened{Kind: votes.Special, Convener: votes.OfResidents, AskedByOwners: true}) {
 		b.Errorf("the meeting is %+v, %v", drafted, err)
@@ -257,7 +257,7 @@ func TestACommitteeSetsAMeetingUpInOneSitting(t *testing.T) {
 	posted := b.post(roll.path+"/notice", "key", last.field("key"), "opens", last.field("opens"), "closes", last.field("closes"), "do", "post")
 	b.at(posted, strings.TrimSuffix(roll.path, "convene")+"desk", 200, "公告已经张贴", "已经记入账本")
 	b.at(b.get(roll.path), strings.TrimSuffix(roll.path, "convene")+"desk", 200)
-	b.at(b.get(at), at, 200, "下一步:议题")
+	b.at(b.get(at), at, 200, "下一步：议题")
 
 	// A round of deliveries, as a list.
 	delivery := strings.TrimSuffix(roll.path, "convene") + "delivery"
@@ -305,8 +305,8 @@ func TestACommitteeAdoptsItsRulesOfProcedure(t *testing.T) {
 	at := "/estates/" + estate + "/rules"
 	b := surf(t, s, estate, "committee")
 	form := b.get(at + "/adopt")
-	b.at(form, at+"/adopt", 200, "登记议事规则", "杭州市物业管理条例", "现在:15日(全国 · 物业管理条例 第十四条")
-	b.at(b.get(at), at, 200, "登记议事规则,或者选定本地规定")
+	b.at(form, at+"/adopt", 200, "登记议事规则", "杭州市物业管理条例", "现在：15日（全国 · 物业管理条例 第十四条")
+	b.at(b.get(at), at, 200, "登记议事规则，或者选定本地规定")
 	key, today := form.field("key"), form.field("from")
 	text := "第一条 公告期二十日。"
 
@@ -314,7 +314,7 @@ func TestACommitteeAdoptsItsRulesOfProcedure(t *testing.T) {
 	p := b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "base", "hangzhou.2", "document", text,
 		"line-notice_days", "10", "article-notice_days", "第一条", "line-window.max_days", "90", "article-window.max_days", "第二条",
 		"line-extension.times", "2", "article-extension.times", "第三条", "line-thresholds.ordinary", ">= 2/3", "article-thresholds.ordinary", "第五条")
-	b.at(p, at+"/adopt", 422, "不能放宽:比 物业管理条例 第十四条 的 15 还少", "的 60 还多", "小区不能自己增加", `value="第一条"`, text, `value="90"`)
+	b.at(p, at+"/adopt", 422, "不能放宽：比 物业管理条例 第十四条 的 15 还少", "的 60 还多", "小区不能自己增加", `value="第一条"`, text, `value="90"`)
 	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", today, "line-objection_days", "many", "article-objection_days", "第四条"), at+"/adopt", 422, "请写大于零的整数", `value="many"`)
 	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", "2020-01-01", "line-notice_days", "20"), at+"/adopt", 422, "请写明在议事规则第几条")
 	b.at(b.upload(at+"/adopt", "file", "", nil, "key", key, "from", "2020-01-01", "line-notice_days", "20", "article-notice_days", "第一条"), at+"/adopt", 422, "请选今天或者以后的日子", "就要把议事规则全文放上来")

@@ -265,9 +265,9 @@ func Adopt(v View, m AdoptModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var16 string
-			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("贴在这里，或者在下面选一个文本文件(.txt)。任何人都能看到，永远不能删除，所以不要有姓名、电话。", "Paste them, or choose a text file below. Everyone can read them for ever, so they name nobody."))
+			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("贴在这里，或者在下面选一个文本文件（.txt）。任何人都能看到，永远不能删除，所以不要有姓名、电话。", "Paste them, or choose a text file below. Everyone can read them for ever, so they name nobody."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 31, Col: 269}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `adopt.templ`, Line: 31, Col: 273}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 			if templ_7745c5c3_Err != nil {

@@ -175,7 +175,7 @@ func (p Plan) Name(today units.Day) string {
 	if len(today) < 4 {
 		return ""
 	}
-	return string(today)[:4] + "年业主大会" + p.Kind + "会议(" + p.Convener + "召集)"
+	return string(today)[:4] + "年业主大会" + p.Kind + "会议（" + p.Convener + "召集）"
 }
 
 // Draft is the plan as the API takes the draft of a meeting.

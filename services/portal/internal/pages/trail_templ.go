@@ -852,9 +852,9 @@ func Trail(v View, m TrailModel) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var53 string
-				templ_7745c5c3_Var53, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("时间为北京时间 (UTC+8)。", "Times are Beijing time (UTC+8)."))
+				templ_7745c5c3_Var53, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("时间为北京时间（UTC+8）。", "Times are Beijing time (UTC+8)."))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trail.templ`, Line: 95, Col: 135}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `trail.templ`, Line: 95, Col: 138}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var53))
 				if templ_7745c5c3_Err != nil {
@@ -1210,9 +1210,9 @@ func Life(v View, m LifeModel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var74 string
-			templ_7745c5c3_Var74, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("它在账本里的全部经过，最早的在上面；还有引起它的，和它在别处引起的。时间为北京时间 (UTC+8)。", "All that the ledger has of it, the earliest first, with what led to it and what it led to elsewhere. Times are Beijing time (UTC+8)."))
+			templ_7745c5c3_Var74, templ_7745c5c3_Err = templ.JoinStringErrs(v.T("它在账本里的全部经过，最早的在上面；还有引起它的，和它在别处引起的。时间为北京时间（UTC+8）。", "All that the ledger has of it, the earliest first, with what led to it and what it led to elsewhere. Times are Beijing time (UTC+8)."))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `trail.templ`, Line: 147, Col: 297}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `trail.templ`, Line: 147, Col: 300}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var74))
 			if templ_7745c5c3_Err != nil {

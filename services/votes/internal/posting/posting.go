@@ -164,7 +164,7 @@ func figures(d *pdf.Document, r meeting.Result, f meeting.Figures) {
 	}
 }
 
-// Arithmetic spells a comparison out: 参与人数:3 × 760 = 2280 ≥ 2 × 976 = 1952,达到.
+// Arithmetic spells a comparison out: 参与人数：3 × 760 = 2280 ≥ 2 × 976 = 1952，达到.
 func Arithmetic(s meeting.Step) string {
 	what := map[string]string{"quorum": "参与", "approval": "同意", "objection": "反对"}[s.Test] +
 		map[string]string{"heads": "人数", "area_centi_m2": "面积（单位 0.01 ㎡）"}[s.Measure]
@@ -256,7 +256,7 @@ func (r Result) receipt(d *pdf.Document) {
 	_, hash := r.Meeting.Blob(r.Results)
 	d.Heading("怎么核对")
 	d.Text("这些数字由账本里的全部选票算出，任何人都可以重算。下面几行要和网站上这次会议的页面一致。")
-	d.Small("结果文件的指纹(SHA-256):" + hash)
+	d.Small("结果文件的指纹（SHA-256）：" + hash)
 	d.Small("业主名册的指纹：" + r.Meeting.Roll.Roll)
 	d.Small("适用规则的指纹：" + r.Meeting.Notice.RuleHash)
 	d.Small("会议编号：" + r.Meeting.Meeting)
