@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -86,15 +87,22 @@ func (f *forger) forgeAs(code proof.Code, name, rule string, who as, stream stri
 	f.write(code, name, rule, stream, f.proposed(f.t, who, event))
 }
 
-// write appends an event to a stream as it is.
+// write appends an event to a stream as it is, after whatever a reaction to an
+// earlier one appends meanwhile.
 func (f *forger) write(code proof.Code, name, rule, stream string, p es.Proposed) {
 	f.t.Helper()
-	length := uint64(0)
-	for range f.Store.Read(f.t.Context(), stream, 0) {
-		length++
-	}
-	if _, err := f.Store.Append(f.t.Context(), stream, length, p); err != nil {
-		f.t.Fatal(err)
+	for {
+		length := uint64(0)
+		for range f.Store.Read(f.t.Context(), stream, 0) {
+			length++
+		}
+		_, err := f.Store.Append(f.t.Context(), stream, length, p)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, es.ErrWrongRevision) {
+			f.t.Fatal(err)
+		}
 	}
 	f.cases = append(f.cases, forgery{name, rule, code, p.ID})
 }
