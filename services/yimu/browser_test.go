@@ -473,7 +473,7 @@ func enterPaper(t *testing.T, m *assembly) {
 		t.Errorf("the second clerk is shown %q", chosen)
 	}
 	m.keep(second, "paper-second-1280", 1300)
-	second.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和前面录的不一样(M2)", "录入不一致：M2").Lacks("赞成", "反对")
+	second.Choose("选聘物业服务企业", "赞成").Choose("架空层", "反对").Follow("提交").See("和前面录的不一样（M2）", "录入不一致：M2").Lacks("赞成", "反对")
 	m.keep(second, "paper-differ-1280", 1300)
 
 	third.Open(m.meeting).Follow("纸质票录入台").Reload("录入不一致：M2").Lacks("赞成", "反对").Follow("录入下一份").See("你看不到他录了什么")
