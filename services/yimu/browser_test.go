@@ -490,7 +490,7 @@ func postResult(t *testing.T, m *assembly) {
 	m.at("2026-03-25 18:02:00")
 	committee := m.sits(t, "业委会", registry.Committee, 1280)
 	committee.Open(m.meeting + "/desk").Reload("计票已经完成")
-	wantPDF(t, committee.Download(func() { committee.Click("结果公示(PDF") }), "result")
+	wantPDF(t, committee.Download(func() { committee.Click("结果公示（PDF") }), "result")
 	committee.Follow("已经张贴，登记").See("结果正在公示")
 	committee.Judge(m.axe)
 	committee.Open(m.meeting).See("通过", "未通过", "7 / 10 人 · 70.00%")
@@ -498,5 +498,5 @@ func postResult(t *testing.T, m *assembly) {
 	elder := m.browser.Person("an elder", 390).With(t)
 	elder.Open(m.meeting).Follow("长辈模式").See("通过", "未通过")
 	m.keep(elder, "result-elder", 2400)
-	wantPDF(t, elder.Download(func() { elder.Click("结果公示 (PDF") }), "result-public")
+	wantPDF(t, elder.Download(func() { elder.Click("结果公示（PDF") }), "result-public")
 }

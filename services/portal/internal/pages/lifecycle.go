@@ -173,7 +173,7 @@ func ObjectionState(l Lang, o client.Objection) string {
 func postingWords(l Lang, p client.Posting) string {
 	words := l.T("结果于 ", "The result was posted in the estate ") + At(p.At) + l.T(" 张贴公示", "")
 	if p.Number > 1 {
-		words += l.T("(第 "+strconv.Itoa(p.Number)+" 次，更正后)", " (posting "+strconv.Itoa(p.Number)+", corrected)")
+		words += l.T("（第 "+strconv.Itoa(p.Number)+" 次，更正后）", " (posting "+strconv.Itoa(p.Number)+", corrected)")
 	}
 	if p.Until != nil {
 		words += l.T("，业主可以提异议到 ", "; owners may object until ") + At(p.Until)
