@@ -97,21 +97,40 @@ func (k Keys) Bundle(b *Bundle, held []Held, take func(leaf uint64, r es.Recorde
 			before = append(before, old)
 		}
 	}
-	if err := c.leaves(b, before, &f, take); err != nil {
+	checked := make(chan checkedBlobs, 1)
+	go func() { checked <- checkBlobs(b) }()
+	err = c.leaves(b, before, &f, take)
+	blobs := <-checked
+	if err != nil {
 		return c, f.List(), err
 	}
+	c.Blobs = blobs.read
+	for _, finding := range blobs.findings {
+		f.Add(finding)
+	}
+	return c, f.List(), nil
+}
+
+// checkedBlobs is what a check of a bundle's blobs comes to.
+type checkedBlobs struct {
+	read     int
+	findings []Finding
+}
+
+// checkBlobs checks that each blob is what its name says.
+func checkBlobs(b *Bundle) (c checkedBlobs) {
 	for _, name := range b.Files(BlobFolder) {
 		content, err := b.File(name)
 		if err != nil {
-			f.add(Malformed, "%v", err)
+			c.findings = append(c.findings, *found(Malformed, "%v", err))
 			continue
 		}
-		c.Blobs++
+		c.read++
 		if sum := sha256.Sum256(content); BlobFolder+hex.EncodeToString(sum[:]) != name {
-			f.add(ChangedBytes, "the file %s is not what its name says: its SHA-256 is %x", strings.TrimPrefix(name, BlobFolder), sum)
+			c.findings = append(c.findings, *found(ChangedBytes, "the file %s is not what its name says: its SHA-256 is %x", strings.TrimPrefix(name, BlobFolder), sum))
 		}
 	}
-	return c, f.List(), nil
+	return c
 }
 
 // group is how many leaves are checked at a time: a full subtree of the tree.

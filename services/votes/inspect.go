@@ -279,8 +279,8 @@ func (i *inspection) draft(c *facts.Commit, m meeting.Meeting, e votes.MeetingDr
 	sets := i.setsOf(c, e)
 	for _, at := range []es.Position{c.Position(), c.Meta().Seen} {
 		places := meeting.PlacesOf(func(yield func(registry.Unit) bool) {
-			for _, u := range i.unitsAt(e.Estate, at) {
-				if !yield(u.Unit) {
+			for _, id := range i.estates[e.Estate] {
+				if u := i.units[id].At(at); u.Code != "" && !yield(u.Unit) {
 					return
 				}
 			}

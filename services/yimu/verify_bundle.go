@@ -35,9 +35,7 @@ published figure.
 }
 
 func (c *verifyBundleCmd) Run(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // it makes garbage all the time, and ends soon
-	}
+	collectLess()
 	report, err := c.verify(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "yimu: "+err.Error())
@@ -52,6 +50,16 @@ func (c *verifyBundleCmd) Run(ctx context.Context) error {
 		err = exitError{1}
 	}
 	return err
+}
+
+// collectLess has garbage collected less often, unless the environment says how
+// often: a check makes garbage all the time, and ends soon. back undoes it.
+func collectLess() (back func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(400)
+	return func() { debug.SetGCPercent(before) }
 }
 
 func (c *verifyBundleCmd) verify(ctx context.Context) (*inspect.Report, error) {

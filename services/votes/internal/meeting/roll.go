@@ -295,4 +295,11 @@ func naturally(a, b string) int {
 }
 
 // digits returns how many digits s starts with.
-func digits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
+func digits(s string) int {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return i
+		}
+	}
+	return len(s)
+}
