@@ -159,6 +159,7 @@ func TestWhoIsNotThereIsNamedWithTheAddressAndItsFlag(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			return errors.New("nobody answers")
 		})
+		synctest.Wait() // for whoever said that it was waiting
 		const address = "esdb://reader:…@s:2113"
 		if err == nil || !strings.Contains(err.Error(), "the event store cannot be used") || !strings.Contains(err.Error(), "--eventstore "+address) || !strings.Contains(err.Error(), "nobody answers") {
 			t.Errorf("in the end it says %v", err)
