@@ -200,7 +200,7 @@ func (c *Checked) leaves(b *Bundle, before []Checkpoint, f *Findings, take func(
 		}()
 	}
 
-	t, o := tree{}, order{streams: map[string]*streamOrder{}, f: f}
+	t, o := tree{}, order{streams: make(map[string]*streamOrder, min(b.Manifest.Events, mostAtFirst)), f: f}
 	t.hold(before, f)
 	for g := range inOrder {
 		<-g.done
@@ -317,6 +317,10 @@ type order struct {
 	position es.Position
 	streams  map[string]*streamOrder
 }
+
+// mostAtFirst is for how many streams room is made before they are seen: what a
+// bundle says of itself is not trusted with more.
+const mostAtFirst = 1 << 16
 
 type streamOrder struct {
 	next uint64 // revision
