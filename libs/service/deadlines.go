@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Deadlines calls a function when the clock passes a time. What is to come it
@@ -44,10 +46,7 @@ func (d Deadlines) Run(ctx context.Context) error {
 				d.Log.WarnContext(ctx, "deadlines are not known and will be asked for again", slog.Any("error", err))
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(look):
-		}
+		_ = pause.For(ctx, look)
 	}
 	return nil
 }
@@ -55,7 +54,7 @@ func (d Deadlines) Run(ctx context.Context) error {
 // try is what became of a deadline that has passed.
 type try struct {
 	done  bool
-	pause pause     // after the last failure
+	wait  backoff   // after the last failure
 	again time.Time // when to try again
 }
 
@@ -70,7 +69,7 @@ func (d Deadlines) fire(ctx context.Context, list []Deadline, before map[Deadlin
 		if !t.done && !now.Before(what.At) && !now.Before(t.again) && ctx.Err() == nil {
 			err := d.Fire(ctx, what)
 			if t.done = err == nil; err != nil && ctx.Err() == nil {
-				wait := t.pause.next()
+				wait := t.wait.next()
 				t.again = d.Clock().Add(wait)
 				d.Log.WarnContext(ctx, "deadline will be tried again", slog.String("deadline", what.Key), slog.Duration("in", wait), slog.Any("error", err))
 			}

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/problem"
 	"github.com/yimu-ledger/yimu/libs/readmodel"
 	"github.com/yimu-ledger/yimu/libs/telemetry"
@@ -141,7 +142,7 @@ func forward(ctx context.Context, store es.Store, db *readmodel.DB, log *slog.Lo
 // ends; then it returns nil. Where the store fails, it resumes from where from
 // then is. An error of take ends it.
 func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() es.Position, take func(es.Batch) error, prefixes ...string) error {
-	var pause pause
+	var wait backoff
 	for {
 		var final error
 		start := from()
@@ -160,17 +161,17 @@ func Follow(ctx context.Context, store es.Store, log *slog.Logger, from func() e
 		case final != nil:
 			return fmt.Errorf("stopped at %d: %w", from(), final)
 		case from() > start:
-			pause = 0
+			wait = 0
 		}
 		log.WarnContext(ctx, "interrupted", slog.Uint64("position", uint64(from())), slog.Any("error", err))
-		pause.wait(ctx)
+		_ = pause.For(ctx, wait.next())
 	}
 }
 
 // Persist calls f until it succeeds, with more and more patience. It gives up
 // with ctx, and where another process does the same work: readmodel.ErrMoved.
 func Persist(ctx context.Context, log *slog.Logger, f func() error) error {
-	for pause := pause(0); ; pause.wait(ctx) {
+	for wait := backoff(0); ; _ = pause.For(ctx, wait.next()) {
 		err := f()
 		switch {
 		case err == nil, errors.Is(err, readmodel.ErrMoved):
@@ -187,17 +188,10 @@ const (
 	maxPause   = 30 * time.Second
 )
 
-// pause is how long was waited last; it doubles from firstPause to maxPause.
-type pause time.Duration
+// backoff is how long was waited last; it doubles from firstPause to maxPause.
+type backoff time.Duration
 
-func (p *pause) next() time.Duration {
-	*p = min(max(pause(firstPause), 2**p), pause(maxPause))
-	return time.Duration(*p)
-}
-
-func (p *pause) wait(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(p.next()):
-	}
+func (b *backoff) next() time.Duration {
+	*b = min(max(backoff(firstPause), 2**b), backoff(maxPause))
+	return time.Duration(*b)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
 	"github.com/yimu-ledger/yimu/libs/es"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/proof"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/load"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/office"
@@ -262,10 +263,8 @@ func (b *bench) pages(ctx context.Context, s *load.Server) error {
 
 // idle measures a system that nobody asks for anything, once it has seen that.
 func (b *bench) idle(ctx context.Context, s *load.Server, what, want string) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(4 * quietEvery):
+	if err := pause.For(ctx, 4*quietEvery); err != nil {
+		return err
 	}
 	n, err := s.Memory(ctx)
 	b.add(what, want, "%d MB", n>>20)

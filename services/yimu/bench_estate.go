@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yimu-ledger/yimu/contracts/votes"
+	"github.com/yimu-ledger/yimu/libs/pause"
 	"github.com/yimu-ledger/yimu/libs/tlog"
 	"github.com/yimu-ledger/yimu/services/internal/bundle"
 	"github.com/yimu-ledger/yimu/services/yimu/internal/invented"
@@ -112,10 +113,7 @@ func memoryOf(ctx context.Context, s *load.Server) *memory {
 					m.later.most.Store(max(m.later.most.Load(), n))
 				}
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(250 * time.Millisecond):
-			}
+			_ = pause.For(ctx, 250*time.Millisecond)
 		}
 	}()
 	return m
@@ -404,10 +402,8 @@ func (b *estateBench) count(ctx context.Context) error {
 		}
 	}
 	closing := b.closes.Add(time.Minute - ahead) // as this clock shows it
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(closing)):
+	if err := pause.For(ctx, time.Until(closing)); err != nil {
+		return err
 	}
 	for { // another process: there is nothing to wait for, and an address may not ask too often
 		text, err := s.Get(ctx, "/api/v1/meetings/"+meeting+"/results")
@@ -424,17 +420,13 @@ func (b *estateBench) count(ctx context.Context) error {
 		time.Sleep(max(5*time.Millisecond, waited/20))
 	}
 	seen := time.Now()
-	text, err := s.Get(ctx, "/api/v1/ledger/streams/"+votes.MeetingStream+meeting)
-	if err != nil {
-		return err
-	}
 	var stream struct {
 		Items []struct {
 			Type     string
 			Recorded time.Time
 		}
 	}
-	if err := json.Unmarshal(text, &stream); err != nil {
+	if err := s.Read(ctx, "/api/v1/ledger/streams/"+votes.MeetingStream+meeting, &stream); err != nil {
 		return err
 	}
 	for _, e := range stream.Items {

@@ -50,11 +50,7 @@ func (b *bench) past(ctx context.Context, s *load.Server) error {
 		{"the estate", estate}, {"electorate", estate + "/electorate"}, {"collection", estate + "/collection"}, {"budget", estate + "/budget"}, {"work orders", estate + "/workorders/summary"},
 	}
 	var list struct{ Items []struct{ ID string } }
-	text, err := s.Get(ctx, estate+"/meetings")
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	}
-	if err != nil {
+	if err := s.Read(ctx, estate+"/meetings", &list); err != nil {
 		return err
 	}
 	for _, m := range list.Items {
@@ -62,14 +58,11 @@ func (b *bench) past(ctx context.Context, s *load.Server) error {
 		figures = append(figures, asked{"a meeting", meeting}, asked{"its results", meeting + "/results"})
 	}
 	var end struct{ Leaf uint64 }
-	text, err = s.Get(ctx, service.Prefix+"/ledger/place?position="+strconv.FormatUint(uint64(b.head), 10))
-	if err == nil {
-		err = json.Unmarshal(text, &end)
-	}
-	if err != nil {
+	if err := s.Read(ctx, service.Prefix+"/ledger/place?position="+strconv.FormatUint(uint64(b.head), 10), &end); err != nil {
 		return err
 	}
 	var took []time.Duration
+	var most time.Duration
 	slowest := ""
 	for n, f := range figures {
 		for i := range uint64(moments) {
@@ -77,26 +70,22 @@ func (b *bench) past(ctx context.Context, s *load.Server) error {
 			// other figure is asked for as of the same event.
 			leaf := end.Leaf + i*uint64(len(figures)) + uint64(n)
 			var at struct{ Position uint64 }
-			text, err := s.Get(ctx, service.Prefix+"/ledger/place?leaf="+strconv.FormatUint(leaf, 10))
-			if err == nil {
-				err = json.Unmarshal(text, &at)
-			}
-			if err != nil {
+			if err := s.Read(ctx, service.Prefix+"/ledger/place?leaf="+strconv.FormatUint(leaf, 10), &at); err != nil {
 				return err
 			}
 			start := time.Now()
 			if _, err := s.Get(ctx, f.path+"?at="+strconv.FormatUint(at.Position, 10)); err != nil {
 				return err
 			}
-			took = append(took, time.Since(start))
-			if took[len(took)-1] == slices.Max(took) {
-				slowest = f.name
+			one := time.Since(start)
+			if took = append(took, one); one > most {
+				most, slowest = one, f.name
 			}
 		}
 	}
 	slices.Sort(took)
 	b.add(fmt.Sprintf("a figure at a past position, of %d", len(took)), wantPast, "p50 %s  p99 %s  at most %s (%s)",
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(took[len(took)-1]), slowest)
+		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(most), slowest)
 	return nil
 }
 

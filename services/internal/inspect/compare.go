@@ -25,14 +25,14 @@ func (i *Inspector) compare(published []Figure) (wrong []proof.Finding, unverifi
 	for _, f := range i.Figures() {
 		derived[f.Path] = f.Value
 	}
-	missing = slices.Sorted(maps.Keys(derived))
+	held := map[string]bool{}
 	for _, f := range published {
+		held[f.Path] = true
 		value, ok := derived[f.Path]
 		if !ok {
 			unverified = append(unverified, Unverified{What: f.Path, Count: 1, Why: "this figure is not derived"})
 			continue
 		}
-		missing = slices.DeleteFunc(missing, func(path string) bool { return path == f.Path })
 		want, err := parse(value)
 		if err == nil {
 			var got any
@@ -43,7 +43,8 @@ func (i *Inspector) compare(published []Figure) (wrong []proof.Finding, unverifi
 		}
 		wrong = append(wrong, proof.Finding{Code: proof.WrongFigure, Rule: f.Path, Detail: "is no JSON: " + err.Error()})
 	}
-	return wrong, unverified, missing
+	maps.DeleteFunc(derived, func(path string, _ []byte) bool { return held[path] })
+	return wrong, unverified, slices.Sorted(maps.Keys(derived))
 }
 
 func parse(text []byte) (v any, err error) {

@@ -38,6 +38,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/yimu-ledger/yimu/libs/pause"
 )
 
 // Cluster is a directory and the processes that run in it.
@@ -146,10 +148,8 @@ func until(ctx context.Context, f func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, 20*time.Millisecond) != nil {
 			return err
-		case <-time.After(20 * time.Millisecond): // another process: there is nothing to wait for
 		}
 	}
 }

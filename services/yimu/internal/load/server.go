@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -164,6 +165,15 @@ func CPU(pid int) time.Duration {
 func (s Site) Get(ctx context.Context, path string) ([]byte, error) {
 	_, body, err := s.get(ctx, path, 0)
 	return body, err
+}
+
+// Read decodes what is at a path of the site.
+func (s Site) Read(ctx context.Context, path string, into any) error {
+	text, err := s.Get(ctx, path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
 }
 
 // GetAt is Get of a site that has caught up with a position, for which it is
